@@ -1,0 +1,68 @@
+"""Writes README.md from the results, so that no number in it is typed by hand.
+
+python benchmarks/render.py
+"""
+
+import json
+import pathlib
+
+import interleave
+
+README = pathlib.Path(__file__).parent / "README.md"
+
+INTRODUCTION = """\
+<!-- Written by render.py from results/*.json. Do not edit. -->
+# Benchmarks
+
+Speed of ocjax against PyTorch, and the cost of starting it.
+
+How to read: images a second differ between machines and hours, ratios far less. So
+candidates take turns within one process, a few seconds each, and a ratio is the
+median over the rounds of the candidates' ratio within a round; `lowest` and `highest`
+are its extremes. Above 1 is faster than the baseline named in the heading.
+
+- *PyTorch, authors' form* computes each step as the authors' code does.
+- *PyTorch, tuned* is the same mathematics with nothing computed twice, channels
+  last, fused Adam; for scores, BatchNorm folded into the convolutions.
+- *PyTorch, compiled* (GPU only) is the tuned step under `torch.compile` with CUDA
+  graphs.
+
+Before anything is timed, the forms are checked to train to the same weights. All
+computation is in float32, on all cores; on a GPU both sides may use TF32 unless
+`--notf32` is given.
+
+How to run, with PyTorch installed beside ocjax:
+
+```
+python benchmarks/train_step.py
+python benchmarks/score.py
+python benchmarks/startup.py
+python benchmarks/render.py
+```
+
+`--name` keeps a result under another name, `--help` lists what else can be changed.
+"""
+
+
+def section(result: dict) -> str:
+    """One result in Markdown."""
+    where = ", ".join(f"{key} {value}" for key, value in result["machine"].items())
+    lines = [f"## {result['title']}", f"`{result['command']}`"]
+    lines.append(f"{result['date']}; {where}.")
+    if "settings" in result:
+        settings = (f"{key} {value}" for key, value in result["settings"].items())
+        lines.append(f"Settings: {', '.join(settings)}.")
+    for caption, rows in result["tables"].items():
+        lines += [f"{caption}:", interleave.table(rows)]
+    return "\n\n".join(lines) + "\n"
+
+
+def main():
+    """Renders every result, in the order of the files' names."""
+    paths = sorted(interleave.RESULTS.glob("*.json"))
+    sections = [section(json.loads(path.read_text())) for path in paths]
+    README.write_text("\n".join([INTRODUCTION, *sections]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""What a run costs before and beside its steps: imports, compilation, memory.
+
+    python benchmarks/startup.py
+
+Every measurement is a fresh process; the median of three is reported.
+"""
+
+import json
+import os
+import pathlib
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from statistics import median
+from typing import NamedTuple
+
+import interleave
+from absl import app, flags
+
+TRAIN_ARGS = flags.DEFINE_string(
+    "train_args", "", "Arguments of the measured experiments/train.py."
+)
+NAME = flags.DEFINE_string("name", "startup", "Of the file with the result.")
+
+REPEATS = 3
+REPOSITORY = pathlib.Path(__file__).parent.parent
+WITHOUT = "import jax, flax.linen, optax"
+WITH = f"{WITHOUT}, ocjax, sys; assert 'tensorflow' not in sys.modules"
+
+
+class Run(NamedTuple):
+    """A finished process."""
+
+    seconds: float  # From start to end.
+    peak: float  # Largest resident memory, MiB.
+    output: str
+
+
+def run(*arguments: str, **environment: str) -> Run:
+    """Runs Python with `arguments` and waits for it.
+
+    On Linux a process inherits the peak memory of the one that starts it, so this
+    one stays small: it imports nothing that it measures.
+    """
+    with tempfile.TemporaryFile("w+") as output:
+        start = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=REPOSITORY,
+            env=os.environ | environment,
+            stdout=output,
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            raise subprocess.CalledProcessError(process.returncode, process.args)
+        output.seek(0)
+        return Run(seconds, usage.ru_maxrss / 1024, output.read())
+
+
+def imports() -> dict[str, list[float]]:
+    """Seconds of a process that only imports, without and with ocjax."""
+    run("-c", WITH)  # Writes the bytecode, reads the disk.
+    times = {WITHOUT: [], WITH: []}
+    for _ in range(REPEATS):
+        for statement, seconds in times.items():
+            seconds.append(run("-c", statement).seconds)
+    return times
+
+
+def train(cache: str, *arguments: str) -> tuple[float, float]:
+    """Seconds from process start to the first step, and peak memory in MiB."""
+    with tempfile.TemporaryDirectory() as workdir:
+        finished = run(
+            "experiments/train.py",
+            f"--workdir={workdir}/run",
+            *arguments,
+            JAX_COMPILATION_CACHE_DIR=cache,
+            JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS="0",
+        )
+    result = json.loads(finished.output.splitlines()[-1])
+    return result["first_step_seconds"], finished.peak
+
+
+def main(_):
+    """Measures, prints and writes the result."""
+    importing = imports()
+    arguments = shlex.split(TRAIN_ARGS.value)
+    cold, warm = [], []
+    for _ in range(REPEATS):
+        with tempfile.TemporaryDirectory() as cache:
+            cold.append(train(cache, *arguments))
+            warm.append(train(cache, *arguments))
+
+    without, both = (median(seconds) for seconds in importing.values())
+    added = [b - a for a, b in zip(*importing.values(), strict=True)]
+    rows = [
+        {"": "importing jax, flax.linen and optax, seconds", "median": without},
+        {"": "and ocjax, seconds", "median": both},
+        {"": "what ocjax adds, seconds", "median": median(added)},
+    ]
+    for name, runs in {"cold": cold, "warm": warm}.items():
+        first, peak = (median(values) for values in zip(*runs, strict=True))
+        rows += [
+            {"": f"first training step, {name} cache, seconds", "median": first},
+            {"": f"peak memory, {name} cache, MiB", "median": peak},
+        ]
+    command = shlex.join(["python", "experiments/train.py", *arguments])
+    interleave.write(
+        NAME.value,
+        "Start",
+        {f"Fresh processes; training is `{command}`": rows},
+        imports=list(importing.values()),
+        cold=cold,
+        warm=warm,
+    )
+
+
+if __name__ == "__main__":
+    app.run(main)

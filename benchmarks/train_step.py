@@ -1,0 +1,111 @@
+"""Training steps a second of GANomaly: PyTorch against ocjax.
+
+    python benchmarks/train_step.py
+
+Both sides compute in float32, use every core, and take batches from images that
+already lie on the device: consecutive slices of a float tensor for PyTorch; for
+ocjax random rows of `uint8` images, which its compiled loop gathers and converts.
+"""
+
+import interleave
+import jax
+import jax.numpy as jnp
+import numpy as np
+import torch
+import torch_ganomaly
+from absl import app, flags
+
+from ocjax.data.images import to_float
+from ocjax.methods.ganomaly import Config, ganomaly
+
+ROUNDS = flags.DEFINE_integer("rounds", 7, "Turns of each candidate.")
+SECONDS = flags.DEFINE_float("seconds", 3.0, "Least length of a turn.")
+BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "Images a step.")
+SIZE = flags.DEFINE_integer("size", 32, "Height and width of the images.")
+STEPS = flags.DEFINE_integer("steps", 8, "Steps before waiting for the device.")
+TF32 = flags.DEFINE_bool("tf32", True, "On a GPU, let both sides use TF32.")
+NAME = flags.DEFINE_string("name", "train_step", "Of the file with the result.")
+
+
+def torch_candidate(form: torch_ganomaly.Form, batches: torch.Tensor):
+    """Steps once on each of `batches`, `[steps, B, C, H, W]`."""
+
+    def work():
+        for batch in batches:
+            form.step(batch)
+        if batches.is_cuda:
+            torch.cuda.synchronize()
+        return batches.shape[0] * batches.shape[1]
+
+    return work
+
+
+def ocjax_candidate(images: np.ndarray, steps: int, batch_size: int):
+    """Steps `steps` times in one compiled loop over resident `images`, uint8."""
+    method = ganomaly(Config())
+    resident = jnp.asarray(images)
+    order = jax.random.choice(jax.random.key(0), len(images), (steps, batch_size))
+    state = jax.jit(method.init)(jax.random.key(1), to_float(resident[:batch_size]))
+
+    @jax.jit
+    def run(state, images, order, key):
+        def body(i, state):
+            x = to_float(images[order[i]])
+            return method.step(state, x, jax.random.fold_in(key, i))[0]
+
+        return jax.lax.fori_loop(0, steps, body, state)
+
+    def work():
+        nonlocal state
+        state = jax.block_until_ready(run(state, resident, order, jax.random.key(2)))
+        return steps * batch_size
+
+    return work
+
+
+def main(_):
+    """Measures, prints and writes the result."""
+    precision = "default" if TF32.value else "highest"
+    jax.config.update("jax_default_matmul_precision", precision)
+    device = torch_ganomaly.prepare(
+        cuda=jax.default_backend() == "gpu",
+        tf32=TF32.value,
+        threads=interleave.cores(),
+    )
+
+    steps, batch_size, size = STEPS.value, BATCH_SIZE.value, SIZE.value
+    shape = (steps * batch_size, size, size, 1)
+    images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    floats = torch.tensor(images, device=device).permute(0, 3, 1, 2) / 127.5 - 1
+    batches = floats.contiguous().unflatten(0, (steps, batch_size))
+
+    candidates = {
+        name: torch_candidate(
+            form(torch_ganomaly.Shape(size=size), device=device), batches
+        )
+        for name, form in torch_ganomaly.forms(device).items()
+    }
+    candidates["ocjax"] = ocjax_candidate(images, steps, batch_size)
+    rates = interleave.interleaved(
+        candidates, rounds=ROUNDS.value, seconds=SECONDS.value
+    )
+    interleave.write(
+        NAME.value,
+        "Training step",
+        {
+            f"GANomaly, {size}x{size}x1, batches of {batch_size}, float32": (
+                interleave.compare(rates, baseline="PyTorch, tuned")
+            )
+        },
+        rates=rates,
+        settings={
+            "rounds": ROUNDS.value,
+            "seconds": SECONDS.value,
+            "steps": steps,
+            "tf32": device == "cuda" and TF32.value,
+        },
+    )
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,90 @@
+"""Trains, scores and judges one method on one data set: the launcher.
+
+    python experiments/train.py
+    python experiments/train.py --config=experiments/ganomaly/mnist.py \
+        --config.anomalous_class=2 --data_dir=$HOME/tensorflow_datasets
+
+The same command goes on where it was interrupted. The last line printed is one JSON
+object with the result.
+"""
+
+import time
+
+STARTED = time.monotonic()
+
+import json  # noqa: E402
+import os  # noqa: E402
+import pathlib  # noqa: E402
+import shlex  # noqa: E402
+import sys  # noqa: E402
+
+import jax  # noqa: E402
+from absl import app, flags  # noqa: E402
+from ml_collections import config_flags  # noqa: E402
+
+from ocjax import launch, training  # noqa: E402
+from ocjax._checks import InputError  # noqa: E402
+from ocjax.launch.display import say  # noqa: E402
+
+HERE = pathlib.Path(__file__).parent
+CONFIG = config_flags.DEFINE_config_file(
+    "config", str(HERE / "ganomaly" / "digits.py"), "Configuration file.", lock_config=True
+)
+WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Run folder; by default one below runs/, named by the configuration."
+)
+DATA_DIR = flags.DEFINE_string("data_dir", None, "Where TFDS keeps its data sets.")
+SEED = flags.DEFINE_integer("seed", 0, "Of initialization and batch order.", lower_bound=0)
+
+USER_ERROR, NOT_FINITE, STOPPED = 2, 3, 75  # 75: "try again", as sendmail has it.
+
+
+def main(_) -> None:
+    """Runs what the flags say and prints the result."""
+    cache = pathlib.Path(os.environ.get("OCJAX_CACHE", "~/.cache/ocjax")).expanduser()
+    if not jax.config.jax_compilation_cache_dir:
+        jax.config.update("jax_compilation_cache_dir", str(cache / "compiled"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    command = shlex.join(["python", *sys.argv])
+    result = launch.launch(
+        CONFIG.value.to_dict(),
+        seed=SEED.value,
+        workdir=WORKDIR.value,
+        data_dir=DATA_DIR.value,
+        command=command,
+        started=STARTED,
+    )
+    print(json.dumps(result))
+
+
+def parse(arguments: list[str]) -> list[str]:
+    """Parses flags; what is wrong with them is said in one line."""
+    try:
+        return flags.FLAGS(arguments)
+    except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError) as e:
+        fail(USER_ERROR, e)
+
+
+def fail(code: int, error: Exception) -> None:
+    """Ends the process with one line about `error`."""
+    sys.stdout.flush()
+    say("Error: " + " ".join(str(error).split()))
+    raise SystemExit(code)
+
+
+def guarded(arguments: list[str]) -> None:
+    """Runs `main`; a user's mistake costs them one line, not a traceback."""
+    try:
+        main(arguments)
+    except InputError as error:
+        fail(USER_ERROR, error)
+    except training.NonFiniteError as error:
+        fail(NOT_FINITE, error)
+    except launch.Stopped as error:
+        fail(STOPPED, error)
+    except OSError as error:
+        fail(1, error)
+
+
+if __name__ == "__main__":
+    app.run(guarded, flags_parser=parse)

@@ -1,0 +1,1 @@
+"""One-class image anomaly detection in JAX."""

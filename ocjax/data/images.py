@@ -1,0 +1,150 @@
+"""What a pixel means.
+
+Images are `uint8` on the host and on the device. The compiled step turns a batch
+into `float32` in [-1, 1], the range of the decoders' tanh, by `to_float`; no other
+module knows the two ranges.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+def to_float(images: jax.Array) -> jax.Array:
+    """Images as floats in [-1, 1].
+
+    Args:
+      images: shape `[...]`, `uint8`; or floating point and already in [-1, 1],
+        which is returned unchanged.
+
+    Returns:
+      `x / 127.5 - 1` as `float32`, shape `[...]`.
+
+    Raises:
+      TypeError: if `images` are neither `uint8` nor floating point.
+    """
+    dtype = jnp.result_type(images)
+    if jnp.issubdtype(dtype, jnp.floating):
+        return images
+    if dtype != jnp.uint8:
+        raise TypeError(
+            f"Expected `images` to be uint8 or floating point, got {dtype}."
+        )
+    return jnp.asarray(images, jnp.float32) / 127.5 - 1.0
+
+
+def to_uint8(images: jax.Array | np.ndarray) -> np.ndarray:
+    """Pictures of floats in [-1, 1], shape `[...]`: clipped, rounded, `uint8`."""
+    pixels = (np.asarray(images, np.float32) + 1.0) * 127.5
+    return np.clip(np.round(pixels), 0, 255).astype(np.uint8)
+
+
+def check(
+    images: np.ndarray,
+    name: str = "images",
+    *,
+    value_range: tuple[float, float] | None = None,
+) -> np.ndarray:
+    """Checks a user's images and brings floats into [-1, 1].
+
+    The range of floats is never guessed: an image of zeros and ones may be black
+    and white in [0, 1], or nearly black in [0, 255].
+
+    Args:
+      images: shape `[N, H, W, C]` with C in {1, 3}; `uint8`, or floating point
+        with a `value_range`.
+      name: what messages call the argument.
+      value_range: the values that stand for black and white in floats.
+
+    Returns:
+      The same `uint8`, or `float32` in [-1, 1], shape `[N, H, W, C]`.
+
+    Raises:
+      TypeError: if the dtype is another, or floating point of unstated range.
+      ValueError: if the shape is another, or a value is not finite or not in
+        `value_range`.
+    """
+    images = np.asarray(images)
+    _check_shape(images, name)
+    if images.dtype == np.uint8:
+        if value_range not in (None, (0, 255)):
+            raise ValueError(
+                f"Expected no `value_range` with uint8 `{name}`, which mean [0, 255], "
+                f"got {value_range}."
+            )
+        return images
+    if not np.issubdtype(images.dtype, np.floating):
+        raise TypeError(
+            f"Expected `{name}` to be uint8 or floating point, got {images.dtype}."
+        )
+    if value_range is None:
+        raise TypeError(
+            f"Expected `{name}` to be uint8, got {images.dtype}: state its "
+            "`value_range`, as in (0.0, 1.0), or convert it."
+        )
+    return _rescale(images.astype(np.float32), name, *value_range)
+
+
+def resize(images: np.ndarray, size: int) -> np.ndarray:
+    """Resizes images to squares, bilinearly and with Pillow.
+
+    The papers' torchvision pipelines resize PIL images by the same code; other
+    libraries' bilinear filters give other pixels.
+
+    Args:
+      images: `uint8`, shape `[N, H, W, C]` with C in {1, 3}.
+      size: height and width to return, at least 1.
+
+    Returns:
+      `uint8`, shape `[N, size, size, C]`; `images` itself where that is its shape.
+    """
+    from PIL import Image
+
+    if size < 1:
+        raise ValueError(f"`size` (={size}) must be at least 1.")
+    count, *shape, channels = images.shape
+    if shape == [size, size]:
+        return images
+    resized = np.empty((count, size, size, channels), np.uint8)
+    for before, after in zip(images, resized, strict=True):
+        # Pillow's grey images have no channel axis.
+        picture = Image.fromarray(before.squeeze(-1) if channels == 1 else before)
+        picture = picture.resize((size, size), Image.Resampling.BILINEAR)
+        after[:] = np.asarray(picture).reshape(after.shape)
+    return resized
+
+
+def _check_shape(images: np.ndarray, name: str) -> None:
+    """Raises `ValueError` unless the shape is `[N, H, W, C]` with C in {1, 3}."""
+    shape = images.shape
+    if len(shape) == 4 and shape[-1] in (1, 3) and min(shape) >= 1:
+        return
+    hint = ""
+    if len(shape) == 3:
+        fix, meaning = (
+            ("[None]", "one image")
+            if shape[-1] in (1, 3)
+            else ("[..., None]", "grey images")
+        )
+        hint = f" If these are {meaning}, pass `{name}{fix}`."
+    elif len(shape) == 4 and shape[1] in (1, 3):
+        hint = f" If channels come first, pass `{name}.transpose(0, 2, 3, 1)`."
+    raise ValueError(
+        f"Expected `{name}` of shape [N, H, W, C], none of them 0 and C 1 or 3, "
+        f"got {list(shape)}.{hint}"
+    )
+
+
+def _rescale(images: np.ndarray, name: str, low: float, high: float) -> np.ndarray:
+    """Maps `float32` from [low, high] to [-1, 1], after checking that it is there."""
+    if not low < high:
+        raise ValueError(f"Expected `value_range` to increase, got {(low, high)}.")
+    if not np.isfinite(images).all():
+        raise ValueError(f"Expected `{name}` to be finite, got NaN or infinity.")
+    found = images.min(), images.max()
+    if found[0] < low or found[1] > high:
+        raise ValueError(
+            f"Expected `{name}` in [{low}, {high}], got values from {found[0]} to "
+            f"{found[1]}."
+        )
+    return 2.0 * ((images - low) / (high - low)) - 1.0

@@ -1,0 +1,103 @@
+"""Data sets that TensorFlow Datasets (TFDS) has prepared as array_record files.
+
+These are read at random and without TensorFlow. Nothing here touches the network:
+files are looked for first, because TFDS itself would answer a missing data set with
+a download or a misleading error.
+"""
+
+import hashlib
+import io
+import os
+import pathlib
+import shlex
+from typing import Any
+
+import numpy as np
+
+from ocjax._checks import InputError
+from ocjax.data import cache, images
+
+NAMES = ("mnist", "fashion_mnist", "cifar10")
+
+_ARRAYS = ("images", "labels", "class_names")
+_DECODING = 1  # Part of the cache's key: raise it when `_decode` gives other arrays.
+
+
+def data_folder(data_dir: str | os.PathLike | None = None) -> pathlib.Path:
+    """`data_dir` if given, else `$TFDS_DATA_DIR`, else `~/tensorflow_datasets`."""
+    chosen = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+    return pathlib.Path(chosen).expanduser()
+
+
+def find(name: str, data_dir: str | os.PathLike | None = None) -> pathlib.Path:
+    """The folder `<data_dir>/<name>/<version>` of the newest version with records.
+
+    Raises:
+      InputError: if there is none; the message says how to prepare it.
+    """
+    root = data_folder(data_dir)
+    infos = [
+        path
+        for path in (root / name).glob("*/dataset_info.json")
+        if path.parent.name.replace(".", "").isdigit()
+    ]
+    ready = [info.parent for info in infos if any(info.parent.glob("*.array_record*"))]
+    if ready:
+        return max(ready, key=lambda path: [int(n) for n in path.name.split(".")])
+    problem, target = "is not prepared in", root
+    if infos:
+        # TFDS refuses to prepare a second format in the folder of the first.
+        problem, target = "is not in array_record format in", root / "array_record"
+    raise InputError(
+        f"Data set {name!r} {problem} {root} (looked for "
+        f"{name}/<version>/*.array_record*); to prepare it: pip install "
+        f"'ocjax[prepare]' && python -m ocjax.data.prepare {name} "
+        f"--data_dir={shlex.quote(str(target))}"
+    )
+
+
+def read(folder: pathlib.Path, split: str, size: int) -> cache.Arrays:
+    """One part of the data set in `folder`, decoded and resized, from the cache.
+
+    Args:
+      folder: as `find` returns it.
+      split: "train" or "test".
+      size: height and width of the images.
+
+    Returns:
+      `images`: `uint8 [N, size, size, C]`; `labels`: `int64 [N]`; `class_names`:
+      strings `[K]`.
+
+    Raises:
+      InputError: if a file is missing or damaged.
+    """
+    # Other source files are another key, so that no stale array is ever read.
+    files = [(file.name, file.stat()) for file in sorted(folder.iterdir())]
+    stamps = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in files]
+    fingerprint = hashlib.sha256(repr((_DECODING, stamps)).encode()).hexdigest()[:12]
+    key = f"{folder.parent.name}-{folder.name}-{split}-{size}-{fingerprint}"
+    return cache.cached(key, _ARRAYS, lambda: _decode(folder, split, size))
+
+
+def _decode(folder: pathlib.Path, split: str, size: int) -> cache.Arrays:
+    import tensorflow_datasets as tfds
+    from PIL import Image
+
+    builder: Any = tfds.builder_from_directory(folder)  # TFDS hides its types.
+    # A third faster than TFDS's own decoding, without its advice to get OpenCV.
+    raw = {"image": tfds.decode.SkipDecoding()}
+    source = builder.as_data_source(split=split, decoders=raw)
+    try:
+        records = source.__getitems__(range(len(source)))
+    except RuntimeError as error:  # A file is missing or its checksum differs.
+        raise InputError(f"Cannot read {split!r} in {folder}: {error}") from error
+    height, width, channels = builder.info.features["image"].shape
+    pixels = np.empty((len(records), height, width, channels), np.uint8)
+    for record, image in zip(records, pixels, strict=True):
+        picture = Image.open(io.BytesIO(record["image"]))
+        image[:] = np.asarray(picture).reshape(image.shape)
+    return {
+        "images": images.resize(pixels, size),
+        "labels": np.array([record["label"] for record in records], np.int64),
+        "class_names": np.array(builder.info.features["label"].names),
+    }

@@ -1,0 +1,107 @@
+"""Data sets by name, as arrays.
+
+A source gives `uint8` images and integer labels, the training and the official test
+part pooled; a protocol (`ocjax.data.protocols`) decides which image is for what.
+"""
+
+import functools
+import os
+from typing import NamedTuple
+
+import numpy as np
+
+from ocjax import _checks
+from ocjax.data import images, prepared
+
+
+class Dataset(NamedTuple):
+    """Labelled images, those of the training part first."""
+
+    name: str
+    images: np.ndarray  # uint8 [N, H, W, C]
+    labels: np.ndarray  # int64 [N], indices into `class_names`.
+    official_test: np.ndarray  # bool [N], whether in the data set's own test part.
+    class_names: tuple[str, ...]
+
+
+def load(
+    name: str, *, data_dir: str | os.PathLike | None = None, size: int = 32
+) -> Dataset:
+    """Loads a data set; never downloads one.
+
+    Args:
+      name: a key of `SOURCES`.
+      data_dir: where TFDS keeps its data sets; by default `$TFDS_DATA_DIR`, else
+        `~/tensorflow_datasets`. The digits need none.
+      size: height and width of the images, resized bilinearly.
+
+    Returns:
+      The whole data set in memory, images of shape `[N, size, size, C]`.
+
+    Raises:
+      InputError: if the name is unknown or the data set is not prepared.
+    """
+    source = SOURCES[_checks.one_of("data set", name, SOURCES)]
+    return source(data_dir=data_dir, size=size)
+
+
+def class_index(dataset: Dataset, name_or_number: str) -> int:
+    """The label of a class given as "airplane" or as "0"; names come first.
+
+    Raises:
+      InputError: if it is neither a name nor a number of a class.
+    """
+    names = dataset.class_names
+    if name_or_number not in names and name_or_number.isdecimal():
+        if int(name_or_number) < len(names):
+            return int(name_or_number)
+    return names.index(_checks.one_of("class", name_or_number, names))
+
+
+def digits(*, data_dir: str | os.PathLike | None, size: int) -> Dataset:
+    """The 1,797 handwritten digits within scikit-learn, 8x8 before resizing.
+
+    They come without a test part. Here it is a fifth of each class, rounded down,
+    drawn with the constant seed 0: the same in every run.
+
+    References:
+      Alpaydin and Kaynak, Optical Recognition of Handwritten Digits, UCI, 1998.
+    """
+    del data_dir
+    from sklearn import datasets
+
+    flat, labels = datasets.load_digits(return_X_y=True)
+    pixels = np.round(flat.reshape(-1, 8, 8, 1) * (255 / 16)).astype(np.uint8)  # 0..16
+    rng = np.random.default_rng(0)
+    official_test = np.zeros(len(labels), bool)
+    for label in range(10):
+        members = np.flatnonzero(labels == label)
+        official_test[rng.permutation(members)[: len(members) // 5]] = True
+    order = np.argsort(official_test, kind="stable")
+    return Dataset(
+        "digits",
+        images.resize(pixels[order], size),
+        labels[order].astype(np.int64),
+        official_test[order],
+        tuple(map(str, range(10))),
+    )
+
+
+def _tfds(name: str, *, data_dir: str | os.PathLike | None, size: int) -> Dataset:
+    """A data set prepared by TFDS, its two parts pooled."""
+    folder = prepared.find(name, data_dir)
+    train, test = (prepared.read(folder, part, size) for part in ("train", "test"))
+    counts = len(train["labels"]), len(test["labels"])
+    return Dataset(
+        name,
+        np.concatenate([train["images"], test["images"]]),
+        np.concatenate([train["labels"], test["labels"]]),
+        np.repeat([False, True], counts),
+        tuple(train["class_names"].tolist()),
+    )
+
+
+SOURCES = {
+    "digits": digits,
+    **{name: functools.partial(_tfds, name) for name in prepared.NAMES},
+}

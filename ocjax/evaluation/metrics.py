@@ -1,0 +1,224 @@
+"""How well scores separate the anomalous from the normal.
+
+Every function takes `anomalous`, booleans `[N]` that are true for anomalies, and
+`scores`, finite floats `[N]`, larger where more anomalous. An image is called
+anomalous when its score is greater than a threshold. All raise `TypeError` for
+labels that are not booleans, and `ValueError` for arrays of other shapes, a class
+without images, or scores that are not finite.
+
+Scores enter raw: scaling them to the test set would change no metric of ranks and
+would let the test set choose everything else.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+
+class EqualError(NamedTuple):
+    """Where anomalies are missed as often as normal images raise an alarm."""
+
+    rate: float
+    threshold: float
+
+
+class Interval(NamedTuple):
+    """The two ends of a confidence interval."""
+
+    low: float
+    high: float
+
+
+def auroc(anomalous: ArrayLike, scores: ArrayLike) -> float:
+    """Area under the ROC curve, in [0, 1].
+
+    The probability that an anomaly scores higher than a normal image, ties counted
+    half (Mann and Whitney, 1947).
+    """
+    from sklearn.metrics import roc_auc_score
+
+    return float(roc_auc_score(*_checked(anomalous, scores)))
+
+
+def average_precision(anomalous: ArrayLike, scores: ArrayLike) -> float:
+    """Precision averaged over recall, without interpolation, in (0, 1].
+
+    Chance is the share of anomalies, so values compare only between test sets of
+    one composition.
+    """
+    from sklearn.metrics import average_precision_score
+
+    return float(average_precision_score(*_checked(anomalous, scores)))
+
+
+def fpr_at_tpr(anomalous: ArrayLike, scores: ArrayLike, tpr: float = 0.95) -> float:
+    """The lowest false-positive rate at which at least `tpr` of anomalies are found.
+
+    Raises:
+      ValueError: if `tpr` is outside [0, 1].
+    """
+    if not 0 <= tpr <= 1:
+        raise ValueError(f"Expected `tpr` to be in [0, 1], got {tpr}.")
+    normals, anomalies = _by_class(anomalous, scores)
+    missed, alarms = _errors(normals, anomalies, _midpoints(normals, anomalies))
+    found = (len(anomalies) - missed) / len(anomalies)
+    return float(alarms[found >= tpr].min() / len(normals))
+
+
+def equal_error_rate(anomalous: ArrayLike, scores: ArrayLike) -> EqualError:
+    """The error rate where misses and false alarms are closest, and its threshold.
+
+    All mid-points between neighbouring scores are tried, and a threshold beyond
+    either end; of equally good ones the lowest is taken. `rate` is the mean of the
+    two error rates there.
+    """
+    normals, anomalies = _by_class(anomalous, scores)
+    thresholds = _midpoints(normals, anomalies)
+    missed, alarms = _errors(normals, anomalies, thresholds)
+    # |missed / anomalies - alarms / normals| in whole numbers, so that ties are ties.
+    best = np.argmin(np.abs(missed * len(normals) - alarms * len(anomalies)))
+    rate = (missed[best] / len(anomalies) + alarms[best] / len(normals)) / 2
+    return EqualError(float(rate), float(thresholds[best]))
+
+
+def half_total_error_rate(
+    anomalous: ArrayLike, scores: ArrayLike, threshold: float
+) -> float:
+    """Mean of the miss and false-alarm rates at a threshold chosen elsewhere.
+
+    The usual choice is the equal-error threshold of a development set,
+    `equal_error_rate(dev_anomalous, dev_scores).threshold`. Taken from the test set
+    itself it would be a leak.
+
+    References:
+      Bengio and Mariethoz, "A statistical significance test for person
+      authentication", 2004.
+    """
+    normals, anomalies = _by_class(anomalous, scores)
+    missed, alarms = _errors(normals, anomalies, np.asarray(threshold))
+    return float((missed / len(anomalies) + alarms / len(normals)) / 2)
+
+
+def best_f1(anomalous: ArrayLike, scores: ArrayLike) -> float:
+    """The highest F1 that any threshold reaches, anomalies being the positives.
+
+    An oracle: the labels choose the threshold, so no detector in use attains it.
+    """
+    normals, anomalies = _by_class(anomalous, scores)
+    missed, alarms = _errors(normals, anomalies, _midpoints(normals, anomalies))
+    found = len(anomalies) - missed
+    return float((2 * found / (found + alarms + len(anomalies))).max())
+
+
+def auroc_interval(
+    anomalous: ArrayLike,
+    scores: ArrayLike,
+    *,
+    level: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Interval:
+    """Percentile bootstrap interval of the AUROC.
+
+    Normal and anomalous images are resampled separately, so every resample has the
+    counts of the test set. The interval is about the choice of test images only, not
+    about training again; where the classes are perfectly separated it is [1, 1],
+    however few the images.
+
+    Args:
+      anomalous: booleans `[N]`.
+      scores: finite floats `[N]`.
+      level: coverage, in (0, 1).
+      resamples: number of bootstrap resamples.
+      seed: of the resampling.
+
+    Returns:
+      The interval of the middle `level` of the resampled values.
+
+    Raises:
+      ValueError: if `level` is outside (0, 1) or `resamples` below 1.
+
+    References:
+      Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"Expected `level` to be in (0, 1), got {level}.")
+    if resamples < 1:
+        raise ValueError(f"Expected `resamples` to be at least 1, got {resamples}.")
+    normals, anomalies = _by_class(anomalous, scores)
+    values, ranks = np.unique(np.concatenate([normals, anomalies]), return_inverse=True)
+    normal_ranks, anomalous_ranks = np.split(ranks, [len(normals)])
+    rng = np.random.default_rng(seed)
+    aurocs = np.empty(resamples)
+    # Counting by rank needs no sorting, so each resample is linear in the images.
+    for i in range(resamples):
+        drawn = rng.choice(normal_ranks, len(normals))
+        counts = np.bincount(drawn, minlength=len(values))
+        below = np.cumsum(counts) - counts / 2  # Normals below each value, ties half.
+        drawn = rng.choice(anomalous_ranks, len(anomalies))
+        aurocs[i] = below[drawn].mean() / len(normals)
+    low, high = np.quantile(aurocs, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(low), float(high))
+
+
+def summary(anomalous: ArrayLike, scores: ArrayLike) -> dict[str, float | int]:
+    """All of the above that need nothing but the test set, ready for JSON."""
+    normals, anomalies = _by_class(anomalous, scores)
+    low, high = auroc_interval(anomalous, scores)
+    return {
+        "auroc": auroc(anomalous, scores),
+        "auroc_low": low,
+        "auroc_high": high,
+        "average_precision": average_precision(anomalous, scores),
+        "fpr_at_95_tpr": fpr_at_tpr(anomalous, scores),
+        "equal_error_rate": equal_error_rate(anomalous, scores).rate,
+        "best_f1_oracle": best_f1(anomalous, scores),
+        "normals": len(normals),
+        "anomalies": len(anomalies),
+    }
+
+
+def _checked(anomalous: ArrayLike, scores: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    anomalous, scores = np.asarray(anomalous), np.asarray(scores, np.float64)
+    if anomalous.dtype != bool:
+        raise TypeError(f"Expected `anomalous` to be boolean, got {anomalous.dtype}.")
+    if anomalous.ndim != 1 or anomalous.shape != scores.shape:
+        raise ValueError(
+            "Expected `anomalous` and `scores` to have one shape [N], "
+            f"got {anomalous.shape} and {scores.shape}."
+        )
+    if anomalous.all() or not anomalous.any():
+        raise ValueError(
+            "Expected `anomalous` to hold both classes, "
+            f"got {np.sum(~anomalous)} normal and {np.sum(anomalous)} anomalous."
+        )
+    if not np.isfinite(scores).all():
+        bad = np.flatnonzero(~np.isfinite(scores))
+        raise ValueError(
+            f"Expected `scores` to be finite, got {scores[bad[0]]} at index {bad[0]}"
+            f" ({len(bad)} of {len(scores)} are not)."
+        )
+    return anomalous, scores
+
+
+def _by_class(anomalous: ArrayLike, scores: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Scores of the normal and of the anomalous images, each in rising order."""
+    anomalous, scores = _checked(anomalous, scores)
+    return np.sort(scores[~anomalous]), np.sort(scores[anomalous])
+
+
+def _midpoints(normals: np.ndarray, anomalies: np.ndarray) -> np.ndarray:
+    """Rising thresholds, one for each decision rule that differs on these scores."""
+    values = np.unique(np.concatenate([normals, anomalies]))
+    below, above = np.nextafter(values[[0, -1]], [-np.inf, np.inf])
+    return np.concatenate([[below], values[:-1] / 2 + values[1:] / 2, [above]])
+
+
+def _errors(
+    normals: np.ndarray, anomalies: np.ndarray, thresholds: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Counts of missed anomalies and of false alarms at each threshold."""
+    missed = np.searchsorted(anomalies, thresholds, side="right")
+    alarms = len(normals) - np.searchsorted(normals, thresholds, side="right")
+    return missed, alarms

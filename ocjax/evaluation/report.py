@@ -1,0 +1,106 @@
+"""One run as one page: a single HTML file that can be sent to a colleague."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import pathlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_DOTS_PER_INCH = 192  # Twice what CSS calls an inch: sharp on today's screens.
+
+_CAPTIONS = {
+    "image_grid": "Where it is surest and where it errs: the test images of either "
+    "class with the lowest and the highest scores.",
+    "score_histogram": "Scores of the test images, each class as shares of itself. "
+    "The outermost bins also count the 0.1 % beyond them.",
+    "roc": "Anomalies found against false alarms, over all thresholds. The grey "
+    "line is chance.",
+    "training_curves": "Each term of the losses: thin as logged, thick its running "
+    "mean over a twentieth of the run.",
+}
+
+
+def write_report(
+    path: str | os.PathLike,
+    *,
+    summary: Mapping[str, Any],
+    config: Mapping[str, Any],
+    environment: Mapping[str, Any],
+    figures: Mapping[str, Figure | bytes],
+    warnings: Sequence[str] = (),
+) -> None:
+    """Writes a self-contained HTML report: no script, and nothing fetched.
+
+    The file appears whole or not at all.
+
+    Args:
+      path: of the file to write.
+      summary: the result. The keys of `metrics.summary`, and: method, dataset,
+        protocol, target ("normal class 8"), seed, epochs, images_per_second,
+        compile_seconds, train_seconds, threshold, promised_false_positive_rate,
+        reached_false_positive_rate, held_out_normals, threshold_note, command,
+        paper. Speed and seconds may be None; so may the threshold and its rates, and
+        then the note says why. `paper` is None or has `auroc` and `source`.
+      config: what the run was told; nested mappings become dotted names.
+      environment: versions, commit, devices; nested likewise.
+      figures: pictures in the order to show them, as figures or PNG bytes. The names
+        of the functions of `plots` have captions, other names are their own;
+        "training_curves" comes after the others.
+      warnings: reasons not to trust the result, shown first.
+
+    Raises:
+      jinja2.UndefinedError: if `summary` lacks a key.
+    """
+    import jinja2
+
+    template = jinja2.Environment(
+        loader=jinja2.PackageLoader("ocjax.evaluation"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    ).get_template("report.html")
+    pictures = {name: _picture(name, figure) for name, figure in figures.items()}
+    curves = pictures.pop("training_curves", None)
+    page = template.render(
+        summary,
+        pictures=list(pictures.values()),
+        curves=curves,
+        config=dict(_flat(config)),
+        environment=dict(_flat(environment)),
+        warnings=warnings,
+    )
+    path = pathlib.Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(page, encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def _picture(name: str, figure: Figure | bytes) -> dict[str, Any]:
+    """A figure as a data URI, with its width in CSS pixels and a caption."""
+    if not isinstance(figure, bytes):
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=_DOTS_PER_INCH)
+        figure = buffer.getvalue()
+    pixels = int.from_bytes(figure[16:20])  # PNG keeps its width there.
+    return {
+        "source": "data:image/png;base64," + base64.b64encode(figure).decode(),
+        "width": round(pixels * 96 / _DOTS_PER_INCH),
+        "caption": _CAPTIONS.get(name, name),
+    }
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        elif isinstance(value, list | tuple):
+            yield f"{prefix}{name}", ", ".join(map(str, value))
+        else:
+            yield f"{prefix}{name}", value

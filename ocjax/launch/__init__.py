@@ -1,0 +1,8 @@
+"""Runs: configuration and data in, a finished run folder out."""
+
+from ocjax.launch.config import configure as configure
+from ocjax.launch.record import Stopped as Stopped
+from ocjax.launch.single import run as run
+from ocjax.launch.table import launch as launch
+from ocjax.launch.task import Task as Task
+from ocjax.launch.task import load as load

@@ -1,0 +1,89 @@
+"""What a run does, as one flat configuration."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from ocjax import data, methods
+from ocjax._checks import InputError, one_of
+from ocjax.data import protocols
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig:
+    """A run; the seed apart, which is given at launch."""
+
+    method: str = "ganomaly"
+    dataset: str = "digits"
+    image_size: int = 32
+    protocol: str = "p2"
+    normal_class: str = "8"  # For p1 and p2: a number, a name, or all.
+    anomalous_class: str = "8"  # For ganomaly.
+    split_seed: int = 0
+    validation_fraction: float = 0.15  # Of the training normals, held out.
+    epochs: int = 15
+    batch_size: int = 64
+    seeds: int = 1  # Runs, with seeds from the given one on.
+    false_positive_rate: float = 0.05  # Promised by the threshold.
+    devices: int = 1  # That share each batch; 0 for all.
+    memory_budget_mb: float = 8192.0  # Images beyond it are streamed to the device.
+    checkpoint_seconds: float = 60.0  # Save at least this often; 0 for never.
+    checkpoint_epochs: int = 0  # Save after so many epochs; 0 for never.
+    log_every: int = 10  # Steps between logged steps.
+
+
+def configure(**changes: Any) -> ConfigDict:
+    """Returns a locked configuration for `experiments/train.py`.
+
+    Args:
+      **changes: fields of `RunConfig`, and `hyper`, a mapping with fields of the
+        method's own `Config`. Everything else keeps its default.
+
+    Raises:
+      InputError: a field or the method is unknown.
+    """
+    hyper = changes.pop("hyper", {})
+    config = _replace("config", RunConfig(), changes)
+    own, _ = methods.METHODS[one_of("method", config.method, methods.METHODS)]
+    own = _replace("config.hyper", own(), hyper)
+    values = dataclasses.asdict(config) | {"hyper": dataclasses.asdict(own)}
+    return ConfigDict(values).lock()
+
+
+def parse(values: Mapping[str, Any]) -> tuple[RunConfig, Any]:
+    """The typed configuration and the method's own, checked.
+
+    Args:
+      values: as `configure` makes them, changed or not.
+
+    Raises:
+      InputError: a field is unknown, or its value cannot be.
+    """
+    values = dict(values)
+    hyper = values.pop("hyper", {})
+    config = _replace("config", RunConfig(), values)
+    one_of("method", config.method, methods.METHODS)
+    one_of("data set", config.dataset, data.SOURCES)
+    one_of("protocol", config.protocol, protocols.PROTOCOLS)
+    at_least = {"epochs": 1, "batch_size": 1, "seeds": 1, "log_every": 1, "devices": 0}
+    for name, least in at_least.items():
+        if getattr(config, name) < least:
+            raise InputError(
+                f"`config.{name}` (={getattr(config, name)}) must be at least {least}."
+            )
+    for name in ("validation_fraction", "false_positive_rate"):
+        if not 0 < getattr(config, name) < 1:
+            raise InputError(
+                f"`config.{name}` (={getattr(config, name)}) must be between 0 and 1."
+            )
+    own, _ = methods.METHODS[config.method]
+    return config, _replace("config.hyper", own(), hyper)
+
+
+def _replace(name: str, config: Any, changes: Mapping[str, Any]) -> Any:
+    fields = [field.name for field in dataclasses.fields(config)]
+    for field in changes:
+        one_of(f"field of {name}", field, fields)
+    return dataclasses.replace(config, **changes)

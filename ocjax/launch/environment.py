@@ -1,0 +1,55 @@
+"""Where a run took place: versions, commit, devices."""
+
+import importlib.metadata
+import os
+import pathlib
+import platform
+import subprocess
+from typing import Any
+
+import jax
+
+import ocjax
+
+PACKAGES = ("ocjax", "jax", "flax", "optax", "orbax-checkpoint", "numpy", "scikit-learn")
+
+
+def describe() -> dict[str, Any]:
+    """Versions of what computes, the commit of ocjax, and the devices."""
+    devices = jax.local_devices()
+    return {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
+        "device": f"{len(devices)} x {devices[0].device_kind} ({devices[0].platform})",
+        "commit": commit(),
+        "versions": {name: _version(name) for name in PACKAGES},
+    }
+
+
+def commit() -> str | None:
+    """The commit of ocjax's source, with `+` if it was changed; None if unknown."""
+    folder = pathlib.Path(ocjax.__file__).parent
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(folder), *arguments]
+        return subprocess.run(
+            command, capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    try:
+        if git("ls-files", "__init__.py") == "":
+            return None  # Installed into somebody else's repository.
+        changed = git("status", "--porcelain", "--untracked-files=no", ".")
+        return git("rev-parse", "--short=12", "HEAD") + ("+" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,191 @@
+"""Training in a run folder: logged, saved, resumed, stopped on request."""
+
+import signal
+import threading
+import time
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ocjax import evaluation, training
+from ocjax.launch.config import RunConfig
+from ocjax.launch.display import Display, say
+from ocjax.launch.folder import MetricsLog, RunFolder
+from ocjax.methods import Method, State
+from ocjax.training.checkpoint import Checkpoints
+
+MONITORED = 20  # About how often a run looks at the held-out normals.
+
+
+class Stopped(Exception):
+    """Training was asked to stop, and saved its state."""
+
+
+class Trained(NamedTuple):
+    """A trained state, and what it took."""
+
+    state: State
+    compile_seconds: float
+    train_seconds: float  # Of all processes that worked on the run.
+    images_per_second: float | None  # Median over the logged steps.
+    first_step_at: float | None  # `time.monotonic()` after the first step.
+
+
+def train(
+    method: Method,
+    images: np.ndarray,
+    held_out: np.ndarray,
+    config: RunConfig,
+    seed: int,
+    devices: training.Devices,
+    folder: RunFolder,
+) -> Trained:
+    """Trains to the last epoch, from the newest checkpoint in `folder` if any.
+
+    Args:
+      method: built for `devices`.
+      images: training normals, `uint8 [N, S, S, C]`.
+      held_out: normals that are only watched, `uint8 [M, S, S, C]`.
+      config: sizes, and how often to log and save.
+      seed: of all randomness.
+      devices: that share each batch.
+      folder: where logs and checkpoints go.
+
+    Raises:
+      Stopped: SIGTERM came; the state is saved.
+      InputError: there are checkpoints, but none is whole.
+      training.NonFiniteError: a loss is not finite; the last checkpoint stays.
+    """
+    key = jax.random.key(seed)
+    like = jax.eval_shape(method.init, key, jnp.zeros((1, *images.shape[1:])))
+    checkpoints = Checkpoints(folder.checkpoints)
+    state = checkpoints.restore(like)
+    step = 0 if state is None else int(state.step)
+    if step:
+        say(f"Resuming {folder.path} after step {step}.")
+    steps = training.train(
+        method,
+        images,
+        key,
+        epochs=config.epochs,
+        batch_size=config.batch_size,
+        state=state,
+        devices=devices,
+        streamed=images.nbytes > config.memory_budget_mb * 2**20,
+    )
+    with Recorder(method, held_out, len(images), config, folder, step) as recorder:
+        stop = _on_sigterm()
+        saving = _Saving(checkpoints, config, len(images) // config.batch_size)
+        for progress in steps:
+            recorder.write(progress)
+            saving.write(progress, now=stop.is_set())
+            if stop.is_set():
+                checkpoints.close()
+                raise Stopped(f"Stopped on request; saved after step {progress.step}.")
+        saving.write(progress, now=True)
+        checkpoints.close()
+    rates = [row["images_per_second"] for row in folder.metrics() if len(row) > 4]
+    return Trained(
+        progress.state,
+        recorder.compile_seconds,
+        recorder.seconds,
+        float(np.median(rates)) if rates else None,
+        recorder.first_step_at,
+    )
+
+
+class Recorder:
+    """Writes metrics and progress, and watches the held-out normals."""
+
+    def __init__(
+        self,
+        method: Method,
+        held_out: np.ndarray,
+        count: int,
+        config: RunConfig,
+        folder: RunFolder,
+        step: int,
+    ):
+        """Goes on after `step` of training on `count` images."""
+        rows = folder.keep_metrics(step)
+        self.seconds = rows[-1]["seconds"] if rows else 0.0
+        self.compile_seconds = 0.0
+        self.first_step_at = None
+        self._method, self._held_out, self._config = method, held_out, config
+        self._steps_per_epoch = count // config.batch_size
+        self._every = max(1, config.epochs // MONITORED)
+        self._log = MetricsLog(folder, step)
+        self._display = Display(config.epochs, self._steps_per_epoch, step)
+
+    def __enter__(self):
+        self._display.__enter__()
+        return self
+
+    def __exit__(self, *_):
+        self._display.__exit__()
+        self._log.close()
+
+    def write(self, progress: training.Progress) -> None:
+        """Logs every so many steps, and the held-out score after an epoch."""
+        if not progress.metrics:
+            self.compile_seconds = progress.seconds
+            return
+        self.first_step_at = self.first_step_at or time.monotonic()
+        count = len(next(iter(progress.metrics.values())))
+        rate = count * self._config.batch_size / progress.seconds
+        self.seconds += progress.seconds
+        shared = {
+            "epoch": progress.epoch + 1,
+            "seconds": round(self.seconds, 3),
+            "images_per_second": round(rate, 1),
+        }
+        for i in range(count):
+            step = progress.step - count + i + 1
+            if step % self._config.log_every == 0:
+                terms = {name: float(v[i]) for name, v in progress.metrics.items()}
+                self._log.write({"step": step, **shared, **terms})
+        if self._watches(progress):
+            scores = evaluation.score(self._method, progress.state, self._held_out)
+            self._log.write(
+                {
+                    "step": progress.step,
+                    "epoch": progress.epoch + 1,
+                    "seconds": round(self.seconds, 3),
+                    "held_out_score": float(scores.mean()),
+                }
+            )
+        means = {name: float(v.mean()) for name, v in progress.metrics.items()}
+        self._display.update(progress.step, progress.epoch, means, rate)
+
+    def _watches(self, progress: training.Progress) -> bool:
+        epochs, into = divmod(progress.step, self._steps_per_epoch)
+        return into == 0 and epochs % self._every == 0 and len(self._held_out) > 0
+
+
+class _Saving:
+    """Saves a state when it is time to."""
+
+    def __init__(self, checkpoints: Checkpoints, config: RunConfig, steps_per_epoch: int):
+        self._checkpoints, self._config = checkpoints, config
+        self._steps_per_epoch = steps_per_epoch
+        self._last = time.monotonic()
+
+    def write(self, progress: training.Progress, now: bool) -> None:
+        config = self._config
+        epochs, into = divmod(progress.step, self._steps_per_epoch)
+        ended = progress.metrics and into == 0 and config.checkpoint_epochs
+        waited = time.monotonic() - self._last
+        late = config.checkpoint_seconds and waited > config.checkpoint_seconds
+        if now or late or (ended and epochs % config.checkpoint_epochs == 0):
+            self._checkpoints.save(progress.state)
+            self._last = time.monotonic()
+
+
+def _on_sigterm() -> threading.Event:
+    """An event that SIGTERM sets, instead of ending the process."""
+    event = threading.Event()
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda *_: event.set())
+    return event

@@ -1,0 +1,158 @@
+"""What a method is: pure functions over one explicit state.
+
+A method is an `init`, a `step` and a `score`, with its losses listed as data: each
+`Objective` says what it minimizes, which networks it trains and how. Networks are
+named; parameters, BatchNorm statistics and optimizer states are mappings by name.
+
+Images are floats `[B, S, S, C]` in `[-1, 1]`.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+Networks = Mapping[str, Any]  # {"encoder": ..., "decoder": ..., "discriminator": ...}
+Metrics = Mapping[str, jax.Array]  # Scalars, each under the name it has in the paper.
+
+
+class Aux(NamedTuple):
+    """What a loss returns beside its value."""
+
+    stats: Networks  # Updated BatchNorm statistics, only of networks the loss owns.
+    metrics: Metrics  # Unweighted terms.
+
+
+class Objective(NamedTuple):
+    """A loss, the networks it trains, and the optimizer that trains them."""
+
+    loss: Callable  # loss(params, stats, images, key) -> (scalar, Aux)
+    trains: tuple[str, ...]  # All other networks are constants to it.
+    optimizer: optax.GradientTransformation
+
+
+class State(NamedTuple):
+    """Everything that training reads and writes."""
+
+    params: Networks
+    stats: Networks  # BatchNorm statistics, same keys; {} without BatchNorm.
+    opt: Mapping[str, optax.OptState]  # One for each objective.
+    step: jax.Array  # Steps taken, int32 scalar.
+
+
+class Method(NamedTuple):
+    """A one-class method."""
+
+    init: Callable  # init(key, images) -> State; only the shape of images matters.
+    step: Callable  # step(state, images, key) -> (State, Metrics)
+    score: Callable  # score(state, images) -> [B], higher is more anomalous.
+    objectives: Mapping[str, Objective]
+    reconstruct: Callable | None = None  # (state, images) -> images of equal shape.
+    embed: Callable | None = None  # (state, images) -> latents [B, D].
+    axis_name: str | None = None  # Mapped axis that `step` averages over.
+
+
+def init_state(networks: Mapping[str, tuple], objectives: Mapping[str, Objective]):
+    """Returns the state before training.
+
+    Args:
+      networks: name -> (parameters, BatchNorm statistics).
+      objectives: name -> objective.
+
+    Returns:
+      A `State` at step 0.
+    """
+    params = {name: network[0] for name, network in networks.items()}
+    stats = {name: network[1] for name, network in networks.items()}
+    opt = {
+        name: objective.optimizer.init(_pick(params, objective.trains))
+        for name, objective in objectives.items()
+    }
+    return State(params, stats, opt, jnp.zeros((), jnp.int32))
+
+
+def simultaneous(
+    objectives: Mapping[str, Objective],
+    state: State,
+    images: jax.Array,
+    key: jax.Array,
+    axis_name: str | None = None,
+) -> tuple[State, Metrics]:
+    """One step on every objective, all gradients taken at the same parameters.
+
+    Forward passes that several losses write down are computed once: they are the same
+    program, and the compiler merges them.
+
+    Args:
+      objectives: name -> objective; no network may be trained by two of them.
+      state: before the step.
+      images: batch, shape `[B, S, S, C]`, in `[-1, 1]`.
+      key: randomness of this step.
+      axis_name: mapped axis whose devices hold parts of the batch.
+
+    Returns:
+      The next state, and the metrics of all objectives.
+    """
+    found = {
+        name: _gradient(objective, state, images, key, axis_name)
+        for name, objective in objectives.items()
+    }
+    metrics = {}
+    for name, objective in objectives.items():
+        state, terms = _update(name, objective, state, found[name])
+        metrics |= terms
+    return state._replace(step=state.step + 1), metrics
+
+
+def descend(
+    name: str,
+    objective: Objective,
+    state: State,
+    images: jax.Array,
+    key: jax.Array,
+    axis_name: str | None = None,
+) -> tuple[State, Metrics]:
+    """One optimizer step on the networks that `objective` trains.
+
+    Args:
+      name: of the objective, under which its optimizer state and loss are kept.
+      objective: what to minimize.
+      state: before the step; its `step` is left to the caller.
+      images: batch, shape `[B, S, S, C]`, in `[-1, 1]`.
+      key: randomness of this step.
+      axis_name: mapped axis whose devices hold parts of the batch.
+
+    Returns:
+      The next state, and the objective's metrics.
+    """
+    found = _gradient(objective, state, images, key, axis_name)
+    return _update(name, objective, state, found)
+
+
+def _gradient(objective, state, images, key, axis_name):
+    """((value, aux), gradients), averaged over the devices of `axis_name`."""
+
+    def loss(trained):
+        return objective.loss({**state.params, **trained}, state.stats, images, key)
+
+    trained = _pick(state.params, objective.trains)
+    found = jax.value_and_grad(loss, has_aux=True)(trained)
+    return found if axis_name is None else jax.lax.pmean(found, axis_name)
+
+
+def _update(name, objective, state, found):
+    (value, aux), gradients = found
+    trained = _pick(state.params, objective.trains)
+    updates, opt = objective.optimizer.update(gradients, state.opt[name], trained)
+    state = state._replace(
+        params={**state.params, **optax.apply_updates(trained, updates)},
+        stats={**state.stats, **aux.stats},
+        opt={**state.opt, name: opt},
+    )
+    return state, {name: value, **aux.metrics}
+
+
+def _pick(networks: Networks, names: tuple[str, ...]) -> Networks:
+    return {name: networks[name] for name in names}

@@ -1,0 +1,138 @@
+"""GANomaly (Akcay et al., 2018), https://arxiv.org/abs/1805.06725.
+
+An encoder-decoder-encoder learns to reconstruct normal images; an image is anomalous
+when its latent and the latent of its reconstruction disagree.
+
+Networks, sizes and losses are those of the authors' code (samet-akcay/ganomaly since
+August 2019), which takes both gradients at the same parameters. Departs from it:
+scores use stored BatchNorm statistics, so that an image's score does not depend on
+its batch; scores are not rescaled by the extremes of the test set; the discriminator
+is never re-initialized; its statistics follow real images alone.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from ocjax import _checks
+from ocjax.losses import adversarial, latent, reconstruction
+from ocjax.methods import base
+from ocjax.modules import apply, dcgan
+
+ADVERSARIAL = ("feature_matching", "non_saturating", "literal")
+DISTANCES = {"squared_error": latent.squared_error, "l1": latent.l1}
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Hyper-parameters; defaults are those of the authors' code."""
+
+    latent: int = 100  # Length of the latent z.
+    features: int = 64  # Channels of the first convolution.
+    w_adv: float = 1.0  # Weight of the adversarial loss, Eq 1.
+    w_con: float = 50.0  # Weight of the contextual loss, Eq 2: lambda of Eq 4.
+    w_enc: float = 1.0  # Weight of the encoder loss, Eq 3.
+    learning_rate: float = 2e-4  # The paper says 2e-3, the code 2e-4.
+    b1: float = 0.5  # Adam's first-moment decay.
+    b2: float = 0.999  # Adam's second-moment decay.
+    adversarial: str = "feature_matching"  # The first release: "non_saturating".
+    score: str = "squared_error"  # The code's; "l1" is the later paper's.
+
+
+def ganomaly(config: Config = Config(), axis_name: str | None = None) -> base.Method:
+    """Builds GANomaly for images `[B, S, S, C]` in `[-1, 1]`, `S = 32 * 2^n`.
+
+    Args:
+      config: hyper-parameters.
+      axis_name: mapped axis over whose devices a batch is spread, or None.
+
+    Returns:
+      The method; its networks are `encoder`, `decoder`, `reencoder` (the paper's E)
+      and `discriminator`.
+
+    Raises:
+      ValueError: an option of `config` is unknown.
+    """
+    _checks.one_of("hyper.adversarial", config.adversarial, ADVERSARIAL)
+    distance = DISTANCES[_checks.one_of("hyper.score", config.score, DISTANCES)]
+    encoder = dcgan.Encoder(config.latent, config.features, axis_name)
+    discriminator = dcgan.Encoder(1, config.features, axis_name)
+
+    def decoder(x):
+        return dcgan.Decoder(x.shape[-2], x.shape[-1], config.features, axis_name)
+
+    def generate(params, stats, x):
+        """One pass of the generator: x_hat, z, z_hat, new statistics."""
+        (z, _), encoded = apply.train(encoder, "encoder", params, stats, x)
+        x_hat, decoded = apply.train(decoder(x), "decoder", params, stats, z)
+        (z_hat, _), again = apply.train(encoder, "reencoder", params, stats, x_hat)
+        return x_hat, z, z_hat, {**encoded, **decoded, **again}
+
+    def discriminate(params, stats, x):
+        """Logits, features and new statistics of the discriminator."""
+        (logits, features), new = apply.train(
+            discriminator, "discriminator", params, stats, x
+        )
+        return logits[:, 0], features, new
+
+    def generator_loss(params, stats, x, key):
+        del key
+        x_hat, z, z_hat, new = generate(params, stats, x)
+        _, f, _ = discriminate(params, stats, x)
+        logits_hat, f_hat, _ = discriminate(params, stats, x_hat)
+        if config.adversarial == "feature_matching":
+            adv = adversarial.feature_matching(f, f_hat).mean()
+        else:
+            adv = getattr(adversarial, config.adversarial)(logits_hat).mean()
+        con = reconstruction.l1(x, x_hat).mean()
+        enc = latent.squared_error(z, z_hat).mean()
+        loss = config.w_adv * adv + config.w_con * con + config.w_enc * enc
+        # Shrinking z lowers the encoder loss, and the score, without learning.
+        latent_norm = jnp.linalg.norm(z, axis=-1).mean()
+        metrics = {"adv": adv, "con": con, "enc": enc, "latent_norm": latent_norm}
+        return loss, base.Aux(new, metrics)
+
+    def discriminator_loss(params, stats, x, key):
+        del key
+        x_hat, *_ = generate(params, stats, x)
+        fake, *_ = discriminate(params, stats, x_hat)
+        real, _, new = discriminate(params, stats, x)
+        return adversarial.discriminator(real, fake).mean(), base.Aux(new, {})
+
+    adam = optax.adam(config.learning_rate, b1=config.b1, b2=config.b2)
+    objectives = {
+        "generator": base.Objective(
+            generator_loss, ("encoder", "decoder", "reencoder"), adam
+        ),
+        "discriminator": base.Objective(discriminator_loss, ("discriminator",), adam),
+    }
+
+    def init(key, images):
+        keys = jax.random.split(key, 4)
+        z = jnp.zeros((len(images), config.latent))
+        networks = {
+            "encoder": apply.init(encoder, keys[0], images),
+            "decoder": apply.init(decoder(images), keys[1], z),
+            "reencoder": apply.init(encoder, keys[2], images),
+            "discriminator": apply.init(discriminator, keys[3], images),
+        }
+        return base.init_state(networks, objectives)
+
+    def step(state, images, key):
+        return base.simultaneous(objectives, state, images, key, axis_name)
+
+    def embed(state, x):
+        return apply.infer(encoder, "encoder", state.params, state.stats, x)[0]
+
+    def reconstruct(state, x):
+        z = embed(state, x)
+        return apply.infer(decoder(x), "decoder", state.params, state.stats, z)
+
+    def score(state, x):
+        x_hat = reconstruct(state, x)
+        z_hat, _ = apply.infer(encoder, "reencoder", state.params, state.stats, x_hat)
+        return distance(embed(state, x), z_hat)
+
+    return base.Method(init, step, score, objectives, reconstruct, embed, axis_name)

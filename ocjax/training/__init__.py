@@ -1,0 +1,7 @@
+"""Training: the loop, devices, checkpoints."""
+
+from ocjax.training.loop import NonFiniteError as NonFiniteError
+from ocjax.training.loop import Progress as Progress
+from ocjax.training.loop import fit as fit
+from ocjax.training.loop import train as train
+from ocjax.training.parallel import Devices as Devices

@@ -1,0 +1,277 @@
+"""The one training loop; it knows no method in particular.
+
+Many steps run in one compiled call, which gathers its batches from images on the
+device. Every random choice is a function of (key, epoch, step), so that training can
+be stopped after any step and resumed to the same bits.
+"""
+
+import functools
+import time
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ocjax._checks import InputError
+from ocjax.data import images as images_lib
+from ocjax.data import stream
+from ocjax.methods.base import Method, State
+from ocjax.training.parallel import Devices
+
+FIRST_STEPS = 4  # In the first compiled call, before its speed is known.
+MOST_STEPS = 256  # In one compiled call: room for their metrics.
+STREAMED_STEPS = 16  # In one call when images are streamed: room for their batches.
+
+
+class NonFiniteError(ArithmeticError):
+    """A loss became infinite or not a number."""
+
+
+class Progress(NamedTuple):
+    """What happened since the last one."""
+
+    state: State  # After `step` steps.
+    step: int  # Steps taken since training began.
+    epoch: int  # That these steps belong to, counted from 0.
+    metrics: dict[str, np.ndarray]  # `[n]` each: one value for each of the n steps.
+    seconds: float  # That the n steps took.
+
+
+class Piece(NamedTuple):
+    """What one compiled call reads: rows `first : first + count` of `order`."""
+
+    images: jax.Array
+    order: jax.Array
+    first: int
+    count: int
+
+
+def fit(method: Method, images: np.ndarray, key: jax.Array, **options) -> State:
+    """Trains to the end and returns the last state; arguments are `train`'s."""
+    *_, last = train(method, images, key, **options)
+    return last.state
+
+
+def train(
+    method: Method,
+    images: np.ndarray,
+    key: jax.Array,
+    *,
+    epochs: int,
+    batch_size: int,
+    state: State | None = None,
+    devices: Devices | None = None,
+    streamed: bool = False,
+    seconds_per_call: float = 1.0,
+) -> Iterator[Progress]:
+    """Trains, yielding after every compiled call.
+
+    Epochs go over the images in random order; the remainder of less than a batch is
+    left out. The first `Progress` has no steps: its seconds are the compilation.
+
+    Args:
+      method: what to train, built with the `axis_name` of `devices`.
+      images: normal images, shape `[N, S, S, C]`, `uint8`, or floats in `[-1, 1]`
+        (`ocjax.data.images.check` brings other ranges there).
+      key: of all randomness.
+      epochs: passes over the images, those before `state` counted in.
+      batch_size: images a step, over all devices.
+      state: where to go on, by default a new state.
+      devices: that share each batch; by default one.
+      streamed: read batches from host memory as they are needed instead of keeping
+        all images on the device.
+      seconds_per_call: about how long one compiled call may take.
+
+    Yields:
+      `Progress`, at least once for every epoch.
+
+    Raises:
+      ValueError: sizes do not fit each other.
+      NonFiniteError: a loss is not finite; the epoch, step and term are named.
+    """
+    devices = devices or Devices()
+    images = _check(method, images, batch_size, epochs, devices)
+    init_key, order_key, step_key = jax.random.split(key, 3)
+    if state is None:
+        sample = jnp.zeros((1, *images.shape[1:]))
+        state = jax.jit(method.init)(init_key, sample)
+    steps_per_epoch = len(images) // batch_size
+    step, last = int(state.step), epochs * steps_per_epoch
+    if step >= last:
+        yield Progress(state, step, epochs - 1, {}, 0.0)
+        return
+
+    def order_of_epoch(epoch: int) -> np.ndarray:
+        order = _permutation(jax.random.fold_in(order_key, epoch), len(images))
+        return np.asarray(order)[: steps_per_epoch * batch_size]
+
+    feed = _Streamed if streamed else _Resident
+    feed = feed(images, order_of_epoch, batch_size, steps_per_epoch, devices)
+    run = devices.map(
+        functools.partial(run_steps, method.step), (0, 0, 0, None, None, None)
+    )
+    limit = FIRST_STEPS
+    piece = feed.start(step, last, limit)
+    state = devices.replicate(state)
+    _, seconds = _timed(run, state, step_key, piece._replace(count=0))
+    yield Progress(devices.first(state), step, step // steps_per_epoch, {}, seconds)
+    while True:
+        (state, metrics), seconds = _timed(run, state, step_key, piece)
+        metrics = jax.device_get(devices.first(metrics))
+        metrics = {name: values[: piece.count] for name, values in metrics.items()}
+        _check_finite(metrics, step, steps_per_epoch)
+        epoch, step = step // steps_per_epoch, step + piece.count
+        yield Progress(devices.first(state), step, epoch, metrics, seconds)
+        if step == last:
+            return
+        limit = int(seconds_per_call * piece.count / seconds)
+        piece = feed.next(step, max(1, min(MOST_STEPS, limit)))
+
+
+def run_steps(
+    step: Callable,
+    state: State,
+    images: jax.Array,
+    order: jax.Array,
+    key: jax.Array,
+    first: jax.Array,
+    count: jax.Array,
+) -> tuple[State, dict[str, jax.Array]]:
+    """Takes `count` steps; one program for any count up to `MOST_STEPS`.
+
+    Args:
+      step: the method's.
+      state: before the steps.
+      images: shape `[..., S, S, C]`, leading axes taken as one.
+      order: indices of the images of each batch, shape `[steps, B]`.
+      key: of which each step gets its own part, by its number.
+      first: row of `order` to begin with.
+      count: steps to take.
+
+    Returns:
+      The state after them, and each metric with shape `[MOST_STEPS]`, the first
+      `count` values filled.
+    """
+
+    images = images.reshape(-1, *images.shape[-3:])  # Streamed: `[steps, B, ...]`.
+
+    def one(state, row):
+        batch = images_lib.to_float(images[order[row]])
+        return step(state, batch, jax.random.fold_in(key, state.step))
+
+    def body(i, carry):
+        state, log = carry
+        state, metrics = one(state, first + i)
+        return state, jax.tree.map(lambda all, new: all.at[i].set(new), log, metrics)
+
+    _, metrics = jax.eval_shape(one, state, 0)
+    log = jax.tree.map(lambda m: jnp.zeros(MOST_STEPS, m.dtype), metrics)
+    return jax.lax.fori_loop(0, count, body, (state, log))
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def _permutation(key: jax.Array, count: int) -> jax.Array:
+    return jax.random.permutation(key, count)
+
+
+class _Resident:
+    """Keeps all images on the devices; a piece is some steps of an epoch's order."""
+
+    def __init__(self, images, order_of_epoch, batch_size, steps_per_epoch, devices):
+        self._images = devices.replicate(images)
+        self._steps_per_epoch = steps_per_epoch
+        self._order = functools.lru_cache(1)(
+            lambda epoch: devices.split(order_of_epoch(epoch).reshape(-1, batch_size))
+        )
+
+    def start(self, step: int, last: int, limit: int) -> Piece:
+        del last
+        return self.next(step, limit)
+
+    def next(self, step: int, limit: int) -> Piece:
+        epoch, first = divmod(step, self._steps_per_epoch)
+        count = min(limit, self._steps_per_epoch - first)
+        return Piece(self._images, self._order(epoch), first, count)
+
+
+class _Streamed:
+    """Reads the batches of a few steps at a time, ahead of their use."""
+
+    def __init__(self, images, order_of_epoch, batch_size, steps_per_epoch, devices):
+        self._steps_per_epoch = steps_per_epoch
+        self._most = min(STREAMED_STEPS, steps_per_epoch)
+        self._devices = devices
+        self._batches = functools.partial(
+            stream.batches,
+            images,
+            order_of_epoch,
+            batch_size=batch_size,
+            steps_per_epoch=steps_per_epoch,
+        )
+        rows = np.arange(self._most * batch_size // devices.count)
+        self._order = devices.replicate(rows.reshape(self._most, -1))
+
+    def start(self, step: int, last: int, limit: int) -> Piece:
+        batches = self._batches(start_step=step, stop_step=last)
+        self._pieces = stream.prefetch(self._stacked(batches, step, last), self._put)
+        return self.next(step, limit)
+
+    def next(self, step: int, limit: int) -> Piece:
+        del step, limit
+        return next(self._pieces)
+
+    def _stacked(self, batches, step, last):
+        """Arrays `[most, B, S, S, C]`, the last of an epoch filled up with zeros."""
+        while step < last:
+            count = min(self._most, self._steps_per_epoch - step % self._steps_per_epoch)
+            stacked = np.stack([next(batches) for _ in range(count)])
+            short = [(0, self._most - count)] + [(0, 0)] * (stacked.ndim - 1)
+            yield np.pad(stacked, short), count
+            step += count
+
+    def _put(self, item) -> Piece:
+        stacked, count = item
+        return Piece(self._devices.split(stacked), self._order, 0, count)
+
+
+def _timed(run: Callable, state: State, key: jax.Array, piece: Piece):
+    start = time.perf_counter()
+    done = run(state, piece.images, piece.order, key, piece.first, piece.count)
+    return jax.block_until_ready(done), time.perf_counter() - start
+
+
+def _check(method, images, batch_size, epochs, devices) -> np.ndarray:
+    """The images, if they and the sizes can be trained on."""
+    floating = np.issubdtype(np.asarray(images[:1]).dtype, np.floating)
+    images = images_lib.check(images, value_range=(-1.0, 1.0) if floating else None)
+    if not 1 <= batch_size <= len(images):
+        raise InputError(
+            f"`batch_size` (={batch_size}) must be at least 1 and not exceed the number "
+            f"of training images (={len(images)})."
+        )
+    if epochs < 1:
+        raise InputError(f"`epochs` (={epochs}) must be at least 1.")
+    devices.check_batch_size(batch_size)
+    if method.axis_name != devices.axis_name:
+        raise ValueError(
+            f"`method` was built with axis_name={method.axis_name!r}, but these "
+            f"{devices.count} devices need {devices.axis_name!r}."
+        )
+    return images
+
+
+def _check_finite(metrics, step: int, steps_per_epoch: int) -> None:
+    """Raises `NonFiniteError` at the first step with a non-finite metric."""
+    bad = {name: ~np.isfinite(values) for name, values in metrics.items()}
+    first = {name: int(np.argmax(where)) for name, where in bad.items() if where.any()}
+    if not first:
+        return
+    offset = min(first.values())
+    terms = sorted(name for name, at in first.items() if at == offset)
+    step += offset
+    raise NonFiniteError(
+        f"Not finite: {', '.join(terms)} at step {step} (epoch "
+        f"{step // steps_per_epoch + 1}). Try a smaller learning rate."
+    )

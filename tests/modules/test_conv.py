@@ -1,0 +1,148 @@
+"""The matrix form of convolutions against `lax`, for every geometry in use."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from ocjax.modules import conv as conv_lib
+from ocjax.modules.conv import Geometry
+
+GEOMETRIES = [
+    Geometry(k, s, p)
+    for k, s in itertools.product((1, 2, 3, 4, 5), (1, 2))
+    for p in {0, k // 2}
+]
+
+
+def _reference_conv(x, hwio, g):
+    return lax.conv_general_dilated(
+        x,
+        hwio,
+        (g.stride,) * 2,
+        [(g.padding,) * 2] * 2,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    )
+
+
+def _reference_conv_transpose(x, hwio, g):
+    """Transposed convolution, by definition the gradient of a convolution."""
+    height, width = map(g.larger, x.shape[1:3])
+    larger = jnp.zeros((len(x), height, width, hwio.shape[2]), x.dtype)
+    return jax.linear_transpose(lambda z: _reference_conv(z, hwio, g), larger)(x)[0]
+
+
+def _inputs(geometry, size, channels, features):
+    keys = jax.random.split(jax.random.key(0), 2)
+    x = jax.random.normal(keys[0], (2, *size, channels))
+    kernel = jax.random.normal(keys[1], (features, geometry.kernel**2 * 3))
+    return x, kernel
+
+
+def _assert_close(actual, expected):
+    scale = float(jnp.abs(expected).max())
+    np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5 * scale)
+
+
+def _compare(function, reference, x, kernel, geometry):
+    """Value and both gradients of `function` equal those of `reference`."""
+
+    def expected(x, kernel):
+        return reference(x, conv_lib.to_hwio(kernel, geometry.kernel), geometry)
+
+    y, pull = jax.vjp(jax.jit(lambda x, k: function(x, k, geometry)), x, kernel)
+    y_expected, pull_expected = jax.vjp(jax.jit(expected), x, kernel)
+    _assert_close(y, y_expected)
+    dy = jax.random.normal(jax.random.key(1), y.shape)
+    for actual, wanted in zip(pull(dy), pull_expected(dy), strict=True):
+        _assert_close(actual, wanted)
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
+def test_conv_and_its_gradients_equal_lax(geometry):
+    x, kernel = _inputs(geometry, (7, 6), channels=3, features=5)
+    _compare(conv_lib.conv, _reference_conv, x, kernel, geometry)
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
+def test_conv_transpose_and_its_gradients_equal_lax(geometry):
+    x, kernel = _inputs(geometry, (7, 6), channels=5, features=5)
+    _compare(conv_lib.conv_transpose, _reference_conv_transpose, x, kernel, geometry)
+
+
+@pytest.mark.parametrize("geometry", [Geometry(4, 2, 1), Geometry(4, 1, 0)], ids=str)
+@pytest.mark.parametrize("function", [conv_lib.conv, conv_lib.conv_transpose])
+def test_the_accelerator_form_equals_the_cpu_form(function, geometry):
+    x, kernel = _inputs(geometry, (8, 8), 3, 5)
+    if function is conv_lib.conv:
+        pair = conv_lib._conv_matmul, conv_lib._conv_lax
+        backward = conv_lib._conv_matmul_backward
+    else:
+        x = jnp.concatenate([x, x[..., :2]], axis=-1)
+        pair = conv_lib._conv_transpose_matmul, conv_lib._conv_transpose_lax
+        backward = conv_lib._conv_transpose_matmul_backward
+    y, y_lax = (form(geometry, x, kernel) for form in pair)
+    _assert_close(y, y_lax)
+    grads = backward(geometry, x, kernel, y)
+    grads_lax = conv_lib._lax_backward(pair[1])(geometry, x, kernel, y)
+    jax.tree.map(_assert_close, grads, grads_lax)
+
+
+@pytest.mark.parametrize("function", [conv_lib.conv, conv_lib.conv_transpose])
+def test_vmap_over_models_equals_one_model_at_a_time(function):
+    geometry = Geometry(4, 2, 1)
+    x, kernel = _inputs(geometry, (8, 8), 5 if "trans" in function.__name__ else 3, 5)
+    xs, kernels = jnp.stack([x, 2 * x, -x]), jnp.stack([kernel, -kernel, 3 * kernel])
+
+    def gradients(x, kernel):
+        return jax.grad(lambda *a: (function(*a, geometry) ** 2).sum(), (0, 1))(x, kernel)
+
+    together = jax.jit(jax.vmap(gradients))(xs, kernels)
+    for i in range(3):
+        alone = gradients(xs[i], kernels[i])
+        jax.tree.map(lambda t, a, i=i: _assert_close(t[i], a), together, alone)
+
+
+@pytest.mark.parametrize("function", [conv_lib.conv, conv_lib.conv_transpose])
+def test_gradient_inside_a_scan_equals_gradient_outside(function):
+    geometry = Geometry(3, 1, 1)
+    x, kernel = _inputs(geometry, (6, 6), 3, 3)
+
+    def step(kernel, x):
+        loss = lambda k: (function(x, k, geometry) ** 2).mean()
+        return kernel - 0.1 * jax.grad(loss)(kernel), None
+
+    scanned, _ = jax.jit(lambda k: lax.scan(step, k, jnp.stack([x, x, x])))(kernel)
+    for _ in range(3):
+        kernel, _ = step(kernel, x)
+    _assert_close(scanned, kernel)
+
+
+def test_overlap_add_by_hand():
+    # Two patches of side 2 at stride 1 over a row of 3: the middle column is shared.
+    y = jnp.arange(8.0).reshape(1, 1, 2, 4)  # (0 1 / 2 3) and (4 5 / 6 7)
+    image = conv_lib.overlap_add(y, Geometry(2, 1, 0), 2, 3)
+    np.testing.assert_array_equal(image[0, :, :, 0], [[0, 1 + 4, 5], [2, 3 + 6, 7]])
+
+
+def test_kernels_go_to_hwio_and_back():
+    kernel = jax.random.normal(jax.random.key(0), (5, 4 * 4 * 3))
+    hwio = conv_lib.to_hwio(kernel, 4)
+    assert hwio.shape == (4, 4, 3, 5)
+    np.testing.assert_array_equal(conv_lib.from_hwio(hwio), kernel)
+
+
+def test_a_layer_has_the_shapes_and_parameters_of_its_kind():
+    x = jnp.zeros((2, 8, 8, 3))
+    down = conv_lib.Conv(5, kernel=4, stride=2, padding=1, use_bias=True)
+    y, variables = down.init_with_output(jax.random.key(0), x)
+    assert y.shape == (2, 4, 4, 5)
+    assert jax.tree.map(jnp.shape, variables["params"]) == {
+        "kernel": (5, 48),
+        "bias": (5,),
+    }
+    up = conv_lib.ConvTranspose(3, kernel=4, stride=2, padding=1)
+    assert up.init_with_output(jax.random.key(0), y)[0].shape == (2, 8, 8, 3)
