@@ -19,7 +19,7 @@ import shlex  # noqa: E402
 import sys  # noqa: E402
 
 import jax  # noqa: E402
-from absl import app, flags  # noqa: E402
+from absl import app, flags, logging  # noqa: E402
 from ml_collections import config_flags  # noqa: E402
 
 from ocjax import launch, training  # noqa: E402
@@ -59,6 +59,7 @@ def main(_) -> None:
 
 def parse(arguments: list[str]) -> list[str]:
     """Parses flags; what is wrong with them is said in one line."""
+    flags.FLAGS.set_default("verbosity", logging.WARNING)
     try:
         return flags.FLAGS(arguments)
     except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError) as e:

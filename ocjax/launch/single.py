@@ -32,24 +32,21 @@ def run(
       training.NonFiniteError: a loss is not finite.
       OSError: the folder cannot be written.
     """
+    config, split, images = task.config, task.split, task.dataset.images
+    devices = training.Devices.local(config.devices)
+    _, build = methods.METHODS[config.method]
+    method = build(task.hyper, axis_name=devices.axis_name)
+    normals = images[split.train]
+    # Before anything is written.
+    training.check(method, normals, config.epochs, config.batch_size, devices)
     folder = RunFolder(path)
     folder.open(task.identity())
     if (finished := folder.result()) is not None:
         say(f"{path} is finished; this is its result.")
         return finished
     folder.write_json("env.json", environment.describe())
-    devices = training.Devices.local(task.config.devices)
-    _, build = methods.METHODS[task.config.method]
-    method = build(task.hyper, axis_name=devices.axis_name)
-    images, split = task.dataset.images, task.split
     trained = record.train(
-        method,
-        images[split.train],
-        images[split.validation],
-        task.config,
-        task.seed,
-        devices,
-        folder,
+        method, normals, images[split.validation], config, task.seed, devices, folder
     )
     first = trained.first_step_at
     facts = {

@@ -13,6 +13,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from ocjax._checks import InputError
 from ocjax.modules.conv import Conv, ConvTranspose
 from ocjax.modules.norm import BatchNorm
 
@@ -96,7 +97,7 @@ def check_image_size(height: int, width: int) -> None:
     """Raises `ValueError` unless the sides are equal and `32 * 2^n`."""
     ratio = height // 32
     if height != width or height % 32 or ratio & (ratio - 1) or not ratio:
-        raise ValueError(
+        raise InputError(
             f"Expected square `images` of side 32, 64, 128, ...; got {height}x{width}. "
             "Resize them, e.g. with ocjax.data.resize."
         )

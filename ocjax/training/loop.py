@@ -92,11 +92,10 @@ def train(
       NonFiniteError: a loss is not finite; the epoch, step and term are named.
     """
     devices = devices or Devices()
-    images = _check(method, images, batch_size, epochs, devices)
+    images = check(method, images, epochs, batch_size, devices)
     init_key, order_key, step_key = jax.random.split(key, 3)
     if state is None:
-        sample = jnp.zeros((1, *images.shape[1:]))
-        state = jax.jit(method.init)(init_key, sample)
+        state = jax.jit(method.init)(init_key, _sample(images))
     steps_per_epoch = len(images) // batch_size
     step, last = int(state.step), epochs * steps_per_epoch
     if step >= last:
@@ -242,8 +241,15 @@ def _timed(run: Callable, state: State, key: jax.Array, piece: Piece):
     return jax.block_until_ready(done), time.perf_counter() - start
 
 
-def _check(method, images, batch_size, epochs, devices) -> np.ndarray:
-    """The images, if they and the sizes can be trained on."""
+def check(
+    method: Method, images: np.ndarray, epochs: int, batch_size: int, devices: Devices
+) -> np.ndarray:
+    """Returns the images, if `train` can train on them; costs next to nothing.
+
+    Raises:
+      ValueError: sizes do not fit each other, or values are out of range.
+      TypeError: images are neither `uint8` nor floating point.
+    """
     floating = np.issubdtype(np.asarray(images[:1]).dtype, np.floating)
     images = images_lib.check(images, value_range=(-1.0, 1.0) if floating else None)
     if not 1 <= batch_size <= len(images):
@@ -259,7 +265,13 @@ def _check(method, images, batch_size, epochs, devices) -> np.ndarray:
             f"`method` was built with axis_name={method.axis_name!r}, but these "
             f"{devices.count} devices need {devices.axis_name!r}."
         )
+    jax.eval_shape(method.init, jax.random.key(0), _sample(images))
     return images
+
+
+def _sample(images: np.ndarray) -> jax.Array:
+    """One image, for its shape."""
+    return jnp.zeros((1, *images.shape[1:]))
 
 
 def _check_finite(metrics, step: int, steps_per_epoch: int) -> None:

@@ -1,0 +1,53 @@
+"""What a user's mistake costs: one line, exit code 2, nothing half-written."""
+
+import pytest
+from commands import TINY, run
+
+MISTAKES = {
+    "flag": (["--wrkdir=x"], "wrkdir"),
+    "field": (["--config.epoch=3"], "epoch"),
+    "hyper-parameter": (["--config.hyper.latnt=3"], "latnt"),
+    "type": (["--config.epochs=many"], "epochs"),
+    "data set": (["--config.dataset=minst"], "did you mean 'mnist'"),
+    "class": (["--config.normal_class=10"], "Unknown class '10'"),
+    "protocol": (["--config.protocol=p3"], "did you mean"),
+    "config file": (["--config=experiments/ganomaly/mnst.py"], "mnst.py"),
+    "option": (["--config.hyper.score=l2"], "did you mean 'l1'"),
+    "batch larger than the data": (["--config.batch_size=1000"], "`batch_size` (=1000)"),
+    "image size": (["--config.image_size=28"], "side 32, 64, 128"),
+    "epochs": (["--config.epochs=0"], "`config.epochs` (=0) must be at least 1"),
+    "devices": (["--config.devices=64"], "`devices` (=64)"),
+    "seed": (["--seed=-1"], "seed"),
+    "data set not prepared": (
+        ["--config.dataset=mnist", "--data_dir=nowhere"],
+        "pip install 'ocjax[prepare]'",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_costs_one_line_and_nothing_is_written(mistake, tmp_path):
+    arguments, expected = MISTAKES[mistake]
+    code, output, error = run(*TINY, *arguments, cwd=tmp_path)
+    assert code == 2, error
+    assert expected in error
+    assert "Traceback" not in error
+    assert len(error.strip().splitlines()) == 1, error
+    assert output == ""
+    assert not [p for p in tmp_path.rglob("*") if p.is_file()]
+
+
+def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    code, output, error = run(*TINY, f"--workdir={tmp_path}/file/run", cwd=tmp_path)
+    assert code == 1
+    assert "Not a directory" in error and "Traceback" not in error
+    assert output == ""
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    code, _, error = run(*TINY, f"--workdir={tmp_path}", cwd=tmp_path)
+    assert code == 2
+    assert "neither empty nor a run folder" in error
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]

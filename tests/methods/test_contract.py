@@ -1,0 +1,156 @@
+"""What every method promises; `tiny_methods.METHODS` lists them."""
+
+import dataclasses
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tiny_methods import METHODS
+
+from ocjax import training
+from ocjax.methods import Method, State, base
+from ocjax.methods import ganomaly as ganomaly_lib
+
+KEY = 7
+
+
+class Case(NamedTuple):
+    """A method after one step; its functions compiled once for all tests."""
+
+    method: Method
+    before: State
+    state: State
+    images: jax.Array
+    step: object
+    score: object
+
+
+@pytest.fixture(scope="module", params=METHODS)
+def case(request):
+    build, config = METHODS[request.param]
+    method = build(config)
+    images = jax.random.uniform(jax.random.key(0), (6, 32, 32, 1), minval=-1)
+    before = jax.jit(method.init)(jax.random.key(1), images)
+    step = jax.jit(method.step)
+    state, _ = step(before, images, jax.random.key(2))
+    return Case(method, before, state, images, step, jax.jit(method.score))
+
+
+def _moved(before, after):
+    """Names of the networks of which any leaf changed."""
+    differs = lambda a, b: bool((np.asarray(a) != np.asarray(b)).any())
+    return {
+        name
+        for name in before
+        if any(jax.tree.leaves(jax.tree.map(differs, before[name], after[name])))
+    }
+
+
+def _assert_equal(a, b):
+    jax.tree.map(np.testing.assert_array_equal, a, b)
+
+
+def test_scores_are_finite_and_one_for_each_image(case):
+    scores = case.score(case.state, case.images)
+    assert scores.shape == (6,)
+    assert scores.dtype == jnp.float32
+    assert jnp.isfinite(scores).all()
+    assert len(np.unique(scores)) == 6
+
+
+def test_score_of_an_image_ignores_its_batch(case):
+    together = case.score(case.state, case.images)
+    alone = jnp.concatenate([case.score(case.state, x[None]) for x in case.images])
+    np.testing.assert_allclose(together, alone, rtol=1e-4)
+
+
+def test_score_of_an_image_ignores_the_order(case):
+    order = jnp.array([3, 0, 5, 1, 4, 2])
+    together = case.score(case.state, case.images)
+    np.testing.assert_allclose(
+        case.score(case.state, case.images[order]), together[order], rtol=1e-4
+    )
+
+
+def test_each_objective_moves_exactly_what_it_trains(case):
+    for name, objective in case.method.objectives.items():
+        after, _ = jax.jit(base.descend, static_argnums=(0, 1))(
+            name, objective, case.before, case.images, jax.random.key(2)
+        )
+        assert _moved(case.before.params, after.params) == set(objective.trains)
+
+
+def test_each_network_is_trained_and_one_step_moves_all(case):
+    trained = {n for o in case.method.objectives.values() for n in o.trains}
+    assert trained == set(case.before.params)
+    assert _moved(case.before.params, case.state.params) == trained
+
+
+def test_statistics_of_every_network_with_batch_norm_are_updated(case):
+    with_statistics = {n for n, stats in case.before.stats.items() if stats}
+    assert _moved(case.before.stats, case.state.stats) == with_statistics
+
+
+def test_same_key_gives_the_same_bits(case):
+    init = jax.jit(case.method.init)
+    _assert_equal(init(jax.random.key(1), case.images), case.before)
+    again = case.step(case.before, case.images, jax.random.key(2))[0]
+    _assert_equal(again, case.state)
+
+
+def test_step_keeps_structure_and_compiles_once(case):
+    before = case.step._cache_size()
+    after, metrics = case.step(case.state, case.images, jax.random.key(3))
+    assert jax.tree.structure(after) == jax.tree.structure(case.state)
+    shapes = lambda tree: jax.tree.map(lambda x: (x.shape, x.dtype), tree)
+    assert shapes(after) == shapes(case.state)
+    assert after.step == case.state.step + 1
+    assert all(m.shape == () and jnp.isfinite(m) for m in metrics.values())
+    assert case.step._cache_size() == before == 1
+
+
+def test_seeds_under_vmap_equal_one_at_a_time(case):
+    keys = jax.random.split(jax.random.key(KEY), 2)
+
+    def after_a_step(key):
+        init_key, step_key = jax.random.split(key)
+        state = case.method.init(init_key, case.images)
+        return case.method.step(state, case.images, step_key)
+
+    states, metrics = jax.jit(jax.vmap(after_a_step))(keys)
+    alone = jax.jit(after_a_step)
+    for i, key in enumerate(keys):
+        state, terms = alone(key)
+        for name, value in terms.items():
+            np.testing.assert_allclose(metrics[name][i], value, rtol=1e-4)
+        close = lambda a, b, i=i: np.testing.assert_allclose(a[i], b, rtol=1e-3, atol=1e-4)
+        jax.tree.map(close, states.stats, state.stats)
+
+
+def test_a_non_finite_loss_stops_training_and_says_where(case):
+    images = np.zeros((8, 32, 32, 1), np.uint8)
+    params = jax.tree.map(lambda x: x * jnp.nan, case.before.params)
+    broken = case.before._replace(params=params)
+    with pytest.raises(training.NonFiniteError, match=r"step 0 \(epoch 1\)"):
+        training.fit(
+            case.method, images, jax.random.key(0), epochs=1, batch_size=4, state=broken
+        )
+
+
+def test_reconstructions_and_latents_have_their_shapes(case):
+    if case.method.reconstruct is not None:
+        again = case.method.reconstruct(case.state, case.images)
+        assert again.shape == case.images.shape
+        assert (jnp.abs(again) <= 1).all()
+    if case.method.embed is not None:
+        latents = case.method.embed(case.state, case.images)
+        assert latents.ndim == 2 and len(latents) == len(case.images)
+
+
+def test_an_unknown_option_is_refused_with_the_near_names():
+    with pytest.raises(ValueError, match="did you mean 'feature_matching'"):
+        ganomaly_lib.ganomaly(
+            dataclasses.replace(ganomaly_lib.Config(), adversarial="feature_maching")
+        )

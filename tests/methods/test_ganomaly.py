@@ -1,0 +1,105 @@
+"""What is GANomaly's own; the rest is in `test_contract.py`."""
+
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from ocjax.methods.ganomaly import Config, ganomaly
+from ocjax.modules import apply, dcgan
+
+IMAGES = jax.random.uniform(jax.random.key(0), (4, 32, 32, 1), minval=-1)
+
+
+@pytest.mark.parametrize(
+    "term, reached",
+    [
+        ("w_adv", {"encoder", "decoder"}),
+        ("w_con", {"encoder", "decoder"}),
+        ("w_enc", {"encoder", "decoder", "reencoder"}),
+    ],
+)
+def test_which_trained_networks_each_term_reaches(term, reached):
+    weights = {"w_adv": 0.0, "w_con": 0.0, "w_enc": 0.0} | {term: 1.0}
+    method = ganomaly(Config(latent=3, features=2, **weights))
+    state = jax.jit(method.init)(jax.random.key(1), IMAGES)
+    objective = method.objectives["generator"]
+    loss = jax.jit(jax.grad(objective.loss, has_aux=True))
+    gradients, _ = loss(state.params, state.stats, IMAGES, jax.random.key(2))
+    norms = {name: optax.tree.norm(gradients[name]) for name in objective.trains}
+    assert {name for name, norm in norms.items() if norm > 0} == reached
+
+
+def test_the_discriminators_loss_reaches_the_discriminator():
+    method = ganomaly(Config(latent=3, features=2))
+    state = jax.jit(method.init)(jax.random.key(1), IMAGES)
+    objective = method.objectives["discriminator"]
+    assert objective.trains == ("discriminator",)
+    loss = jax.jit(jax.grad(objective.loss, has_aux=True))
+    gradients, _ = loss(state.params, state.stats, IMAGES, jax.random.key(2))
+    assert optax.tree.norm(gradients["discriminator"]) > 0
+
+
+def test_the_score_is_the_latent_distance_under_stored_statistics():
+    config = Config(latent=3, features=2)
+    method = ganomaly(config)
+    state = jax.jit(method.init)(jax.random.key(1), IMAGES)
+    state, _ = jax.jit(method.step)(state, IMAGES, jax.random.key(2))
+    encoder, decoder = dcgan.Encoder(3, 2), dcgan.Decoder(32, 1, 2)
+    networks = state.params, state.stats
+    z, _ = apply.infer(encoder, "encoder", *networks, IMAGES)
+    x_hat = apply.infer(decoder, "decoder", *networks, z)
+    z_hat, _ = apply.infer(encoder, "reencoder", *networks, x_hat)
+    z, z_hat = np.float64(z), np.float64(z_hat)
+    np.testing.assert_allclose(
+        method.score(state, IMAGES), ((z - z_hat) ** 2).mean(-1), rtol=1e-4
+    )
+    later = ganomaly(Config(latent=3, features=2, score="l1"))
+    np.testing.assert_allclose(
+        later.score(state, IMAGES), np.abs(z - z_hat).sum(-1), rtol=1e-4
+    )
+
+
+def test_the_contextual_term_is_weighted_by_fifty():
+    method = ganomaly(Config(latent=3, features=2))
+    state = jax.jit(method.init)(jax.random.key(1), IMAGES)
+    _, terms = jax.jit(method.step)(state, IMAGES, jax.random.key(2))
+    total = terms["adv"] + 50 * terms["con"] + terms["enc"]
+    np.testing.assert_allclose(terms["generator"], total, rtol=1e-5)
+
+
+@pytest.mark.parametrize("adversarial", ["non_saturating", "literal"])
+def test_the_adversarial_option_matters(adversarial):
+    terms = {}
+    for option in ("feature_matching", adversarial):
+        method = ganomaly(Config(latent=3, features=2, adversarial=option))
+        state = jax.jit(method.init)(jax.random.key(1), IMAGES)
+        _, terms[option] = jax.jit(method.step)(state, IMAGES, jax.random.key(2))
+    assert terms["feature_matching"]["adv"] != terms[adversarial]["adv"]
+
+
+def test_both_losses_share_their_forward_passes():
+    # Layers run forward: encoder, decoder and reencoder 4 each, discriminator 4 on
+    # real and 4 on reconstructed images: 20 matrix products. Backward, generator:
+    # encoder 4 + 3, decoder 4 + 4, reencoder 4 + 4, discriminator 3: 26. Backward,
+    # discriminator: 4 + 3 on real and 4 + 3 on reconstructed images: 14.
+    method = ganomaly(Config(latent=3, features=2))
+    state = jax.eval_shape(method.init, jax.random.key(1), IMAGES)
+    program = jax.jit(method.step).lower(state, IMAGES, jax.random.key(2)).compile()
+    products = re.findall(r" dot\(", program.as_text())
+    assert len(products) <= 20 + 26 + 14
+
+
+def test_training_shrinks_the_reconstruction_error():
+    method = ganomaly(Config(latent=3, features=4, learning_rate=2e-3))
+    state = jax.jit(method.init)(jax.random.key(1), IMAGES)
+    step = jax.jit(method.step)
+    flat = jnp.broadcast_to(jnp.array([-0.8, -0.3, 0.3, 0.8])[:, None, None, None], IMAGES.shape)
+    errors = []
+    for i in range(40):
+        state, terms = step(state, flat, jax.random.key(i))
+        errors.append(float(terms["con"]))
+    assert errors[-1] < 0.5 * errors[0]

@@ -1,0 +1,93 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ocjax._checks import InputError
+from ocjax.methods.base import State
+from ocjax.training.checkpoint import Checkpoints
+
+
+def _state(step, fill=1.0):
+    kernel = jnp.full((50, 40), fill) * jnp.arange(40.0)
+    return State(
+        params={"net": {"kernel": kernel}},
+        stats={"net": {}},
+        opt={"loss": (jnp.int32(step), {"net": -kernel})},
+        step=jnp.int32(step),
+    )
+
+
+@pytest.fixture
+def folder(tmp_path):
+    checkpoints = Checkpoints(tmp_path / "checkpoints")
+    for step in (1, 2, 3, 4):
+        checkpoints.save(_state(step, fill=step))
+    checkpoints.close()
+    return tmp_path / "checkpoints"
+
+
+def _restore(folder):
+    checkpoints = Checkpoints(folder)
+    try:
+        return checkpoints.restore(jax.eval_shape(lambda: _state(0)))
+    finally:
+        checkpoints.close()
+
+
+def _damage(folder, how):
+    files = [path for path in (folder / "state").rglob("*") if path.is_file()]
+    largest = max(files, key=lambda path: path.stat().st_size)
+    content = bytearray(largest.read_bytes())
+    if how == "bit flipped":
+        content[len(content) // 2] ^= 1
+    largest.write_bytes(content[: len(content) // (2 if how == "truncated" else 1)])
+    if how == "removed":
+        largest.unlink()
+
+
+def _assert_equal(a, b):
+    jax.tree.map(np.testing.assert_array_equal, a, b)
+
+
+def test_the_newest_state_comes_back_to_the_bit(folder):
+    restored = _restore(folder)
+    assert jax.tree.structure(restored) == jax.tree.structure(_state(4))
+    _assert_equal(restored, _state(4, fill=4))
+
+
+def test_only_the_newest_few_stay(folder):
+    assert sorted(path.name for path in folder.iterdir()) == ["2", "3", "4"]
+
+
+def test_an_empty_folder_has_no_state(tmp_path):
+    assert _restore(tmp_path / "new") is None
+
+
+@pytest.mark.parametrize("how", ["truncated", "bit flipped", "removed"])
+def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_restored(
+    folder, how, caplog
+):
+    _damage(folder / "4", how)
+    _assert_equal(_restore(folder), _state(3, fill=3))
+    assert "Checkpoint" in caplog.text and "is damaged" in caplog.text
+    assert (folder.parent / "damaged_checkpoints" / "4").is_dir()
+    checkpoints = Checkpoints(folder)
+    checkpoints.save(_state(4, fill=5))
+    checkpoints.close()
+    _assert_equal(_restore(folder), _state(4, fill=5))
+
+
+def test_nothing_whole_is_refused(folder):
+    for step in ("2", "3", "4"):
+        _damage(folder / step, "truncated")
+    with pytest.raises(InputError, match="No checkpoint in .* can be read"):
+        _restore(folder)
+
+
+def test_a_state_that_is_not_finite_is_not_saved(folder):
+    checkpoints = Checkpoints(folder)
+    with pytest.raises(FloatingPointError, match="'net'.*'kernel'"):
+        checkpoints.save(_state(5, fill=np.inf))
+    checkpoints.close()
+    assert not (folder / "5").exists()

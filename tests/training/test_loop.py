@@ -1,0 +1,129 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ocjax import training
+from ocjax.methods import Method, State
+from ocjax.methods.ganomaly import Config, ganomaly
+
+METHOD = ganomaly(Config(latent=3, features=2))
+IMAGES = np.random.default_rng(0).integers(0, 256, (23, 32, 32, 1), np.uint8)
+OPTIONS = {"epochs": 3, "batch_size": 5}
+
+
+def _train(**options):
+    options = OPTIONS | options
+    return list(training.train(METHOD, IMAGES, jax.random.key(0), **options))
+
+
+@pytest.fixture(scope="module")
+def whole():
+    return _train()
+
+
+def _assert_same_bits(a, b):
+    jax.tree.map(np.testing.assert_array_equal, a, b)
+
+
+def _joined(progress, name="generator"):
+    return np.concatenate([p.metrics[name] for p in progress if p.metrics])
+
+
+def test_every_step_is_reported_once_and_epochs_are_counted(whole):
+    # 23 images are 4 batches of 5, and 3 left out.
+    assert [p.step for p in whole][0] == 0 and not whole[0].metrics
+    assert whole[-1].step == 3 * 4
+    assert len(_joined(whole)) == 12
+    assert {p.epoch for p in whole[1:]} == {0, 1, 2}
+    for p in whole[1:]:
+        assert all(len(v) == len(_joined([p])) for v in p.metrics.values())
+
+
+def test_steps_a_call_do_not_change_a_bit(whole):
+    one_at_a_time = _train(seconds_per_call=0.0)
+    _assert_same_bits(one_at_a_time[-1].state, whole[-1].state)
+    np.testing.assert_array_equal(_joined(one_at_a_time), _joined(whole))
+
+
+def test_streamed_images_give_the_same_bits_as_resident_ones(whole):
+    streamed = _train(streamed=True)
+    _assert_same_bits(streamed[-1].state, whole[-1].state)
+    np.testing.assert_array_equal(_joined(streamed), _joined(whole))
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_resuming_after_any_step_gives_the_same_bits(whole, streamed):
+    middle = next(p for p in _train(seconds_per_call=0.0) if p.step == 5)
+    rest = _train(state=middle.state, streamed=streamed)
+    assert rest[0].step == 5
+    _assert_same_bits(rest[-1].state, whole[-1].state)
+    np.testing.assert_array_equal(_joined(rest), _joined(whole)[5:])
+
+
+def test_resuming_a_finished_training_changes_nothing(whole):
+    (again,) = _train(state=whole[-1].state)
+    assert again.state is whole[-1].state
+
+
+def test_epochs_have_different_orders_and_seeds_differ(whole):
+    other = list(training.train(METHOD, IMAGES, jax.random.key(1), **OPTIONS))
+    assert (_joined(other) != _joined(whole)).all()
+
+
+def test_every_image_is_seen_at_most_once_an_epoch():
+    seen = []
+
+    init = lambda key, images: State({}, {}, {}, jnp.zeros((), jnp.int32))
+    count = lambda state, images, key: (
+        state._replace(step=state.step + 1),
+        {"mark": jnp.exp2((images[:, 0, 0, 0] * 127.5 + 127.5).round()).sum()},
+    )
+    method = Method(init, count, score=None, objectives={})
+    images = np.zeros((7, 1, 1, 1), np.uint8)
+    images[:, 0, 0, 0] = np.arange(7)
+    for progress in training.train(
+        method, images, jax.random.key(0), epochs=4, batch_size=3
+    ):
+        seen += list(progress.metrics.get("mark", []))
+    for epoch in np.array(seen, int).reshape(4, 2):
+        # The marks are sums of distinct powers of two: 6 different images.
+        assert epoch[0] & epoch[1] == 0
+        assert bin(epoch[0] | epoch[1]).count("1") == 6
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"batch_size": 24}, r"`batch_size` \(=24\) .* training images \(=23\)"),
+        ({"batch_size": 0}, r"`batch_size` \(=0\) must be at least 1"),
+        ({"epochs": 0}, r"`epochs` \(=0\) must be at least 1"),
+    ],
+)
+def test_sizes_that_do_not_fit_are_refused_by_name(change, message):
+    with pytest.raises(ValueError, match=message):
+        _train(**change)
+
+
+@pytest.mark.parametrize(
+    "images, error, message",
+    [
+        (IMAGES[..., 0], ValueError, r"`images`.*\[N, H, W, C\].*\(23, 32, 32\)"),
+        (IMAGES[:, :28, :28], ValueError, "side 32, 64, 128.*got 28x28"),
+        (IMAGES[..., [0, 0]], ValueError, "`images`"),
+        (IMAGES.astype(np.int32), TypeError, "`images`.*int32"),
+        (IMAGES / 255 - 2, ValueError, "`images`"),
+        (np.full((23, 32, 32, 1), np.nan), ValueError, "`images`"),
+        (IMAGES[:0], ValueError, "`images`"),
+    ],
+    ids=["rank", "size", "channels", "dtype", "range", "nan", "empty"],
+)
+def test_unusable_images_are_refused_by_name(images, error, message):
+    with pytest.raises(error, match=message):
+        list(training.train(METHOD, images, jax.random.key(0), **OPTIONS))
+
+
+def test_a_method_built_for_other_devices_is_refused():
+    method = ganomaly(Config(latent=3, features=2), axis_name="batch")
+    with pytest.raises(ValueError, match="axis_name='batch'"):
+        list(training.train(method, IMAGES, jax.random.key(0), **OPTIONS))
