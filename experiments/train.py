@@ -17,6 +17,7 @@ import os  # noqa: E402
 import pathlib  # noqa: E402
 import shlex  # noqa: E402
 import sys  # noqa: E402
+from typing import NoReturn  # noqa: E402
 
 import jax  # noqa: E402
 from absl import app, flags, logging  # noqa: E402
@@ -26,15 +27,19 @@ from ocjax import launch, training  # noqa: E402
 from ocjax._checks import InputError  # noqa: E402
 from ocjax.launch.display import say  # noqa: E402
 
-HERE = pathlib.Path(__file__).parent
+DEFAULT = pathlib.Path(__file__).parent / "ganomaly" / "digits.py"
 CONFIG = config_flags.DEFINE_config_file(
-    "config", str(HERE / "ganomaly" / "digits.py"), "Configuration file.", lock_config=True
+    "config", None, f"Configuration file, by default {DEFAULT.name}."
 )
 WORKDIR = flags.DEFINE_string(
-    "workdir", None, "Run folder; by default one below runs/, named by the configuration."
+    "workdir",
+    None,
+    "Run folder; by default one below runs/, named by the configuration.",
 )
 DATA_DIR = flags.DEFINE_string("data_dir", None, "Where TFDS keeps its data sets.")
-SEED = flags.DEFINE_integer("seed", 0, "Of initialization and batch order.", lower_bound=0)
+SEED = flags.DEFINE_integer(
+    "seed", 0, "Of initialization and batch order.", lower_bound=0
+)
 
 USER_ERROR, NOT_FINITE, STOPPED = 2, 3, 75  # 75: "try again", as sendmail has it.
 
@@ -42,7 +47,7 @@ USER_ERROR, NOT_FINITE, STOPPED = 2, 3, 75  # 75: "try again", as sendmail has i
 def main(_) -> None:
     """Runs what the flags say and prints the result."""
     cache = pathlib.Path(os.environ.get("OCJAX_CACHE", "~/.cache/ocjax")).expanduser()
-    if not jax.config.jax_compilation_cache_dir:
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         jax.config.update("jax_compilation_cache_dir", str(cache / "compiled"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     command = shlex.join(["python", *sys.argv])
@@ -59,14 +64,26 @@ def main(_) -> None:
 
 def parse(arguments: list[str]) -> list[str]:
     """Parses flags; what is wrong with them is said in one line."""
-    flags.FLAGS.set_default("verbosity", logging.WARNING)
+    logging.set_verbosity(logging.WARNING)
+    if not any(a.lstrip("-").split("=")[0] == "config" for a in arguments[1:]):
+        arguments = [arguments[0], f"--config={DEFAULT}", *arguments[1:]]
     try:
-        return flags.FLAGS(arguments)
-    except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError) as e:
-        fail(USER_ERROR, e)
+        rest = flags.FLAGS(arguments)
+        CONFIG.value.to_dict()  # A file that cannot be loaded is only noticed here.
+    except AttributeError as error:  # Of a ConfigDict: a KeyError within.
+        (key_error,) = error.args
+        fail(USER_ERROR, InputError(f"Unknown configuration field {key_error.args[0]}"))
+    except (flags.Error, InputError, TypeError, OSError) as error:
+        fail(USER_ERROR, error)
+    if len(rest) > 1:
+        fail(
+            USER_ERROR,
+            InputError(f"Unexpected argument {rest[1]!r}: use --name=value."),
+        )
+    return rest
 
 
-def fail(code: int, error: Exception) -> None:
+def fail(code: int, error: Exception) -> NoReturn:
     """Ends the process with one line about `error`."""
     sys.stdout.flush()
     say("Error: " + " ".join(str(error).split()))

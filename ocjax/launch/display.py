@@ -33,7 +33,11 @@ class Display:
             self._bar.stop()
 
     def update(
-        self, step: int, epoch: int, terms: Mapping[str, float], images_per_second: float
+        self,
+        step: int,
+        epoch: int,
+        terms: Mapping[str, float],
+        images_per_second: float,
     ) -> None:
         """Shows the state after `step`, in `epoch` counted from 0."""
         losses = "  ".join(f"{name} {value:.4g}" for name, value in terms.items())

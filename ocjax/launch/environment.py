@@ -11,7 +11,15 @@ import jax
 
 import ocjax
 
-PACKAGES = ("ocjax", "jax", "flax", "optax", "orbax-checkpoint", "numpy", "scikit-learn")
+PACKAGES = (
+    "ocjax",
+    "jax",
+    "flax",
+    "optax",
+    "orbax-checkpoint",
+    "numpy",
+    "scikit-learn",
+)
 
 
 def describe() -> dict[str, Any]:

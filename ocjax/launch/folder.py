@@ -34,7 +34,8 @@ class RunFolder:
             _check_same(self.path, self.read_json("config.json"), config)
         elif self.path.exists() and any(self.path.iterdir()):
             raise InputError(
-                f"{self.path} is neither empty nor a run folder; name another --workdir."
+                f"{self.path} is neither empty nor a run folder; "
+                "name another --workdir."
             )
         else:
             self.write_json("config.json", config)

@@ -4,7 +4,6 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
-import jax
 import numpy as np
 
 from ocjax import data, evaluation
@@ -16,7 +15,11 @@ from ocjax.methods import Method, State
 
 
 def judge(
-    task: Task, method: Method, state: State, folder: RunFolder, facts: Mapping[str, Any]
+    task: Task,
+    method: Method,
+    state: State,
+    folder: RunFolder,
+    facts: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Scores the test part, and writes scores, pictures, report and summary.
 
@@ -37,7 +40,10 @@ def judge(
     held_out = evaluation.score(method, state, images[split.validation])
     threshold, chosen = _threshold(held_out, scores[~split.anomalous], task)
     summary = (
-        _identity(task) | metrics.summary(split.anomalous, scores) | chosen | dict(facts)
+        _identity(task)
+        | metrics.summary(split.anomalous, scores)
+        | chosen
+        | dict(facts)
     )
     _write_scores(folder, task, scores, threshold)
     figures = _figures(task, method, state, scores, threshold, summary, folder)
@@ -108,7 +114,9 @@ def _write_scores(folder: RunFolder, task: Task, scores, threshold) -> None:
     folder.write_csv("eval/scores.csv", header, rows)
 
 
-def _figures(task, method, state, scores, threshold, summary, folder) -> dict[str, bytes]:
+def _figures(
+    task, method, state, scores, threshold, summary, folder
+) -> dict[str, bytes]:
     anomalous = task.split.anomalous
     reconstruct = None
     if method.reconstruct is not None:

@@ -3,7 +3,7 @@
 import signal
 import threading
 import time
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -78,6 +78,8 @@ def train(
     with Recorder(method, held_out, len(images), config, folder, step) as recorder:
         stop = _on_sigterm()
         saving = _Saving(checkpoints, config, len(images) // config.batch_size)
+        progress = next(steps)
+        recorder.compile_seconds = progress.seconds
         for progress in steps:
             recorder.write(progress)
             saving.write(progress, now=stop.is_set())
@@ -129,9 +131,6 @@ class Recorder:
 
     def write(self, progress: training.Progress) -> None:
         """Logs every so many steps, and the held-out score after an epoch."""
-        if not progress.metrics:
-            self.compile_seconds = progress.seconds
-            return
         self.first_step_at = self.first_step_at or time.monotonic()
         count = len(next(iter(progress.metrics.values())))
         rate = count * self._config.batch_size / progress.seconds
@@ -167,7 +166,9 @@ class Recorder:
 class _Saving:
     """Saves a state when it is time to."""
 
-    def __init__(self, checkpoints: Checkpoints, config: RunConfig, steps_per_epoch: int):
+    def __init__(
+        self, checkpoints: Checkpoints, config: RunConfig, steps_per_epoch: int
+    ):
         self._checkpoints, self._config = checkpoints, config
         self._steps_per_epoch = steps_per_epoch
         self._last = time.monotonic()
@@ -175,7 +176,7 @@ class _Saving:
     def write(self, progress: training.Progress, now: bool) -> None:
         config = self._config
         epochs, into = divmod(progress.step, self._steps_per_epoch)
-        ended = progress.metrics and into == 0 and config.checkpoint_epochs
+        ended = into == 0 and config.checkpoint_epochs
         waited = time.monotonic() - self._last
         late = config.checkpoint_seconds and waited > config.checkpoint_seconds
         if now or late or (ended and epochs % config.checkpoint_epochs == 0):

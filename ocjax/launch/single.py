@@ -12,7 +12,11 @@ from ocjax.launch.task import Task
 
 
 def run(
-    task: Task, path: str | os.PathLike, *, command: str = "", started: float | None = None
+    task: Task,
+    path: str | os.PathLike,
+    *,
+    command: str = "",
+    started: float | None = None,
 ) -> dict[str, Any]:
     """Trains, scores, judges and draws, or goes on where that was interrupted.
 

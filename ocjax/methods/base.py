@@ -146,8 +146,9 @@ def _update(name, objective, state, found):
     (value, aux), gradients = found
     trained = _pick(state.params, objective.trains)
     updates, opt = objective.optimizer.update(gradients, state.opt[name], trained)
+    moved: Any = optax.apply_updates(trained, updates)
     state = state._replace(
-        params={**state.params, **optax.apply_updates(trained, updates)},
+        params={**state.params, **moved},
         stats={**state.stats, **aux.stats},
         opt={**state.opt, name: opt},
     )

@@ -100,7 +100,9 @@ def overlap_add(y: jax.Array, geometry: Geometry, height: int, width: int) -> ja
             shift = [(i, blocks - 1 - i, 0), (0, 0, 0), (j, blocks - 1 - j, 0)]
             shift = [(0, 0, 0), *shift, (0, 0, 0)]
             total = total + lax.pad(piece, jnp.zeros((), y.dtype), shift)
-    total = total.reshape(batch, s * (rows - 1 + blocks), s * (columns - 1 + blocks), -1)
+    total = total.reshape(
+        batch, s * (rows - 1 + blocks), s * (columns - 1 + blocks), -1
+    )
     return _fit(_fit(total, 1, -p, height), 2, -p, width)
 
 
@@ -111,7 +113,6 @@ def _fit(x: jax.Array, axis: int, low: int, size: int) -> jax.Array:
     return lax.pad(x, jnp.zeros((), x.dtype), config)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def conv(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
     """Convolves images.
 
@@ -123,10 +124,9 @@ def conv(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
     Returns:
       Images of shape `[B, H', W', O]`, `H' = (H + 2 p - k) // s + 1`.
     """
-    return _by_platform(_conv_matmul, _conv_lax, geometry)(x, kernel)
+    return _conv(x, kernel, geometry)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def conv_transpose(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
     """Convolves images transposed, the adjoint of `conv` with the same kernel.
 
@@ -138,16 +138,7 @@ def conv_transpose(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.A
     Returns:
       Images of shape `[B, H, W, C]`, `H = s (H' - 1) + k - 2 p`.
     """
-    return _by_platform(_conv_transpose_matmul, _conv_transpose_lax, geometry)(x, kernel)
-
-
-def _by_platform(matmul: Callable, convolution: Callable, geometry: Geometry):
-    """The implementation for the platform that the program is lowered for."""
-    return functools.partial(
-        lax.platform_dependent,
-        cpu=functools.partial(matmul, geometry),
-        default=functools.partial(convolution, geometry),
-    )
+    return _conv_transpose(x, kernel, geometry)
 
 
 # Matrix products (CPU). ---------------------------------------------------------
@@ -208,19 +199,34 @@ def _lax_backward(forward: Callable) -> Callable:
     return backward
 
 
-def _define_vjp(function: Callable, matmul: Callable, convolution: Callable) -> None:
-    def forward(x, kernel, geometry):
+def _differentiable(matmul: Callable, backward: Callable, on_lax: Callable) -> Callable:
+    """A function of (x, kernel, geometry) with the gradient that is fast."""
+
+    def by_platform(matmul, on_lax, geometry):
+        return functools.partial(
+            lax.platform_dependent,
+            cpu=functools.partial(matmul, geometry),
+            default=functools.partial(on_lax, geometry),
+        )
+
+    @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+    def function(x, kernel, geometry):
+        return by_platform(matmul, on_lax, geometry)(x, kernel)
+
+    def run_forward(x, kernel, geometry):
         return function(x, kernel, geometry), (x, kernel)
 
-    def backward(geometry, residuals, dy):
-        return _by_platform(matmul, convolution, geometry)(*residuals, dy)
+    def run_backward(geometry, residuals, dy):
+        run = by_platform(backward, _lax_backward(on_lax), geometry)
+        return run(*residuals, dy)
 
-    function.defvjp(forward, backward)
+    function.defvjp(run_forward, run_backward)
+    return function
 
 
-_define_vjp(conv, _conv_matmul_backward, _lax_backward(_conv_lax))
-_define_vjp(
-    conv_transpose, _conv_transpose_matmul_backward, _lax_backward(_conv_transpose_lax)
+_conv = _differentiable(_conv_matmul, _conv_matmul_backward, _conv_lax)
+_conv_transpose = _differentiable(
+    _conv_transpose_matmul, _conv_transpose_matmul_backward, _conv_transpose_lax
 )
 
 

@@ -83,10 +83,12 @@ class Checkpoints:
 
     def _read(self, step: int, like: State) -> State:
         host = lambda x: np.zeros(x.shape, x.dtype)
-        read = self._manager.restore(
+        read: Any = self._manager.restore(
             step,
             args=self._ocp.args.Composite(
-                state=self._ocp.args.StandardRestore(jax.tree.map(host, like)._asdict()),
+                state=self._ocp.args.StandardRestore(
+                    jax.tree.map(host, like)._asdict()
+                ),
                 checksums=self._ocp.args.JsonRestore(),
             ),
         )

@@ -40,12 +40,12 @@ class Progress(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """What one compiled call reads: rows `first : first + count` of `order`."""
+    """What one compiled call reads: rows `first : first + steps` of `order`."""
 
     images: jax.Array
     order: jax.Array
     first: int
-    count: int
+    steps: int
 
 
 def fit(method: Method, images: np.ndarray, key: jax.Array, **options) -> State:
@@ -94,12 +94,11 @@ def train(
     devices = devices or Devices()
     images = check(method, images, epochs, batch_size, devices)
     init_key, order_key, step_key = jax.random.split(key, 3)
-    if state is None:
-        state = jax.jit(method.init)(init_key, _sample(images))
+    begun = jax.jit(method.init)(init_key, _sample(images)) if state is None else state
     steps_per_epoch = len(images) // batch_size
-    step, last = int(state.step), epochs * steps_per_epoch
+    step, last = int(begun.step), epochs * steps_per_epoch
     if step >= last:
-        yield Progress(state, step, epochs - 1, {}, 0.0)
+        yield Progress(begun, step, epochs - 1, {}, 0.0)
         return
 
     def order_of_epoch(epoch: int) -> np.ndarray:
@@ -113,19 +112,19 @@ def train(
     )
     limit = FIRST_STEPS
     piece = feed.start(step, last, limit)
-    state = devices.replicate(state)
-    _, seconds = _timed(run, state, step_key, piece._replace(count=0))
-    yield Progress(devices.first(state), step, step // steps_per_epoch, {}, seconds)
+    current = devices.replicate(begun)
+    _, seconds = _timed(run, current, step_key, piece._replace(steps=0))
+    yield Progress(begun, step, step // steps_per_epoch, {}, seconds)
     while True:
-        (state, metrics), seconds = _timed(run, state, step_key, piece)
+        (current, metrics), seconds = _timed(run, current, step_key, piece)
         metrics = jax.device_get(devices.first(metrics))
-        metrics = {name: values[: piece.count] for name, values in metrics.items()}
+        metrics = {name: values[: piece.steps] for name, values in metrics.items()}
         _check_finite(metrics, step, steps_per_epoch)
-        epoch, step = step // steps_per_epoch, step + piece.count
-        yield Progress(devices.first(state), step, epoch, metrics, seconds)
+        epoch, step = step // steps_per_epoch, step + piece.steps
+        yield Progress(devices.first(current), step, epoch, metrics, seconds)
         if step == last:
             return
-        limit = int(seconds_per_call * piece.count / seconds)
+        limit = int(seconds_per_call * piece.steps / seconds)
         piece = feed.next(step, max(1, min(MOST_STEPS, limit)))
 
 
@@ -153,7 +152,6 @@ def run_steps(
       The state after them, and each metric with shape `[MOST_STEPS]`, the first
       `count` values filled.
     """
-
     images = images.reshape(-1, *images.shape[-3:])  # Streamed: `[steps, B, ...]`.
 
     def one(state, row):
@@ -224,7 +222,9 @@ class _Streamed:
     def _stacked(self, batches, step, last):
         """Arrays `[most, B, S, S, C]`, the last of an epoch filled up with zeros."""
         while step < last:
-            count = min(self._most, self._steps_per_epoch - step % self._steps_per_epoch)
+            count = min(
+                self._most, self._steps_per_epoch - step % self._steps_per_epoch
+            )
             stacked = np.stack([next(batches) for _ in range(count)])
             short = [(0, self._most - count)] + [(0, 0)] * (stacked.ndim - 1)
             yield np.pad(stacked, short), count
@@ -237,7 +237,7 @@ class _Streamed:
 
 def _timed(run: Callable, state: State, key: jax.Array, piece: Piece):
     start = time.perf_counter()
-    done = run(state, piece.images, piece.order, key, piece.first, piece.count)
+    done = run(state, piece.images, piece.order, key, piece.first, piece.steps)
     return jax.block_until_ready(done), time.perf_counter() - start
 
 
@@ -254,8 +254,8 @@ def check(
     images = images_lib.check(images, value_range=(-1.0, 1.0) if floating else None)
     if not 1 <= batch_size <= len(images):
         raise InputError(
-            f"`batch_size` (={batch_size}) must be at least 1 and not exceed the number "
-            f"of training images (={len(images)})."
+            f"`batch_size` (={batch_size}) must be at least 1 and not exceed the "
+            f"number of training images (={len(images)})."
         )
     if epochs < 1:
         raise InputError(f"`epochs` (={epochs}) must be at least 1.")

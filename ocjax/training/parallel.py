@@ -24,7 +24,7 @@ class Devices:
       count: how many devices there are.
     """
 
-    def __init__(self, devices: Sequence[jax.Device] | None = None):
+    def __init__(self, devices: Sequence | None = None):
         """Takes `devices`, by default the first local one."""
         self._devices = list(devices or jax.local_devices()[:1])
         self.count = len(self._devices)

@@ -5,9 +5,11 @@ import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).parents[2]
+CACHE = str(pathlib.Path(tempfile.gettempdir()) / "ocjax-tests")  # Programs, compiled.
 TINY = [
     "--config.hyper.latent=3",
     "--config.hyper.features=2",
@@ -20,10 +22,11 @@ TINY = [
 def start(*arguments: str, cwd: pathlib.Path, **environment: str) -> subprocess.Popen:
     """Starts the command."""
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    environment = {"PYTHONPATH": path, "OCJAX_CACHE": CACHE} | environment
     return subprocess.Popen(
         [sys.executable, ROOT / "experiments" / "train.py", *arguments],
         cwd=cwd,
-        env=os.environ | {"PYTHONPATH": path} | environment,
+        env=os.environ | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -13,7 +13,10 @@ MISTAKES = {
     "protocol": (["--config.protocol=p3"], "did you mean"),
     "config file": (["--config=experiments/ganomaly/mnst.py"], "mnst.py"),
     "option": (["--config.hyper.score=l2"], "did you mean 'l1'"),
-    "batch larger than the data": (["--config.batch_size=1000"], "`batch_size` (=1000)"),
+    "batch larger than the data": (
+        ["--config.batch_size=1000"],
+        "`batch_size` (=1000)",
+    ),
     "image size": (["--config.image_size=28"], "side 32, 64, 128"),
     "epochs": (["--config.epochs=0"], "`config.epochs` (=0) must be at least 1"),
     "devices": (["--config.devices=64"], "`devices` (=64)"),

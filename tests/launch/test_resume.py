@@ -22,6 +22,7 @@ def _final_state(workdir):
     checkpoints = Checkpoints(workdir / "checkpoints")
     state = checkpoints.restore(like)
     checkpoints.close()
+    assert state is not None
     return state
 
 
@@ -86,7 +87,9 @@ def test_a_finished_run_shows_its_result_and_trains_nothing(whole):
     assert code == 0
     assert "is finished" in error
     assert result(output) == summary
-    assert before == {p: p.stat().st_mtime_ns for p in workdir.rglob("*") if p.is_file()}
+    assert before == {
+        p: p.stat().st_mtime_ns for p in workdir.rglob("*") if p.is_file()
+    }
 
 
 def test_another_configuration_is_refused_with_the_difference(whole):

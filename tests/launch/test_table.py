@@ -65,7 +65,9 @@ def test_every_class_and_seed_is_run_and_tabulated(tmp_path, monkeypatch):
     assert (summary["classes"], summary["seeds"]) == (2, 2)
     folders = {p.name for p in (tmp_path / "runs").iterdir() if p.is_dir()}
     assert folders == {"0-seed0", "0-seed1", "1-seed0", "1-seed1"}
-    rows = map(json.loads, (tmp_path / "runs" / "results.jsonl").read_text().split("\n")[:4])
+    rows = map(
+        json.loads, (tmp_path / "runs" / "results.jsonl").read_text().split("\n")[:4]
+    )
     found = [row["auroc"] for row in rows]
     assert summary["auroc_mean"] == pytest.approx(sum(found) / 4)
 

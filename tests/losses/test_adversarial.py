@@ -18,7 +18,9 @@ def test_discriminator_by_hand():
     loss = adversarial.discriminator(jnp.zeros(1), jnp.zeros(1))
     np.testing.assert_allclose(loss, [0.693147], rtol=1e-5)
     # Logit log 3 is D = 3/4: -(log 3/4 + log 3/4) / 2 = 0.2877
-    loss = adversarial.discriminator(jnp.log(jnp.array([3.0])), -jnp.log(jnp.array([3.0])))
+    loss = adversarial.discriminator(
+        jnp.log(jnp.array([3.0])), -jnp.log(jnp.array([3.0]))
+    )
     np.testing.assert_allclose(loss, [0.287682], rtol=1e-5)
 
 
@@ -66,7 +68,9 @@ def test_losses_and_gradients_are_finite_at_extremes(logit):
 def test_feature_matching_by_hand():
     f, f_hat = jnp.array([[1.0, 2.0, 3.0]]), jnp.array([[1.0, 0.0, 4.0]])
     # (0 + 4 + 1) / 3
-    np.testing.assert_allclose(adversarial.feature_matching(f, f_hat), [5 / 3], rtol=1e-6)
+    np.testing.assert_allclose(
+        adversarial.feature_matching(f, f_hat), [5 / 3], rtol=1e-6
+    )
 
 
 def test_feature_matching_agrees_with_numpy():
@@ -74,7 +78,9 @@ def test_feature_matching_agrees_with_numpy():
     expected = [np.mean((a - b) ** 2) for a, b in zip(f, f_hat, strict=True)]
     actual = adversarial.feature_matching(jnp.asarray(f), jnp.asarray(f_hat))
     np.testing.assert_allclose(actual, expected, rtol=1e-5)
-    check_grads(adversarial.feature_matching, (f, f_hat), order=1, modes=["rev"], rtol=2e-2)
+    check_grads(
+        adversarial.feature_matching, (f, f_hat), order=1, modes=["rev"], rtol=2e-2
+    )
 
 
 def test_refuses_other_shapes():

@@ -125,7 +125,9 @@ def test_seeds_under_vmap_equal_one_at_a_time(case):
         state, terms = alone(key)
         for name, value in terms.items():
             np.testing.assert_allclose(metrics[name][i], value, rtol=1e-4)
-        close = lambda a, b, i=i: np.testing.assert_allclose(a[i], b, rtol=1e-3, atol=1e-4)
+        close = lambda a, b, i=i: np.testing.assert_allclose(
+            a[i], b, rtol=1e-3, atol=1e-4
+        )
         jax.tree.map(close, states.stats, state.stats)
 
 

@@ -98,7 +98,9 @@ def test_vmap_over_models_equals_one_model_at_a_time(function):
     xs, kernels = jnp.stack([x, 2 * x, -x]), jnp.stack([kernel, -kernel, 3 * kernel])
 
     def gradients(x, kernel):
-        return jax.grad(lambda *a: (function(*a, geometry) ** 2).sum(), (0, 1))(x, kernel)
+        return jax.grad(lambda *a: (function(*a, geometry) ** 2).sum(), (0, 1))(
+            x, kernel
+        )
 
     together = jax.jit(jax.vmap(gradients))(xs, kernels)
     for i in range(3):

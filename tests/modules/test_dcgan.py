@@ -1,3 +1,5 @@
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -34,8 +36,14 @@ def test_any_size_goes_down_to_a_vector_and_up_again(size):
     encoder, decoder = dcgan.Encoder(5, features=2), dcgan.Decoder(size, 3, features=2)
 
     def networks():
-        (z, features), _ = encoder.init_with_output(jax.random.key(0), images, train=True)
-        return z, features, decoder.init_with_output(jax.random.key(1), z, train=True)[0]
+        (z, features), _ = encoder.init_with_output(
+            jax.random.key(0), images, train=True
+        )
+        return (
+            z,
+            features,
+            decoder.init_with_output(jax.random.key(1), z, train=True)[0],
+        )
 
     z, features, again = jax.eval_shape(networks)
     assert z.shape == (2, 5)
@@ -58,11 +66,13 @@ def test_images_of_a_decoder_lie_in_the_range_of_tanh():
     decoder = dcgan.Decoder(32, 1, features=2)
     params, stats = apply.init(decoder, jax.random.key(0), jnp.zeros((1, 3)))
     z = 100 * jax.random.normal(jax.random.key(1), (4, 3))
-    x = apply.infer(decoder, "decoder", {"decoder": params}, {"decoder": stats}, z)
+    x: Any = apply.infer(decoder, "decoder", {"decoder": params}, {"decoder": stats}, z)
     assert (jnp.abs(x) <= 1).all()
 
 
 @pytest.mark.parametrize("shape", [(1, 28, 28, 1), (1, 32, 64, 1), (1, 48, 48, 1)])
 def test_other_image_sizes_are_refused_by_name(shape):
-    with pytest.raises(ValueError, match=f"side 32, 64, 128.*got {shape[1]}x{shape[2]}"):
+    with pytest.raises(
+        ValueError, match=f"side 32, 64, 128.*got {shape[1]}x{shape[2]}"
+    ):
         _shapes(dcgan.Encoder(), jnp.zeros(shape))

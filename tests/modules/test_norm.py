@@ -1,3 +1,5 @@
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -12,9 +14,10 @@ X = jax.random.normal(jax.random.key(0), (4, 3, 3, 2)) * 3 + 5
 def test_by_hand():
     # Values 1 and 3: mean 2, variance 1; (1 - 2) / sqrt(1 + 1e-5) = -0.999995
     x = jnp.array([[1.0], [3.0]])
-    y, updated = BatchNorm().apply(
+    result: Any = BatchNorm().apply(
         BatchNorm().init(jax.random.key(0), x, True), x, True, mutable=["batch_stats"]
     )
+    y, updated = result
     np.testing.assert_allclose(y, [[-0.999995], [0.999995]], rtol=1e-6)
     # 0.9 * 0 + 0.1 * 2 = 0.2;  0.9 * 1 + 0.1 * 1 = 1
     np.testing.assert_allclose(updated["batch_stats"]["mean"], [0.2], rtol=1e-6)
@@ -58,7 +61,9 @@ def test_averages_over_the_devices_of_an_axis():
         return spread.apply(variables, x, True, mutable=["batch_stats"])
 
     parts = jax.vmap(part, axis_name="batch")(X.reshape(2, 2, 3, 3, 2))
-    np.testing.assert_allclose(parts[0].reshape(X.shape), whole[0], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        parts[0].reshape(X.shape), whole[0], rtol=1e-4, atol=1e-5
+    )
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a[0], b, rtol=1e-4), parts[1], whole[1]
     )

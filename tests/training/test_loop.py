@@ -1,3 +1,5 @@
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +11,7 @@ from ocjax.methods.ganomaly import Config, ganomaly
 
 METHOD = ganomaly(Config(latent=3, features=2))
 IMAGES = np.random.default_rng(0).integers(0, 256, (23, 32, 32, 1), np.uint8)
-OPTIONS = {"epochs": 3, "batch_size": 5}
+OPTIONS: dict[str, Any] = {"epochs": 3, "batch_size": 5}
 
 
 def _train(**options):
@@ -79,7 +81,7 @@ def test_every_image_is_seen_at_most_once_an_epoch():
         state._replace(step=state.step + 1),
         {"mark": jnp.exp2((images[:, 0, 0, 0] * 127.5 + 127.5).round()).sum()},
     )
-    method = Method(init, count, score=None, objectives={})
+    method = Method(init, count, score=count, objectives={})
     images = np.zeros((7, 1, 1, 1), np.uint8)
     images[:, 0, 0, 0] = np.arange(7)
     for progress in training.train(
