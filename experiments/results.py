@@ -29,7 +29,9 @@ def add(folder: pathlib.Path) -> None:
         for name in ("eval/summary.json", "config.json", "env.json")
     )
     if environment["commit"] is None or environment["commit"].endswith("+"):
-        raise SystemExit(f"{folder}: the code that ran is no commit; run a committed one.")
+        raise SystemExit(
+            f"{folder}: the code that ran is no commit; run a committed one."
+        )
     line = {name: summary[name] for name in KEPT if name in summary}
     line |= {"config": config, "environment": environment}
     with open(HERE / summary["method"] / "results.jsonl", "a") as file:

@@ -41,6 +41,7 @@ SEED = flags.DEFINE_integer(
     "seed", 0, "Of initialization and batch order.", lower_bound=0
 )
 
+COMMAND = shlex.join(["python", *sys.argv])
 USER_ERROR, NOT_FINITE, STOPPED = 2, 3, 75  # 75: "try again", as sendmail has it.
 
 
@@ -50,13 +51,12 @@ def main(_) -> None:
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         jax.config.update("jax_compilation_cache_dir", str(cache / "compiled"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-    command = shlex.join(["python", *sys.argv])
     result = launch.launch(
         CONFIG.value.to_dict(),
         seed=SEED.value,
         workdir=WORKDIR.value,
         data_dir=DATA_DIR.value,
-        command=command,
+        command=COMMAND,
         started=STARTED,
     )
     print(json.dumps(result))
@@ -65,25 +65,28 @@ def main(_) -> None:
 def parse(arguments: list[str]) -> list[str]:
     """Parses flags; what is wrong with them is said in one line."""
     logging.set_verbosity(logging.WARNING)
-    if not any(a.lstrip("-").split("=")[0] == "config" for a in arguments[1:]):
-        arguments = [arguments[0], f"--config={DEFAULT}", *arguments[1:]]
+    # ml_collections wants the file before the fields that change it.
+    sys.argv = [arguments[0], *sorted(arguments[1:], key=_names_no_file)]
+    if "--config" not in sys.argv and all(map(_names_no_file, sys.argv[1:])):
+        sys.argv.insert(1, f"--config={DEFAULT}")
     try:
-        rest = flags.FLAGS(arguments)
+        unknown = flags.FLAGS(sys.argv)[1:]
         CONFIG.value.to_dict()  # A file that cannot be loaded is only noticed here.
     except AttributeError as error:  # Of a ConfigDict: a KeyError within.
         (key_error,) = error.args
-        fail(USER_ERROR, InputError(f"Unknown configuration field {key_error.args[0]}"))
+        fail(USER_ERROR, f"Unknown configuration field {key_error.args[0]}")
     except (flags.Error, InputError, TypeError, OSError) as error:
         fail(USER_ERROR, error)
-    if len(rest) > 1:
-        fail(
-            USER_ERROR,
-            InputError(f"Unexpected argument {rest[1]!r}: use --name=value."),
-        )
-    return rest
+    if unknown:
+        fail(USER_ERROR, f"Unexpected argument {unknown[0]!r}: use --name=value.")
+    return sys.argv[:1]
 
 
-def fail(code: int, error: Exception) -> NoReturn:
+def _names_no_file(argument: str) -> bool:
+    return not argument.startswith(("--config=", "-config="))
+
+
+def fail(code: int, error: Exception | str) -> NoReturn:
     """Ends the process with one line about `error`."""
     sys.stdout.flush()
     say("Error: " + " ".join(str(error).split()))

@@ -1,8 +1,17 @@
 """Settings that every test runs under."""
 
+import os
+import pathlib
+import tempfile
+
 import jax
 import pytest
 
+# Programs are compiled once for all tests, and for the processes that they start.
+CACHE = str(pathlib.Path(tempfile.gettempdir()) / "ocjax-tests")
+os.environ["JAX_COMPILATION_CACHE_DIR"] = CACHE
+jax.config.update("jax_compilation_cache_dir", CACHE)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)
 

@@ -5,11 +5,9 @@ import os
 import pathlib
 import subprocess
 import sys
-import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).parents[2]
-CACHE = str(pathlib.Path(tempfile.gettempdir()) / "ocjax-tests")  # Programs, compiled.
 TINY = [
     "--config.hyper.latent=3",
     "--config.hyper.features=2",
@@ -22,7 +20,7 @@ TINY = [
 def start(*arguments: str, cwd: pathlib.Path, **environment: str) -> subprocess.Popen:
     """Starts the command."""
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    environment = {"PYTHONPATH": path, "OCJAX_CACHE": CACHE} | environment
+    environment = {"PYTHONPATH": path} | environment
     return subprocess.Popen(
         [sys.executable, ROOT / "experiments" / "train.py", *arguments],
         cwd=cwd,

@@ -9,7 +9,7 @@ from ocjax.training.checkpoint import Checkpoints
 
 
 def _state(step, fill=1.0):
-    kernel = jnp.full((50, 40), fill) * jnp.arange(40.0)
+    kernel = fill * jnp.arange(2000.0).reshape(50, 40)
     return State(
         params={"net": {"kernel": kernel}},
         stats={"net": {}},

@@ -110,7 +110,7 @@ def test_sizes_that_do_not_fit_are_refused_by_name(change, message):
 @pytest.mark.parametrize(
     "images, error, message",
     [
-        (IMAGES[..., 0], ValueError, r"`images`.*\[N, H, W, C\].*\(23, 32, 32\)"),
+        (IMAGES[..., 0], ValueError, r"`images`.*\[N, H, W, C\].*\[23, 32, 32\]"),
         (IMAGES[:, :28, :28], ValueError, "side 32, 64, 128.*got 28x28"),
         (IMAGES[..., [0, 0]], ValueError, "`images`"),
         (IMAGES.astype(np.int32), TypeError, "`images`.*int32"),
