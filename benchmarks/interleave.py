@@ -56,20 +56,18 @@ def ratios(a: Sequence[float], b: Sequence[float]) -> list[float]:
     return [x / y for x, y in zip(a, b, strict=True)]
 
 
-def compare(rates: Mapping[str, Sequence[float]], *, baseline: str) -> Rows:
-    """One row a candidate: its median rate, and its ratio to the baseline."""
+def compare(rates: Mapping[str, Sequence[float]], *, baselines: Sequence[str]) -> Rows:
+    """One row a candidate: its median rate, and its ratio to each baseline."""
     rows = []
     for name, rate in rates.items():
-        ratio = ratios(rate, rates[baseline])
-        rows.append(
-            {
-                "": name,
-                "images/s": median(rate),
-                f"ratio to {baseline}": median(ratio),
-                "lowest": min(ratio),
-                "highest": max(ratio),
-            }
-        )
+        row: dict[str, str | float] = {"": name, "images/s": median(rate)}
+        for baseline in baselines:
+            ratio = ratios(rate, rates[baseline])
+            row[f"ratio to {baseline}"] = median(ratio)
+            row[f"lowest to highest ({baseline})"] = (
+                f"{min(ratio):.2f} to {max(ratio):.2f}"
+            )
+        rows.append(row)
     return rows
 
 

@@ -94,7 +94,9 @@ def main(_):
         {
             f"GANomaly, {SIZE.value}x{SIZE.value}x1, float32; the tuned form folds "
             f"BatchNorm and takes batches of {best}, the authors' of 64": (
-                interleave.compare(rates, baseline="PyTorch, tuned")
+                interleave.compare(
+                    rates, baselines=("PyTorch, authors' form", "PyTorch, tuned")
+                )
             ),
             "PyTorch, tuned, at several batch sizes": [
                 {"batch": size, "images/s": rate} for size, rate in found.items()

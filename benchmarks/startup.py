@@ -2,7 +2,7 @@
 
     python benchmarks/startup.py
 
-Every measurement is a fresh process; the median of three is reported.
+Every measurement is a fresh process; medians are reported.
 """
 
 import json
@@ -24,7 +24,7 @@ TRAIN_ARGS = flags.DEFINE_string(
 )
 NAME = flags.DEFINE_string("name", "startup", "Of the file with the result.")
 
-REPEATS = 3
+REPEATS = flags.DEFINE_integer("repeats", 3, "Processes of each kind.")
 REPOSITORY = pathlib.Path(__file__).parent.parent
 WITHOUT = "import jax, flax.linen, optax"
 WITH = f"{WITHOUT}, ocjax, sys; assert 'tensorflow' not in sys.modules"
@@ -65,7 +65,7 @@ def imports() -> dict[str, list[float]]:
     """Seconds of a process that only imports, without and with ocjax."""
     run("-c", WITH)  # Writes the bytecode, reads the disk.
     times = {WITHOUT: [], WITH: []}
-    for _ in range(REPEATS):
+    for _ in range(REPEATS.value):
         for statement, seconds in times.items():
             seconds.append(run("-c", statement).seconds)
     return times
@@ -90,7 +90,7 @@ def main(_):
     importing = imports()
     arguments = shlex.split(TRAIN_ARGS.value)
     cold, warm = [], []
-    for _ in range(REPEATS):
+    for _ in range(REPEATS.value):
         with tempfile.TemporaryDirectory() as cache:
             cold.append(train(cache, *arguments))
             warm.append(train(cache, *arguments))

@@ -23,7 +23,7 @@ import jax  # noqa: E402
 from absl import app, flags, logging  # noqa: E402
 from ml_collections import config_flags  # noqa: E402
 
-from ocjax import launch, training  # noqa: E402
+from ocjax import launch  # noqa: E402
 from ocjax._checks import InputError  # noqa: E402
 from ocjax.launch.display import say  # noqa: E402
 
@@ -99,7 +99,7 @@ def guarded(arguments: list[str]) -> None:
         main(arguments)
     except InputError as error:
         fail(USER_ERROR, error)
-    except training.NonFiniteError as error:
+    except ArithmeticError as error:
         fail(NOT_FINITE, error)
     except launch.Stopped as error:
         fail(STOPPED, error)

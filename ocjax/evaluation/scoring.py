@@ -23,7 +23,7 @@ def map_images(
     images: np.ndarray,
     *,
     arguments: tuple = (),
-    chunk: int = 64,
+    chunk: int = 32,
     piece: int = 1024,
 ) -> Any:
     """Returns `function(*arguments, images)`, computed a chunk of images at a time.
@@ -73,7 +73,7 @@ def score(
     state: "State",
     images: np.ndarray,
     *,
-    chunk: int = 64,
+    chunk: int = 32,
     piece: int = 1024,
 ) -> np.ndarray:
     """Scores images with a method's state, larger where more anomalous.

@@ -60,34 +60,35 @@ def train(
     """
     key = jax.random.key(seed)
     like = jax.eval_shape(method.init, key, jnp.zeros((1, *images.shape[1:])))
-    checkpoints = Checkpoints(folder.checkpoints)
-    state = checkpoints.restore(like)
-    step = 0 if state is None else int(state.step)
-    if step:
-        say(f"Resuming {folder.path} after step {step}.")
-    steps = training.train(
-        method,
-        images,
-        key,
-        epochs=config.epochs,
-        batch_size=config.batch_size,
-        state=state,
-        devices=devices,
-        streamed=images.nbytes > config.memory_budget_mb * 2**20,
-    )
-    with Recorder(method, held_out, len(images), config, folder, step) as recorder:
-        stop = _on_sigterm()
+    stop = _on_sigterm()
+    with Checkpoints(folder.checkpoints) as checkpoints:
+        state = checkpoints.restore(like)
+        step = 0 if state is None else int(state.step)
+        if step:
+            say(f"Resuming {folder.path} after step {step}.")
+        steps = training.train(
+            method,
+            images,
+            key,
+            epochs=config.epochs,
+            batch_size=config.batch_size,
+            state=state,
+            devices=devices,
+            streamed=images.nbytes > config.memory_budget_mb * 2**20,
+        )
         saving = _Saving(checkpoints, config, len(images) // config.batch_size)
-        progress = next(steps)
-        recorder.compile_seconds = progress.seconds
-        for progress in steps:
-            recorder.write(progress)
-            saving.write(progress, now=stop.is_set())
-            if stop.is_set():
-                checkpoints.close()
-                raise Stopped(f"Stopped on request; saved after step {progress.step}.")
-        saving.write(progress, now=True)
-        checkpoints.close()
+        with Recorder(method, held_out, len(images), config, folder, step) as recorder:
+            progress = next(steps)
+            recorder.compile_seconds = progress.seconds
+            for progress in steps:
+                recorder.write(progress)
+                saving.write(progress, now=stop.is_set())
+                if stop.is_set():
+                    break
+            else:
+                saving.write(progress, now=True)
+    if stop.is_set():
+        raise Stopped(f"Stopped on request; saved after step {progress.step}.")
     rates = [row["images_per_second"] for row in folder.metrics() if len(row) > 4]
     return Trained(
         progress.state,

@@ -16,7 +16,8 @@ class Checkpoints:
     """The newest few states in a folder, one subfolder a step.
 
     A state is saved with a checksum of every array, and restored only if all agree;
-    a damaged checkpoint is set aside and the one before it restored.
+    a damaged checkpoint is set aside and the one before it restored. Use it as a
+    context manager: leaving it waits until all is written.
     """
 
     def __init__(self, folder: pathlib.Path, *, keep: int = 3):
@@ -58,27 +59,28 @@ class Checkpoints:
         Raises:
           InputError: there are checkpoints, but none is whole.
         """
-        steps = sorted(self._manager.all_steps(), reverse=True)
-        for step in steps:
+        damaged = {}
+        for step in sorted(self._manager.all_steps(), reverse=True):
             try:
                 state = self._read(step, like)
             except Exception as error:  # Orbax raises whatever its storage met.
-                self._set_aside(step, error)
-            else:
-                return state
-        if steps:
+                damaged[step] = error
+                continue
+            for newer, error in damaged.items():
+                self._set_aside(newer, error)
+            return state
+        if damaged:
             raise InputError(
                 f"No checkpoint in {self._folder} can be read; remove the run folder "
                 "or name another --workdir."
             )
         return None
 
-    def wait(self) -> None:
-        """Returns when everything saved is on disk."""
-        self._manager.wait_until_finished()
+    def __enter__(self) -> "Checkpoints":
+        return self
 
-    def close(self) -> None:
-        """Finishes writing and lets go of the folder."""
+    def __exit__(self, *_) -> None:
+        """Finishes writing, also when training failed, and lets go of the folder."""
         self._manager.close()
 
     def _read(self, step: int, like: State) -> State:

@@ -97,7 +97,7 @@ def test_many_images_compile_once():
     function, traces = counting()
     for count in [1500, 1025, 5000, 1000, 700]:
         map_images(function, random_images(count, (2, 2, 1)))
-    assert traces == [(64, 2, 2, 1)]
+    assert traces == [(32, 2, 2, 1)]
 
 
 def test_few_images_take_few_chunks():

@@ -40,6 +40,15 @@ def test_a_mistake_costs_one_line_and_nothing_is_written(mistake, tmp_path):
     assert not [p for p in tmp_path.rglob("*") if p.is_file()]
 
 
+def test_a_loss_that_is_not_finite_stops_the_run_and_is_named(tmp_path):
+    diverging = [*TINY, "--config.hyper.learning_rate=1e12"]
+    code, output, error = run(*diverging, f"--workdir={tmp_path}/run", cwd=tmp_path)
+    assert code == 3, error
+    assert "Not finite: " in error and "generator" in error and "(epoch " in error
+    assert "Traceback" not in error
+    assert output == ""
+
+
 def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path):
     (tmp_path / "file").write_text("not a folder")
     code, output, error = run(*TINY, f"--workdir={tmp_path}/file/run", cwd=tmp_path)

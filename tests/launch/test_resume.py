@@ -19,9 +19,8 @@ def _final_state(workdir):
     own, build = methods.METHODS[config["method"]]
     init = build(own(**config["hyper"])).init
     like = jax.eval_shape(init, jax.random.key(0), np.zeros((1, 32, 32, 1), np.float32))
-    checkpoints = Checkpoints(workdir / "checkpoints")
-    state = checkpoints.restore(like)
-    checkpoints.close()
+    with Checkpoints(workdir / "checkpoints") as checkpoints:
+        state = checkpoints.restore(like)
     assert state is not None
     return state
 

@@ -105,4 +105,4 @@ def test_training_shrinks_the_reconstruction_error():
     for i in range(40):
         state, terms = step(state, flat, jax.random.key(i))
         errors.append(float(terms["con"]))
-    assert errors[-1] < 0.5 * errors[0]
+    assert errors[-1] < 0.7 * errors[0]

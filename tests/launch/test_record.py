@@ -1,0 +1,26 @@
+import pytest
+
+from ocjax import launch, training
+from ocjax.launch import record
+
+
+def test_the_last_good_checkpoint_stays_when_a_loss_is_not_finite(
+    tmp_path, monkeypatch
+):
+    def diverges(*arguments, train=training.train, **options):
+        for progress in train(*arguments, **options):
+            if progress.step > 3:
+                raise training.NonFiniteError("Not finite: generator at step 4.")
+            yield progress
+
+    monkeypatch.setattr(record.training, "train", diverges)
+    config = launch.configure(
+        epochs=3,
+        batch_size=32,
+        checkpoint_epochs=1,
+        hyper={"latent": 3, "features": 2},
+    )
+    with pytest.raises(training.NonFiniteError):
+        launch.run(launch.load(config.to_dict(), seed=0), tmp_path / "run")
+    assert [p.name for p in (tmp_path / "run" / "checkpoints").iterdir()] == ["3"]
+    assert not (tmp_path / "run" / "eval").exists()
