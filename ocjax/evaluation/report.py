@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import base64
-import io
 import os
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ocjax.evaluation import plots
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-_DOTS_PER_INCH = 192  # Twice what CSS calls an inch: sharp on today's screens.
 
 _CAPTIONS = {
     "image_grid": "Where it is surest and where it errs: the test images of either "
@@ -44,9 +43,9 @@ def write_report(
       summary: the result. The keys of `metrics.summary`, and: method, dataset,
         protocol, target ("normal class 8"), seed, epochs, images_per_second,
         compile_seconds, train_seconds, threshold, promised_false_positive_rate,
-        reached_false_positive_rate, held_out_normals, threshold_note, command,
-        paper. Speed and seconds may be None; so may the threshold and its rates, and
-        then the note says why. `paper` is None or has `auroc` and `source`.
+        reached_false_positive_rate, held_out_normals, threshold_note and
+        command. Speed and seconds may be None; so may the threshold and its rates, and
+        then the note says why.
       config: what the run was told; nested mappings become dotted names.
       environment: versions, commit, devices; nested likewise.
       figures: pictures in the order to show them, as figures or PNG bytes. The names
@@ -85,13 +84,11 @@ def write_report(
 def _picture(name: str, figure: Figure | bytes) -> dict[str, Any]:
     """A figure as a data URI, with its width in CSS pixels and a caption."""
     if not isinstance(figure, bytes):
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=_DOTS_PER_INCH)
-        figure = buffer.getvalue()
+        figure = plots.png(figure)
     pixels = int.from_bytes(figure[16:20])  # PNG keeps its width there.
     return {
         "source": "data:image/png;base64," + base64.b64encode(figure).decode(),
-        "width": round(pixels * 96 / _DOTS_PER_INCH),
+        "width": round(pixels * 96 / plots.DOTS_PER_INCH),
         "caption": _CAPTIONS.get(name, name),
     }
 

@@ -1,6 +1,5 @@
 """From a trained state to the judgement in the run folder."""
 
-import io
 from collections.abc import Mapping
 from typing import Any
 
@@ -71,7 +70,6 @@ def _identity(task: Task) -> dict[str, Any]:
         "target": f"{field.replace('_', ' ')} {name}",
         "seed": task.seed,
         "epochs": task.config.epochs,
-        "paper": None,
     }
 
 
@@ -138,10 +136,4 @@ def _figures(
     }
     if terms:
         figures["training_curves"] = plots.training_curves(rows, terms)
-    return {name: _png(figure) for name, figure in figures.items()}
-
-
-def _png(figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=192)
-    return buffer.getvalue()
+    return {name: plots.png(figure) for name, figure in figures.items()}

@@ -1,8 +1,10 @@
 """Training in a run folder: logged, saved, resumed, stopped on request."""
 
+import contextlib
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import jax
@@ -60,8 +62,7 @@ def train(
     """
     key = jax.random.key(seed)
     like = jax.eval_shape(method.init, key, jnp.zeros((1, *images.shape[1:])))
-    stop = _on_sigterm()
-    with Checkpoints(folder.checkpoints) as checkpoints:
+    with _sigterm() as stop, Checkpoints(folder.checkpoints) as checkpoints:
         state = checkpoints.restore(like)
         step = 0 if state is None else int(state.step)
         if step:
@@ -89,7 +90,11 @@ def train(
                 saving.write(progress, now=True)
     if stop.is_set():
         raise Stopped(f"Stopped on request; saved after step {progress.step}.")
-    rates = [row["images_per_second"] for row in folder.metrics() if len(row) > 4]
+    rates = [
+        row["images_per_second"]
+        for row in folder.metrics()
+        if "images_per_second" in row
+    ]
     return Trained(
         progress.state,
         recorder.compile_seconds,
@@ -185,9 +190,15 @@ class _Saving:
             self._last = time.monotonic()
 
 
-def _on_sigterm() -> threading.Event:
-    """An event that SIGTERM sets, instead of ending the process."""
+@contextlib.contextmanager
+def _sigterm() -> Iterator[threading.Event]:
+    """An event that SIGTERM sets meanwhile, instead of ending the process."""
     event = threading.Event()
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, lambda *_: event.set())
-    return event
+    if threading.current_thread() is not threading.main_thread():
+        yield event  # Python lets the main thread alone handle signals.
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: event.set())
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGTERM, before)

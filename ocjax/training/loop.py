@@ -16,13 +16,12 @@ import numpy as np
 
 from ocjax._checks import InputError
 from ocjax.data import images as images_lib
-from ocjax.data import stream
 from ocjax.methods.base import Method, State
+from ocjax.training.feed import Piece, Plan, Resident, Streamed
 from ocjax.training.parallel import Devices
 
 FIRST_STEPS = 4  # In the first compiled call, before its speed is known.
 MOST_STEPS = 256  # In one compiled call: room for their metrics.
-STREAMED_STEPS = 16  # In one call when images are streamed: room for their batches.
 
 
 class NonFiniteError(ArithmeticError):
@@ -37,15 +36,6 @@ class Progress(NamedTuple):
     epoch: int  # That these steps belong to, counted from 0.
     metrics: dict[str, np.ndarray]  # `[n]` each: one value for each of the n steps.
     seconds: float  # That the n steps took.
-
-
-class Piece(NamedTuple):
-    """What one compiled call reads: rows `first : first + steps` of `order`."""
-
-    images: jax.Array
-    order: jax.Array
-    first: int
-    steps: int
 
 
 def fit(method: Method, images: np.ndarray, key: jax.Array, **options) -> State:
@@ -105,13 +95,12 @@ def train(
         order = _permutation(jax.random.fold_in(order_key, epoch), len(images))
         return np.asarray(order)[: steps_per_epoch * batch_size]
 
-    feed = _Streamed if streamed else _Resident
-    feed = feed(images, order_of_epoch, batch_size, steps_per_epoch, devices)
+    plan = Plan(batch_size, steps_per_epoch, step, last)
+    feed = (Streamed if streamed else Resident)(images, order_of_epoch, plan, devices)
     run = devices.map(
         functools.partial(run_steps, method.step), (0, 0, 0, None, None, None)
     )
-    limit = FIRST_STEPS
-    piece = feed.start(step, last, limit)
+    piece = feed.take(step, FIRST_STEPS)
     current = devices.replicate(begun)
     _, seconds = _timed(run, current, step_key, piece._replace(steps=0))
     yield Progress(begun, step, step // steps_per_epoch, {}, seconds)
@@ -125,7 +114,7 @@ def train(
         if step == last:
             return
         limit = int(seconds_per_call * piece.steps / seconds)
-        piece = feed.next(step, max(1, min(MOST_STEPS, limit)))
+        piece = feed.take(step, max(1, min(MOST_STEPS, limit)))
 
 
 def run_steps(
@@ -171,68 +160,6 @@ def run_steps(
 @functools.partial(jax.jit, static_argnums=1)
 def _permutation(key: jax.Array, count: int) -> jax.Array:
     return jax.random.permutation(key, count)
-
-
-class _Resident:
-    """Keeps all images on the devices; a piece is some steps of an epoch's order."""
-
-    def __init__(self, images, order_of_epoch, batch_size, steps_per_epoch, devices):
-        self._images = devices.replicate(images)
-        self._steps_per_epoch = steps_per_epoch
-        self._order = functools.lru_cache(1)(
-            lambda epoch: devices.split(order_of_epoch(epoch).reshape(-1, batch_size))
-        )
-
-    def start(self, step: int, last: int, limit: int) -> Piece:
-        del last
-        return self.next(step, limit)
-
-    def next(self, step: int, limit: int) -> Piece:
-        epoch, first = divmod(step, self._steps_per_epoch)
-        count = min(limit, self._steps_per_epoch - first)
-        return Piece(self._images, self._order(epoch), first, count)
-
-
-class _Streamed:
-    """Reads the batches of a few steps at a time, ahead of their use."""
-
-    def __init__(self, images, order_of_epoch, batch_size, steps_per_epoch, devices):
-        self._steps_per_epoch = steps_per_epoch
-        self._most = min(STREAMED_STEPS, steps_per_epoch)
-        self._devices = devices
-        self._batches = functools.partial(
-            stream.batches,
-            images,
-            order_of_epoch,
-            batch_size=batch_size,
-            steps_per_epoch=steps_per_epoch,
-        )
-        rows = np.arange(self._most * batch_size // devices.count)
-        self._order = devices.replicate(rows.reshape(self._most, -1))
-
-    def start(self, step: int, last: int, limit: int) -> Piece:
-        batches = self._batches(start_step=step, stop_step=last)
-        self._pieces = stream.prefetch(self._stacked(batches, step, last), self._put)
-        return self.next(step, limit)
-
-    def next(self, step: int, limit: int) -> Piece:
-        del step, limit
-        return next(self._pieces)
-
-    def _stacked(self, batches, step, last):
-        """Arrays `[most, B, S, S, C]`, the last of an epoch filled up with zeros."""
-        while step < last:
-            count = min(
-                self._most, self._steps_per_epoch - step % self._steps_per_epoch
-            )
-            stacked = np.stack([next(batches) for _ in range(count)])
-            short = [(0, self._most - count)] + [(0, 0)] * (stacked.ndim - 1)
-            yield np.pad(stacked, short), count
-            step += count
-
-    def _put(self, item) -> Piece:
-        stacked, count = item
-        return Piece(self._devices.split(stacked), self._order, 0, count)
 
 
 def _timed(run: Callable, state: State, key: jax.Array, piece: Piece):
