@@ -41,7 +41,7 @@ class Display:
     ) -> None:
         """Shows the state after `step`, in `epoch` counted from 0."""
         losses = "  ".join(f"{name} {value:.4g}" for name, value in terms.items())
-        text = f"epoch {epoch + 1}/{self._epochs}  {losses}  {images_per_second:.0f}/s"
+        text = f"epoch {epoch + 1}/{self._epochs}  {images_per_second:.0f}/s  {losses}"
         if self._bar:
             self._bar.update(self._bar.task_ids[0], completed=step, text=text)
             return
@@ -58,9 +58,9 @@ def _bar(steps: int, step: int):
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     bar = Progress(
-        BarColumn(20),
-        TextColumn("{task.fields[text]}"),
+        BarColumn(16),
         TimeRemainingColumn(),
+        TextColumn("{task.fields[text]}"),  # Cut off where the terminal ends.
         console=Console(stderr=True),
     )
     bar.add_task("", total=steps, completed=step, text="compiling")
