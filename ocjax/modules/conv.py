@@ -21,7 +21,6 @@ import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -141,7 +140,7 @@ def conv_transpose(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.A
     return _conv_transpose(x, kernel, geometry)
 
 
-# Matrix products (CPU). ---------------------------------------------------------
+# On CPU: matrix products.
 
 
 def _conv_matmul(geometry, x, kernel):
@@ -168,7 +167,7 @@ def _outer(a: jax.Array, b: jax.Array) -> jax.Array:
     return a.reshape(-1, a.shape[-1]).T @ b.reshape(-1, b.shape[-1])
 
 
-# `lax.conv_general_dilated` (accelerators). --------------------------------------
+# Elsewhere: `lax.conv_general_dilated`.
 
 
 def _conv_lax(geometry, x, kernel):
@@ -228,70 +227,6 @@ _conv = _differentiable(_conv_matmul, _conv_matmul_backward, _conv_lax)
 _conv_transpose = _differentiable(
     _conv_transpose_matmul, _conv_transpose_matmul_backward, _conv_transpose_lax
 )
-
-
-# Modules. -------------------------------------------------------------------------
-
-
-class Conv(nn.Module):
-    """Convolution with a square kernel.
-
-    Attributes:
-      features: channels of the output.
-      kernel: side of the kernel.
-      stride: of the kernel.
-      padding: zeros on each side of the image.
-      use_bias: whether a bias is added.
-      kernel_init: initializer of the matrix kernel `[features, k * k * C]`.
-    """
-
-    features: int
-    kernel: int
-    stride: int = 1
-    padding: int = 0
-    use_bias: bool = False
-    kernel_init: Callable = nn.initializers.normal(0.02)
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """Maps images `[B, H, W, C]` to `[B, H', W', features]`."""
-        geometry = Geometry(self.kernel, self.stride, self.padding)
-        shape = (self.features, self.kernel**2 * x.shape[-1])
-        y = conv(x, self.param("kernel", self.kernel_init, shape), geometry)
-        return _bias(self, y) if self.use_bias else y
-
-
-class ConvTranspose(nn.Module):
-    """Transposed convolution with a square kernel.
-
-    Attributes:
-      features: channels of the output.
-      kernel: side of the kernel.
-      stride: of the kernel.
-      padding: taken from each side of the image.
-      use_bias: whether a bias is added.
-      kernel_init: initializer of the matrix kernel `[C, k * k * features]`.
-    """
-
-    features: int
-    kernel: int
-    stride: int = 1
-    padding: int = 0
-    use_bias: bool = False
-    kernel_init: Callable = nn.initializers.normal(0.02)
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """Maps images `[B, H', W', C]` to `[B, H, W, features]`."""
-        geometry = Geometry(self.kernel, self.stride, self.padding)
-        shape = (x.shape[-1], self.kernel**2 * self.features)
-        y = conv_transpose(x, self.param("kernel", self.kernel_init, shape), geometry)
-        return _bias(self, y) if self.use_bias else y
-
-
-def _bias(module: nn.Module, y: jax.Array) -> jax.Array:
-    bias = module.param("bias", nn.initializers.zeros, (y.shape[-1],))
-    return y + jnp.broadcast_to(bias, y.shape)
 
 
 def to_hwio(kernel: jax.Array, size: int) -> jax.Array:

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from ocjax._checks import InputError
-from ocjax.modules.conv import Conv, ConvTranspose
+from ocjax.modules.layers import Conv, ConvTranspose
 from ocjax.modules.norm import BatchNorm
 
 

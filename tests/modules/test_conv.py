@@ -9,6 +9,7 @@ import pytest
 from jax import lax
 
 from ocjax.modules import conv as conv_lib
+from ocjax.modules import layers
 from ocjax.modules.conv import Geometry
 
 GEOMETRIES = [
@@ -139,12 +140,12 @@ def test_kernels_go_to_hwio_and_back():
 
 def test_a_layer_has_the_shapes_and_parameters_of_its_kind():
     x = jnp.zeros((2, 8, 8, 3))
-    down = conv_lib.Conv(5, kernel=4, stride=2, padding=1, use_bias=True)
+    down = layers.Conv(5, kernel=4, stride=2, padding=1, use_bias=True)
     y, variables = down.init_with_output(jax.random.key(0), x)
     assert y.shape == (2, 4, 4, 5)
     assert jax.tree.map(jnp.shape, variables["params"]) == {
         "kernel": (5, 48),
         "bias": (5,),
     }
-    up = conv_lib.ConvTranspose(3, kernel=4, stride=2, padding=1)
+    up = layers.ConvTranspose(3, kernel=4, stride=2, padding=1)
     assert up.init_with_output(jax.random.key(0), y)[0].shape == (2, 8, 8, 3)
