@@ -85,6 +85,12 @@ def check(
     return _rescale(images.astype(np.float32), name, *value_range)
 
 
+def check_ready(images: np.ndarray, name: str = "images") -> np.ndarray:
+    """Checks images that are `uint8`, or floats already in [-1, 1], as `check` does."""
+    floating = np.issubdtype(np.asarray(images).dtype, np.floating)
+    return check(images, name, value_range=(-1.0, 1.0) if floating else None)
+
+
 def resize(images: np.ndarray, size: int) -> np.ndarray:
     """Resizes images to squares, bilinearly and with Pillow.
 

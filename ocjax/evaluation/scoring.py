@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
-from ocjax.data.images import to_float
+from ocjax.data.images import check_ready, to_float
 
 if TYPE_CHECKING:
     from ocjax.methods.base import Method, State
@@ -87,7 +87,13 @@ def score(
 
     Returns:
       Scores, float32 `[N]`.
+
+    Raises:
+      ValueError: the shape is not that of training, or a float is not in [-1, 1].
+      TypeError: `images` are neither `uint8` nor floating point.
     """
+    if len(images):
+        images = check_ready(images)
     scores = map_images(
         method.score, images, arguments=(state,), chunk=chunk, piece=piece
     )

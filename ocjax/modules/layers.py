@@ -31,6 +31,15 @@ class _Layer(nn.Module):
     def _geometry(self) -> conv.Geometry:
         return conv.Geometry(self.kernel, self.stride, self.padding)
 
+    def _kernel(self, *shape: int) -> jax.Array:
+        stored = self.get_variable("params", "kernel")
+        if stored is not None and stored.shape != shape:
+            raise ValueError(
+                "Expected `images` of the size and channels of training: a kernel is "
+                f"{stored.shape}, and these need {shape}."
+            )
+        return self.param("kernel", self.kernel_init, shape)
+
     def _with_bias(self, y: jax.Array) -> jax.Array:
         if not self.use_bias:
             return y
@@ -44,8 +53,7 @@ class Conv(_Layer):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """Maps images `[B, H, W, C]` to `[B, H', W', features]`."""
-        shape = (self.features, self.kernel**2 * x.shape[-1])
-        kernel = self.param("kernel", self.kernel_init, shape)
+        kernel = self._kernel(self.features, self.kernel**2 * x.shape[-1])
         return self._with_bias(conv.conv(x, kernel, self._geometry()))
 
 
@@ -55,6 +63,5 @@ class ConvTranspose(_Layer):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """Maps images `[B, H', W', C]` to `[B, H, W, features]`."""
-        shape = (x.shape[-1], self.kernel**2 * self.features)
-        kernel = self.param("kernel", self.kernel_init, shape)
+        kernel = self._kernel(x.shape[-1], self.kernel**2 * self.features)
         return self._with_bias(conv.conv_transpose(x, kernel, self._geometry()))

@@ -177,8 +177,7 @@ def check(
       ValueError: sizes do not fit each other, or values are out of range.
       TypeError: images are neither `uint8` nor floating point.
     """
-    floating = np.issubdtype(np.asarray(images[:1]).dtype, np.floating)
-    images = images_lib.check(images, value_range=(-1.0, 1.0) if floating else None)
+    images = images_lib.check_ready(images)
     if not 1 <= batch_size <= len(images):
         raise InputError(
             f"`batch_size` (={batch_size}) must be at least 1 and not exceed the "

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tiny_methods import METHODS
 
-from ocjax import training
+from ocjax import evaluation, training
 from ocjax.methods import Method, State, base
 from ocjax.methods import ganomaly as ganomaly_lib
 
@@ -139,6 +139,23 @@ def test_a_non_finite_loss_stops_training_and_says_where(case):
         training.fit(
             case.method, images, jax.random.key(0), epochs=1, batch_size=4, state=broken
         )
+
+
+@pytest.mark.parametrize(
+    "images, error, message",
+    [
+        (np.zeros((2, 32, 32), np.uint8), ValueError, r"\[N, H, W, C\]"),
+        (np.zeros((2, 32, 32, 3), np.uint8), ValueError, "channels of training"),
+        (np.zeros((2, 64, 64, 1), np.uint8), ValueError, "size and channels"),
+        (np.zeros((2, 32, 32, 1), np.int64), TypeError, "int64"),
+        (np.full((2, 32, 32, 1), np.nan), ValueError, "`images`"),
+        (np.full((2, 32, 32, 1), 255.0), ValueError, "`images`"),
+    ],
+    ids=["rank", "channels", "size", "dtype", "nan", "range"],
+)
+def test_images_that_cannot_be_scored_are_refused_by_name(case, images, error, message):
+    with pytest.raises(error, match=message):
+        evaluation.score(case.method, case.state, images)
 
 
 def test_reconstructions_and_latents_have_their_shapes(case):
