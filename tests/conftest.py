@@ -5,7 +5,6 @@ import pathlib
 import tempfile
 
 import jax
-import pytest
 
 # Programs are compiled once for all tests, and for the processes that they start.
 CACHE = str(pathlib.Path(tempfile.gettempdir()) / "ocjax-tests")
@@ -14,10 +13,3 @@ jax.config.update("jax_compilation_cache_dir", CACHE)
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)
-
-
-@pytest.fixture
-def float64():
-    """Runs a test in double precision."""
-    with jax.enable_x64(True):
-        yield
