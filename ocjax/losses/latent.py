@@ -57,6 +57,57 @@ def squared_error(latents: jax.Array, others: jax.Array) -> jax.Array:
     return jnp.square(latents - others).mean(axis=-1)
 
 
+def euclidean(
+    latents: jax.Array, others: jax.Array, epsilon: float = 1e-12
+) -> jax.Array:
+    """Euclidean distance of two vectors, the encoder loss of LR-GDAN as written.
+
+    Args:
+      latents: shape `[..., D]`.
+      others: same shape.
+      epsilon: added to the sum of squares, so that the gradient where the vectors are
+        equal is zero and not undefined.
+
+    Returns:
+      Distances of shape `[...]`, `sqrt(epsilon)` where the vectors are equal.
+
+    Raises:
+      ValueError: the shapes differ.
+      TypeError: an argument is not floating point.
+
+    References:
+      Chen et al., `LR-GDAN <https://doi.org/10.24963/ijcai.2020/106>`_, 2020, Eq 4.
+    """
+    _check(latents=latents, others=others)
+    return jnp.sqrt(jnp.square(latents - others).sum(axis=-1) + epsilon)
+
+
+def kl_standard_normal(mean: jax.Array, log_variance: jax.Array) -> jax.Array:
+    """Kullback-Leibler divergence of a diagonal normal from the standard normal.
+
+    Args:
+      mean: shape `[..., D]`.
+      log_variance: natural logarithms of the variances, same shape. From 89 on the
+        variance overflows in float32 and the divergence is infinite.
+
+    Returns:
+      Divergences in nats, summed over dimensions, of shape `[...]`; zero where mean
+      and log variance are 0.
+
+    Raises:
+      ValueError: the shapes differ.
+      TypeError: an argument is not floating point.
+
+    References:
+      Kingma and Welling, `Auto-encoding variational Bayes
+      <https://arxiv.org/abs/1312.6114>`_, 2014, appendix B.
+    """
+    _check(mean=mean, log_variance=log_variance)
+    # expm1(v) - v rather than exp(v) - 1 - v: exact to first order near v = 0.
+    terms = jnp.square(mean) + jnp.expm1(log_variance) - log_variance
+    return 0.5 * terms.sum(axis=-1)
+
+
 def _check(**vectors):
     _checks.same_shape(**vectors)
     _checks.floating(**vectors)

@@ -1,0 +1,78 @@
+"""Losses of one-class classification by splitting the normal data.
+
+The images that an autoencoder reconstructs worst are called atypical and stand in for
+anomalies. A learned distance of two images gives logits, of any shape `[...]`: dist =
+sigmoid(logit). Every function returns one value per logit, shape `[...]`, finite and
+with finite gradient at any finite logit.
+
+References:
+  Schlachter et al., `Deep one-class classification using intra-class splitting
+  <https://arxiv.org/abs/1902.01194>`_, 2019.
+"""
+
+import jax
+
+from ocjax import _checks
+
+
+def closeness(distance_logits: jax.Array) -> jax.Array:
+    """What draws two typical images together, `-log(1 - dist)`.
+
+    Args:
+      distance_logits: of pairs of typical images, shape `[...]`.
+
+    Returns:
+      Losses of shape `[...]`; log 2 where the logit is 0.
+
+    Raises:
+      TypeError: the argument is not floating point.
+
+    References:
+      Schlachter et al., 2019, Eq 2.
+    """
+    _checks.floating(distance_logits=distance_logits)
+    return jax.nn.softplus(distance_logits)
+
+
+def dispersion(distance_logits: jax.Array) -> jax.Array:
+    """What pushes two atypical images apart, `-log dist`.
+
+    Args:
+      distance_logits: of pairs of atypical images, shape `[...]`.
+
+    Returns:
+      Losses of shape `[...]`; log 2 where the logit is 0.
+
+    Raises:
+      TypeError: the argument is not floating point.
+
+    References:
+      Schlachter et al., 2019, Eq 4.
+    """
+    _checks.floating(distance_logits=distance_logits)
+    return jax.nn.softplus(-distance_logits)
+
+
+def intra_class(logits: jax.Array, atypical: jax.Array) -> jax.Array:
+    """Binary cross entropy that tells typical from atypical images.
+
+    Args:
+      logits: of an image being atypical, shape `[...]`.
+      atypical: targets, same shape: 1 or True for atypical images, else 0 or False.
+
+    Returns:
+      Losses of shape `[...]`; log 2 where the logit is 0.
+
+    Raises:
+      ValueError: the shapes differ.
+      TypeError: `logits` is not floating point.
+
+    References:
+      Schlachter et al., 2019, Eq 3.
+    """
+    _checks.same_shape(logits=logits, atypical=atypical)
+    _checks.floating(logits=logits)
+    # softplus(logit) - logit * target is the same, but rounds to 0 at large logits.
+    return atypical * jax.nn.softplus(-logits) + (1 - atypical) * jax.nn.softplus(
+        logits
+    )
