@@ -1,10 +1,14 @@
 """Applying one of several networks whose parameters and statistics are named."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import flax.linen as nn
 import jax
+from flax import errors
+
+from ocjax._checks import InputError
 
 Networks = Mapping[str, Any]  # {"encoder": ..., "decoder": ...}
 
@@ -15,20 +19,80 @@ def init(module: nn.Module, key: jax.Array, *inputs) -> tuple[Any, Any]:
     return variables["params"], variables.get("batch_stats", {})
 
 
-def train(module: nn.Module, name: str, params: Networks, stats: Networks, *inputs):
+def train(
+    module: nn.Module,
+    name: str,
+    params: Networks,
+    stats: Networks,
+    *inputs,
+    key: jax.Array | None = None,
+) -> tuple[Any, dict[str, Any]]:
     """Applies network `name` with the statistics of this batch.
+
+    Args:
+      module: the network.
+      name: under which its parameters and statistics are found.
+      params: of all networks.
+      stats: BatchNorm statistics of all networks.
+      *inputs: of the network.
+      key: randomness of its dropout, which it cannot do without; the same key drops
+        the same units again.
 
     Returns:
       The module's outputs, and the updated statistics `{name: ...}`.
     """
-    variables = {"params": params[name], "batch_stats": stats[name]}
-    outputs, updated = module.apply(
-        variables, *inputs, train=True, mutable=["batch_stats"]
-    )
+    with _of_training(name):
+        applied: Any = module.apply(
+            {"params": params[name], "batch_stats": stats[name]},
+            *inputs,
+            train=True,
+            mutable=["batch_stats"],
+            rngs=None if key is None else {"dropout": key},
+        )
+    outputs, updated = applied
     return outputs, {name: updated.get("batch_stats", {})}
 
 
-def infer(module: nn.Module, name: str, params: Networks, stats: Networks, *inputs):
+def infer(
+    module: nn.Module, name: str, params: Networks, stats: Networks, *inputs
+) -> Any:
     """Applies network `name` with its stored statistics, and returns its outputs."""
     variables = {"params": params[name], "batch_stats": stats[name]}
-    return module.apply(variables, *inputs, train=False)
+    with _of_training(name):
+        return module.apply(variables, *inputs, train=False)
+
+
+def batchwise(
+    module: nn.Module, name: str, params: Networks, stats: Networks, *inputs
+) -> Any:
+    """Applies network `name` with the statistics of this very batch, storing none.
+
+    Some published code does this at test time; an output then depends on its batch.
+    For networks without dropout.
+    """
+    return train(module, name, params, stats, *inputs)[0]
+
+
+def sown(
+    module: nn.Module, name: str, params: Networks, stats: Networks, *inputs
+) -> tuple[Any, Any]:
+    """As `infer`; returns the outputs, and what the network has sown on the way."""
+    variables = {"params": params[name], "batch_stats": stats[name]}
+    with _of_training(name):
+        applied: Any = module.apply(
+            variables, *inputs, train=False, mutable=["intermediates"]
+        )
+    outputs, found = applied
+    return outputs, found["intermediates"]
+
+
+@contextlib.contextmanager
+def _of_training(name: str) -> Iterator[None]:
+    """Raises `ValueError` by name where inputs do not fit the parameters."""
+    try:
+        yield
+    except (errors.ScopeParamShapeError, errors.ScopeParamNotFoundError) as error:
+        raise InputError(
+            "Expected `images` of the size and channels of training; the network "
+            f"{name!r} cannot take these."
+        ) from error

@@ -1,5 +1,7 @@
 """The DCGAN networks of GANomaly (Akcay et al., 2018), sizes from the authors' code.
 
+Other methods vary them: channel attention, a stochastic encoder, another discriminator.
+
 Images are `[B, S, S, C]` in `[-1, 1]` with `S = 32 * 2^n`. No convolution has a bias.
 Weights are drawn from N(0, 0.02), BatchNorm scales from N(1, 0.02).
 
@@ -14,15 +16,40 @@ import jax
 import jax.numpy as jnp
 
 from ocjax._checks import InputError
+from ocjax.modules import norm
+from ocjax.modules.attention import ChannelAttention
 from ocjax.modules.layers import Conv, ConvTranspose
-from ocjax.modules.norm import BatchNorm
 
 
 def _around_one(key, shape, dtype=jnp.float32):
     return 1 + nn.initializers.normal(0.02)(key, shape, dtype)
 
 
-_BatchNorm = functools.partial(BatchNorm, scale_init=_around_one)
+BatchNorm = functools.partial(norm.BatchNorm, scale_init=_around_one)
+
+
+def _pyramid(
+    x: jax.Array, features: int, axis_name: str | None, attention: int, train: bool
+) -> list[jax.Array]:
+    """Strided convolutions down to 4x4, layers of the module that calls.
+
+    Returns:
+      The activations of each stage; of stage i `[B, S / 2^(i+1), S / 2^(i+1),
+      features * 2^i]`.
+    """
+    check_image_size(x.shape[-3], x.shape[-2])
+    x = nn.leaky_relu(Conv(features, kernel=4, stride=2, padding=1)(x), 0.2)
+    stages = [_attend(x, attention)]
+    while stages[-1].shape[-2] > 4:
+        features *= 2
+        x = Conv(features, kernel=4, stride=2, padding=1)(stages[-1])
+        x = nn.leaky_relu(BatchNorm(axis_name)(x, train), 0.2)
+        stages.append(_attend(x, attention))
+    return stages
+
+
+def _attend(x: jax.Array, reduction: int) -> jax.Array:
+    return ChannelAttention(reduction)(x) if reduction else x
 
 
 class Encoder(nn.Module):
@@ -34,11 +61,13 @@ class Encoder(nn.Module):
       outputs: length of the vector.
       features: channels of the first convolution; they double at each stage.
       axis_name: mapped axis over whose devices BatchNorm averages.
+      attention: reduction of the channel attention after each stage; 0 for none.
     """
 
     outputs: int = 100
     features: int = 64
     axis_name: str | None = None
+    attention: int = 0
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> tuple[jax.Array, jax.Array]:
@@ -52,15 +81,79 @@ class Encoder(nn.Module):
           Linear outputs `[B, outputs]`, and the features before the last convolution,
           flattened to `[B, D]`; `D = 4 * 4 * 256` at 32x32 with 64 features.
         """
-        check_image_size(x.shape[-3], x.shape[-2])
-        channels = self.features
-        x = nn.leaky_relu(Conv(channels, kernel=4, stride=2, padding=1)(x), 0.2)
-        while x.shape[-2] > 4:
-            channels *= 2
-            x = Conv(channels, kernel=4, stride=2, padding=1)(x)
-            x = nn.leaky_relu(_BatchNorm(self.axis_name)(x, train), 0.2)
-        outputs = Conv(self.outputs, kernel=4)(x)
-        return outputs.reshape(len(x), -1), x.reshape(len(x), -1)
+        *_, x = _pyramid(x, self.features, self.axis_name, self.attention, train)
+        return _vector(x, self.outputs), x.reshape(len(x), -1)
+
+
+class StochasticEncoder(nn.Module):
+    """The encoder with two heads: mean and log variance of a normal distribution.
+
+    Attributes:
+      latent: length of either.
+      features: channels of the first convolution; they double at each stage.
+      axis_name: mapped axis over whose devices BatchNorm averages.
+    """
+
+    latent: int = 100
+    features: int = 64
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(
+        self, x: jax.Array, train: bool
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Encodes images.
+
+        Args:
+          x: images, shape `[B, S, S, C]`, in `[-1, 1]`.
+          train: use the statistics of this batch.
+
+        Returns:
+          Means and log variances, linear, `[B, latent]`, and a feature map, the second
+          stage's activations `[B, S / 4, S / 4, 2 * features]`.
+        """
+        stages = _pyramid(x, self.features, self.axis_name, 0, train)
+        mean = _vector(stages[-1], self.latent, "mean")
+        return mean, _vector(stages[-1], self.latent, "log_variance"), stages[1]
+
+
+class Discriminator(nn.Module):
+    """The discriminator of Skip-GANomaly (Akcay et al., 2019): features, then a logit.
+
+    The authors' code (samet-akcay/skip-ganomaly) ends in a padded 3x3 convolution of a
+    1x1 map, of which only the centre meets anything but zeros: a linear map, as here.
+
+    Attributes:
+      hidden: length of the features.
+      features: channels of the first convolution; they double at each stage.
+      axis_name: mapped axis over whose devices BatchNorm averages.
+    """
+
+    hidden: int = 100
+    features: int = 64
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> tuple[jax.Array, jax.Array]:
+        """Judges images.
+
+        Args:
+          x: images, shape `[B, S, S, C]`, in `[-1, 1]`.
+          train: use the statistics of this batch.
+
+        Returns:
+          Logits `[B]`, positive for real images, and linear features `[B, hidden]`.
+        """
+        *_, x = _pyramid(x, self.features, self.axis_name, 0, train)
+        features = _vector(x, self.hidden)
+        kernel_init = nn.initializers.normal(0.02)
+        logits = nn.Dense(1, use_bias=False, kernel_init=kernel_init)(features)
+        return logits[:, 0], features
+
+
+def _vector(x: jax.Array, length: int, name: str | None = None) -> jax.Array:
+    """`[B, 4, 4, C]` to `[B, length]` by a convolution."""
+    return Conv(length, kernel=4, name=name)(x).reshape(len(x), length)
 
 
 class Decoder(nn.Module):
@@ -71,12 +164,15 @@ class Decoder(nn.Module):
       channels: C of the images.
       features: channels before the last convolution; they double at each stage down.
       axis_name: mapped axis over whose devices BatchNorm averages.
+      attention: reduction of the channel attention after each stage but the last; 0
+        for none.
     """
 
     size: int
     channels: int
     features: int = 64
     axis_name: str | None = None
+    attention: int = 0
 
     @nn.compact
     def __call__(self, z: jax.Array, train: bool) -> jax.Array:
@@ -84,11 +180,13 @@ class Decoder(nn.Module):
         check_image_size(self.size, self.size)
         channels = self.features * self.size // 8
         x = ConvTranspose(channels, kernel=4)(z[:, None, None, :])
-        x = nn.relu(_BatchNorm(self.axis_name)(x, train))
+        x = nn.relu(BatchNorm(self.axis_name)(x, train))
+        x = _attend(x, self.attention)
         while x.shape[-2] < self.size // 2:
             channels //= 2
             x = ConvTranspose(channels, kernel=4, stride=2, padding=1)(x)
-            x = nn.relu(_BatchNorm(self.axis_name)(x, train))
+            x = nn.relu(BatchNorm(self.axis_name)(x, train))
+            x = _attend(x, self.attention)
         x = ConvTranspose(self.channels, kernel=4, stride=2, padding=1)(x)
         return jnp.tanh(x)
 

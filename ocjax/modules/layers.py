@@ -9,6 +9,11 @@ import jax.numpy as jnp
 from ocjax.modules import conv
 
 
+def scaled(width: float, *channels: int) -> list[int]:
+    """Returns numbers of channels times `width`, rounded, at least 1."""
+    return [max(1, round(width * number)) for number in channels]
+
+
 class _Layer(nn.Module):
     """What the two kinds share.
 
@@ -32,12 +37,6 @@ class _Layer(nn.Module):
         return conv.Geometry(self.kernel, self.stride, self.padding)
 
     def _kernel(self, *shape: int) -> jax.Array:
-        stored = self.get_variable("params", "kernel")
-        if stored is not None and stored.shape != shape:
-            raise ValueError(
-                "Expected `images` of the size and channels of training: a kernel is "
-                f"{stored.shape}, and these need {shape}."
-            )
         return self.param("kernel", self.kernel_init, shape)
 
     def _with_bias(self, y: jax.Array) -> jax.Array:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 class BatchNorm(nn.Module):
     """Normalizes each channel by its mean and variance over batch and places.
 
-    As PyTorch's default (momentum 0.1 there is 0.9 here; epsilon 1e-5), but the
+    By default as PyTorch's (momentum 0.1 there is 0.9 here; epsilon 1e-5), but the
     stored variance is the biased one. Unlike flax's, the same program with and
     without differentiation, so that the compiler merges a forward pass which one loss
     differentiates and another only reads.
@@ -18,10 +18,14 @@ class BatchNorm(nn.Module):
     Attributes:
       axis_name: mapped axis over whose devices batch statistics are averaged.
       scale_init: initializer of the scale; DCGAN draws from N(1, 0.02).
+      momentum: how much of the stored statistics a batch leaves.
+      epsilon: added to the variance.
     """
 
     axis_name: str | None = None
     scale_init: Callable = nn.initializers.ones
+    momentum: float = 0.9
+    epsilon: float = 1e-5
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
@@ -46,12 +50,16 @@ class BatchNorm(nn.Module):
             x = x - wide(batch_mean)
             batch_variance = self._average(jnp.square(x))
             if not self.is_initializing():
-                mean.value = 0.9 * mean.value + 0.1 * batch_mean
-                variance.value = 0.9 * variance.value + 0.1 * batch_variance
+                mean.value = self._follow(mean.value, batch_mean)
+                variance.value = self._follow(variance.value, batch_variance)
         else:
             x = x - wide(mean.value)
             batch_variance = variance.value
-        return x * wide(scale * jax.lax.rsqrt(batch_variance + 1e-5)) + wide(bias)
+        scale = scale * jax.lax.rsqrt(batch_variance + self.epsilon)
+        return x * wide(scale) + wide(bias)
+
+    def _follow(self, stored: jax.Array, batch: jax.Array) -> jax.Array:
+        return self.momentum * stored + (1 - self.momentum) * batch
 
     def _average(self, x: jax.Array) -> jax.Array:
         average = x.mean(axis=tuple(range(x.ndim - 1)))

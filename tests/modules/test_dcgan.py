@@ -76,3 +76,77 @@ def test_other_image_sizes_are_refused_by_name(shape):
         ValueError, match=f"side 32, 64, 128.*got {shape[1]}x{shape[2]}"
     ):
         _shapes(dcgan.Encoder(), jnp.zeros(shape))
+
+
+def test_parameter_counts_of_the_variants_by_hand():
+    images, latents = jnp.zeros((1, 32, 32, 1)), jnp.zeros((1, 100))
+    head = 4 * 4 * 256
+    stochastic = 1_066_752 - 100 * head + 2 * 32 * head
+    assert _count(_shapes(dcgan.StochasticEncoder(32), images)) == stochastic
+    assert _count(_shapes(dcgan.Discriminator(), images)) == 1_066_752 + 100
+    # C -> C / 16 -> C with biases, at 64, 128 and 256 channels.
+    attention = sum(c * c // 16 * 2 + c // 16 + c for c in (64, 128, 256))
+    encoder, decoder = dcgan.Encoder(attention=16), dcgan.Decoder(32, 1, attention=16)
+    assert _count(_shapes(encoder, images)) == 1_066_752 + attention
+    assert _count(_shapes(decoder, latents)) == 1_066_880 + attention
+
+
+@pytest.mark.parametrize("size", [32, 64])
+def test_the_variants_shapes(size):
+    images = jnp.zeros((2, size, size, 3))
+
+    def networks():
+        modules = dcgan.StochasticEncoder(5, 2), dcgan.Discriminator(7, 2)
+        key = jax.random.key(0)
+        return [m.init_with_output(key, images, train=True)[0] for m in modules]
+
+    (mean, log_variance, feature_map), (logits, features) = jax.eval_shape(networks)
+    assert mean.shape == log_variance.shape == (2, 5)
+    assert feature_map.shape == (2, size // 4, size // 4, 4)
+    assert (logits.shape, features.shape) == ((2,), (2, 7))
+
+
+def test_attention_weighs_every_stage_but_not_the_ends():
+    encoder = dcgan.Encoder(3, 2, attention=2)
+    decoder = dcgan.Decoder(32, 1, 2, attention=2)
+    images = jnp.zeros((2, 32, 32, 1))
+
+    def sown(module, x):
+        """Shapes of the attention of each stage, in their order."""
+        variables = module.init(jax.random.key(1), x, train=True)
+        _, kept = module.apply(
+            {"params": variables["params"], "batch_stats": variables["batch_stats"]},
+            x,
+            train=False,
+            mutable=["intermediates"],
+        )
+        return kept["intermediates"]
+
+    def shapes(module, x):
+        kept = jax.eval_shape(lambda: sown(module, x))
+        stages = [f"ChannelAttention_{i}" for i in range(3)]
+        assert set(kept) == set(stages)
+        return [kept[stage]["attention"][0].shape for stage in stages]
+
+    assert shapes(encoder, images) == [(2, 2), (2, 4), (2, 8)]
+    assert shapes(decoder, jnp.zeros((2, 3))) == [(2, 8), (2, 4), (2, 2)]
+
+
+def test_a_stochastic_encoders_heads_read_what_the_encoder_reads():
+    images = jax.random.normal(jax.random.key(0), (2, 32, 32, 1))
+    stochastic, plain = dcgan.StochasticEncoder(3, 2), dcgan.Encoder(3, 2)
+
+    @jax.jit
+    def run(images):
+        params, stats = apply.init(stochastic, jax.random.key(1), images)
+        stats = {"net": stats}
+        *heads, _ = apply.infer(stochastic, "net", {"net": params}, stats, images)
+        plainly = []
+        for head in ("mean", "log_variance"):
+            renamed = {**params, "Conv_3": params[head]}
+            z, _ = apply.infer(plain, "net", {"net": renamed}, stats, images)
+            plainly.append(z)
+        return heads, plainly
+
+    for actual, expected in zip(*run(images), strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-7)

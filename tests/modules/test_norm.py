@@ -67,3 +67,15 @@ def test_averages_over_the_devices_of_an_axis():
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a[0], b, rtol=1e-4), parts[1], whole[1]
     )
+
+
+def test_momentum_and_epsilon_can_be_those_of_keras():
+    x = jnp.array([[1.0], [3.0]])
+    module = BatchNorm(momentum=0.99, epsilon=1e-3)
+    result: Any = module.apply(
+        module.init(jax.random.key(0), x, True), x, True, mutable=["batch_stats"]
+    )
+    y, updated = result
+    # (1 - 2) / sqrt(1 + 1e-3) = -0.9995004;  0.99 * 0 + 0.01 * 2 = 0.02
+    np.testing.assert_allclose(y, [[-0.9995004], [0.9995004]], rtol=1e-6)
+    np.testing.assert_allclose(updated["batch_stats"]["mean"], [0.02], rtol=1e-5)

@@ -1,0 +1,112 @@
+"""Networks T that tell pairs which belong together from pairs which do not.
+
+A pair is a feature map `[B, H, W, C]` and a latent `[B, D]`, of one image or of two.
+LR-GDAN (Chen et al., 2020) estimates their mutual information with T, but prints no
+sizes; these are those of a public implementation of Deep InfoMax
+(DuaneNielsen/DeepInfomaxPytorch).
+
+Kernels are drawn with variance 1 / inputs, flax's default for dense layers; biases
+start at 0. Nothing here depends on `train`, accepted because every network is given it.
+
+References:
+  Hjelm et al., `Deep InfoMax <https://arxiv.org/abs/1808.06670>`_, 2018, appendix;
+  Chen et al., "Latent regularized generative dual adversarial network for abnormal
+  detection", 2020, Eqs 7-8.
+"""
+
+import functools
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from ocjax.modules import layers
+
+_Conv = functools.partial(
+    layers.Conv,
+    use_bias=True,
+    kernel_init=nn.initializers.lecun_normal(in_axis=1, out_axis=0),
+)
+
+
+class _DenseOfBoth(nn.Module):
+    """A dense layer on x and z concatenated, as the sum of one on each.
+
+    Equal, and cheaper where one z meets many places of x; what a product with x costs
+    is also shared between calls with one x and several z.
+    """
+
+    units: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array, z: jax.Array) -> jax.Array:
+        """Maps `[B, ..., C]` and `[B, D]` to `[B, ..., units]`."""
+        shape = x.shape[-1] + z.shape[-1], self.units
+        kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
+        bias = self.param("bias", nn.initializers.zeros, (self.units,))
+        of_x, of_z = jnp.split(kernel, [x.shape[-1]])
+        everywhere = z @ of_z + bias[None]
+        places = (1,) * (x.ndim - 2)
+        return x @ of_x + everywhere.reshape(len(z), *places, self.units)
+
+
+class GlobalEstimator(nn.Module):
+    """T of a whole map and a latent.
+
+    Attributes:
+      features: channels of the first convolution; the second has half.
+      units: of the two hidden dense layers.
+    """
+
+    features: int = 64
+    units: int = 512
+
+    @nn.compact
+    def __call__(
+        self, feature_map: jax.Array, z: jax.Array, train: bool = False
+    ) -> jax.Array:
+        """Scores pairs.
+
+        Args:
+          feature_map: shape `[B, H, W, C]`, sides of 5 or more.
+          z: latents, shape `[B, D]`.
+          train: ignored.
+
+        Returns:
+          Scores of shape `[B]`, unbounded.
+        """
+        del train
+        x = nn.relu(_Conv(self.features, kernel=3)(feature_map))
+        x = _Conv(self.features // 2, kernel=3)(x).reshape(len(x), -1)
+        x = nn.relu(_DenseOfBoth(self.units, name="both")(x, z))
+        x = nn.relu(nn.Dense(self.units)(x))
+        return nn.Dense(1)(x)[:, 0]
+
+
+class LocalEstimator(nn.Module):
+    """T of each place of a map and a latent: the same three dense layers everywhere.
+
+    Attributes:
+      units: of the two hidden layers.
+    """
+
+    units: int = 512
+
+    @nn.compact
+    def __call__(
+        self, feature_map: jax.Array, z: jax.Array, train: bool = False
+    ) -> jax.Array:
+        """Scores pairs of a place and a latent.
+
+        Args:
+          feature_map: shape `[B, H, W, C]`.
+          z: latents, shape `[B, D]`.
+          train: ignored.
+
+        Returns:
+          Scores of shape `[B, H, W]`, unbounded.
+        """
+        del train
+        x = nn.relu(_DenseOfBoth(self.units, name="both")(feature_map, z))
+        x = nn.relu(nn.Dense(self.units)(x))
+        return nn.Dense(1)(x)[..., 0]

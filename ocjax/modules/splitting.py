@@ -1,0 +1,166 @@
+"""The networks of one-class classification by data splitting (Schlachter et al., 2019).
+
+Sizes are those of the authors' code (patrickschlachter/deep-occ-using-ics), written for
+Keras: convolutions have no bias unless said, weights are drawn from N(0, 0.01) cut off
+at two deviations, BatchNorm is Keras's (momentum 0.99, epsilon 1e-3). Images are
+`[B, S, S, C]` in `[0, 1]` with `S = 32 * 2^n`.
+
+References:
+  Schlachter et al., `Deep one-class classification using data splitting
+  <https://arxiv.org/abs/1902.01194>`_, 2019, section 3.
+"""
+
+import functools
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from ocjax import _checks
+from ocjax.modules import layers, norm, pool
+from ocjax.modules.dcgan import check_image_size
+from ocjax.modules.noise import Dropout
+
+_init = nn.initializers.truncated_normal(0.01)
+_BatchNorm = functools.partial(norm.BatchNorm, momentum=0.99, epsilon=1e-3)
+_Conv3 = functools.partial(layers.Conv, kernel=3, padding=1, kernel_init=_init)
+_Conv1 = functools.partial(layers.Conv, kernel=1, kernel_init=_init)
+_Dense = functools.partial(nn.Dense, kernel_init=_init)
+
+DISTANCES = {"signed": lambda x: x, "abs": jnp.abs, "square": jnp.square}
+
+
+class SplittingAutoencoder(nn.Module):
+    """Reconstructs images; the worst reconstructed are taken for atypical.
+
+    Attributes:
+      width: factor on the number of channels.
+      axis_name: mapped axis over whose devices BatchNorm averages.
+    """
+
+    width: float = 1.0
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        """Maps images `[B, S, S, C]` in `[0, 1]` to images of the same kind.
+
+        `train` makes BatchNorm use the statistics of this batch.
+        """
+        check_image_size(*x.shape[1:3])
+        image_channels = x.shape[-1]
+        (latent,) = layers.scaled(self.width, 128)
+        for channels in layers.scaled(self.width, 8, 16, 32, 64):
+            x = nn.relu(_Conv3(channels)(x))
+            x = jnp.concatenate([x, nn.relu(_Conv3(channels)(x))], axis=-1)
+            x = _BatchNorm(self.axis_name)(pool.maximum(x), train)
+        x = nn.relu(_Conv1(latent, use_bias=True)(x))
+        x = _BatchNorm(self.axis_name)(x, train)
+        for channels in layers.scaled(self.width, 32, 32, 16, 8):
+            x = nn.relu(_double(x, channels))
+            x = jnp.concatenate([x, nn.relu(_Conv3(channels)(x))], axis=-1)
+            x = _BatchNorm(self.axis_name)(x, train)
+        return nn.sigmoid(_Conv3(image_channels, use_bias=True)(x))
+
+
+def _double(x: jax.Array, channels: int) -> jax.Array:
+    """Doubles the size by a transposed 3x3 convolution, cropped as in Keras."""
+    up = layers.ConvTranspose(channels, kernel=3, stride=2, kernel_init=_init)
+    return up(x)[:, :-1, :-1]
+
+
+class Backbone(nn.Module):
+    """Maps images to features, the body of the authors' classifier.
+
+    Attributes:
+      outputs: length of z.
+      width: factor on the number of channels and hidden units.
+      axis_name: mapped axis over whose devices a batch is spread.
+    """
+
+    outputs: int = 128
+    width: float = 1.0
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        """Maps images to features.
+
+        Args:
+          x: images, shape `[B, S, S, C]`, in `[0, 1]`.
+          train: use the statistics of this batch and drop units, for which the key
+            "dropout" is needed.
+
+        Returns:
+          Features z of shape `[B, outputs]`.
+        """
+        check_image_size(*x.shape[1:3])
+        *blocks, last, units = layers.scaled(self.width, 16, 32, 64, 128, 512, 256)
+        for channels in blocks:
+            x = _Conv3(channels)(x)
+            x = jnp.concatenate([x, _Conv3(channels)(x)], axis=-1)
+            x = pool.mean(nn.leaky_relu(x, 0.2))
+            x = _BatchNorm(self.axis_name)(x, train)
+        # The authors concatenate two convolutions of 256 channels: one of 512.
+        x = nn.leaky_relu(_Conv1(last)(x), 0.2)
+        x = _BatchNorm(self.axis_name)(x, train).reshape(len(x), -1)
+        x = nn.leaky_relu(_Dense(units)(x), 0.2)
+        x = Dropout(0.5, self.axis_name)(x, train)
+        return nn.leaky_relu(_Dense(self.outputs)(x), 0.2)
+
+
+class Classifier(nn.Module):
+    """Tells atypical from typical images by their features.
+
+    Attributes:
+      axis_name: mapped axis over whose devices a batch is spread.
+    """
+
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, z: jax.Array, train: bool) -> jax.Array:
+        """Maps features `[B, D]` to logits `[B]`; `train` drops units of z."""
+        z = Dropout(0.5, self.axis_name)(z, train)
+        return _Dense(1)(z)[:, 0]
+
+
+class Distance(nn.Module):
+    """Learned distance of two feature vectors, as a logit: `w . g(z_i - z_j) + b`.
+
+    The paper's is "signed", `g(d) = d`: not symmetric, and equal vectors are at
+    sigmoid(b). Over pairs in random order the losses that pull typical images together
+    and push atypical images apart are then both least where `w . d = 0`, that is, both
+    pull. With "abs", `g(d) = |d|`, and "square", `g(d) = d^2`, they oppose each other.
+
+    Kernels are drawn as Keras does by default (Glorot uniform).
+
+    Attributes:
+      kind: "signed", "abs" or "square".
+    """
+
+    kind: str = "abs"
+
+    @nn.compact
+    def __call__(
+        self, z_i: jax.Array, z_j: jax.Array, train: bool = False
+    ) -> jax.Array:
+        """Compares features.
+
+        Args:
+          z_i: shape `[B, D]`.
+          z_j: same shape.
+          train: ignored.
+
+        Returns:
+          Logits of shape `[B]`; the distance is their sigmoid.
+
+        Raises:
+          ValueError: the kind is unknown, or the shapes differ.
+        """
+        del train
+        _checks.one_of("distance", self.kind, DISTANCES)
+        _checks.same_shape(z_i=z_i, z_j=z_j)
+        difference = DISTANCES[self.kind](z_i - z_j)
+        kernel_init = nn.initializers.glorot_uniform()
+        return nn.Dense(1, kernel_init=kernel_init)(difference)[:, 0]

@@ -1,0 +1,48 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ocjax.modules import apply
+from ocjax.modules.alexnet import AlexNet
+
+IMAGES = jax.random.uniform(jax.random.key(0), (4, 32, 32, 1))
+
+
+def test_parameter_count_by_hand():
+    images = jnp.zeros((1, 32, 32, 3))
+    init = lambda: apply.init(AlexNet(), jax.random.key(0), images)
+    params, stats = jax.eval_shape(init)
+    count = 9 * (3 * 32 + 32 * 96 + 96 * 192 + 192 * 128 + 128 * 128)
+    count += 32 + 96 + 192 + 128 + 128
+    count += (4 * 4 * 128 + 1) * 256 + (256 + 1) * 128
+    assert sum(leaf.size for leaf in jax.tree.leaves(params)) == count
+    assert stats == {}
+
+
+def test_features_are_of_one_image_and_dropped_only_in_training():
+    module = AlexNet(outputs=20, width=0.1)
+
+    @jax.jit
+    def run(images):
+        params, stats = apply.init(module, jax.random.key(1), images)
+        networks = {"net": params}, {"net": stats}
+        z = apply.infer(module, "net", *networks, images)
+        alone = apply.infer(module, "net", *networks, images[1:2])
+        key = jax.random.key(2)
+        return z, alone, apply.train(module, "net", *networks, images, key=key)[0]
+
+    z, alone, dropped = run(IMAGES)
+    assert z.shape == (4, 20)
+    assert (z >= 0).all()
+    assert 0.01 < z.mean() < 10  # The signal neither fades nor grows.
+    np.testing.assert_allclose(z[1:2], alone, rtol=1e-4, atol=1e-6)
+    assert (dropped != z).any()
+
+
+@pytest.mark.parametrize("size", [32, 64])
+def test_any_size_gives_a_vector(size):
+    images = jnp.zeros((2, size, size, 1))
+    module = AlexNet(outputs=3, width=0.02)
+    run = lambda: module.init_with_output(jax.random.key(0), images, train=True)[0]
+    assert jax.eval_shape(run).shape == (2, 3)
