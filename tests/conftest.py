@@ -4,6 +4,7 @@ import os
 import pathlib
 import tempfile
 
+import hypothesis
 import jax
 
 # Programs are compiled once for all tests, and for the processes that they start.
@@ -11,5 +12,11 @@ CACHE = str(pathlib.Path(tempfile.gettempdir()) / "ocjax-tests")
 os.environ["JAX_COMPILATION_CACHE_DIR"] = CACHE
 jax.config.update("jax_compilation_cache_dir", CACHE)
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+# Compiling is most of what the tests do; this halves it.
+os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
+jax.config.update("jax_disable_most_optimizations", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)
+# No test is about time, and what compiles is slow at first.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")

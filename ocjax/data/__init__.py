@@ -4,6 +4,7 @@ from ocjax.data.images import check as check
 from ocjax.data.images import resize as resize
 from ocjax.data.images import to_float as to_float
 from ocjax.data.images import to_uint8 as to_uint8
+from ocjax.data.mapping import map_images as map_images
 from ocjax.data.protocols import PROTOCOLS as PROTOCOLS
 from ocjax.data.protocols import TARGET as TARGET
 from ocjax.data.protocols import Split as Split

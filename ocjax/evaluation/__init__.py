@@ -4,5 +4,4 @@ from ocjax.evaluation import metrics as metrics
 from ocjax.evaluation import plots as plots
 from ocjax.evaluation import thresholds as thresholds
 from ocjax.evaluation.report import write_report as write_report
-from ocjax.evaluation.scoring import map_images as map_images
 from ocjax.evaluation.scoring import score as score

@@ -15,11 +15,30 @@ if TYPE_CHECKING:
 
 _CAPTIONS = {
     "image_grid": "Where it is surest and where it errs: the test images of either "
-    "class with the lowest and the highest scores.",
+    "class with the lowest and the highest scores. Where there are reconstructions, "
+    "normal images should come back unchanged and anomalies should not.",
+    "most_anomalous": "The test images with the highest scores, highest first: orange "
+    "frames are anomalies, blue ones false alarms.",
     "score_histogram": "Scores of the test images, each class as shares of itself. "
     "The outermost bins also count the 0.1 % beyond them.",
     "roc": "Anomalies found against false alarms, over all thresholds. The grey "
     "line is chance.",
+    "split": "How the training images, all of them normal, were divided: the most "
+    "extreme of each group, with the value that decided. Images at the two ends should "
+    "look ordinary and odd.",
+    "manifold": "Images decoded from a plane of the latent space: the two first "
+    "principal components of normal images, with their shares of the variance, or z1 "
+    "and z2 where there are no others; from the 2nd to the 98th percentile of each. "
+    "All of it should look normal, and change smoothly.",
+    "latents": "Latents of test images on the two first principal components of the "
+    "normal ones, or as they are where there are but z1 and z2. Distances are those of "
+    "the latents as far as the plane holds them. Panels share the plane: what differs "
+    "between them is how the points moved.",
+    "measures": "What else is measured of test images, by class. Curves are means over "
+    "the class, a channel a point. Look for where the classes part.",
+    "distances": "Learned distances between random pairs of images. Pairs of normal "
+    "images should be closer than those of a normal and an anomalous one; all at 1/2 "
+    "means that nothing was learned.",
     "training_curves": "Each term of the losses: thin as logged, thick its running "
     "mean over a twentieth of the run.",
 }

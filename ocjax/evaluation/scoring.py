@@ -1,71 +1,14 @@
-"""Applies a function of image batches to any number of images.
+"""Scores of any number of images."""
 
-The images stay on the host and go to the device a piece at a time, so the device's
-memory does not grow with their number. Every piece has one size, the last one padded
-and its results cut, so that a function is compiled once per image shape.
-"""
+from typing import TYPE_CHECKING
 
-import functools
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
-
-import jax
 import numpy as np
 
-from ocjax.data.images import check_ready, to_float
+from ocjax.data.images import check_ready
+from ocjax.data.mapping import map_images
 
 if TYPE_CHECKING:
     from ocjax.methods.base import Method, State
-
-
-def map_images(
-    function: Callable[..., Any],
-    images: np.ndarray,
-    *,
-    arguments: tuple = (),
-    chunk: int = 32,
-    piece: int = 1024,
-) -> Any:
-    """Returns `function(*arguments, images)`, computed a chunk of images at a time.
-
-    What `function` gives for an image must not depend on the others. It is compiled
-    once for each `function` object, image shape, and number of chunks; so pass what
-    changes between calls (parameters, a state) in `arguments`, and the same
-    `function` each time rather than a new lambda or partial.
-
-    Args:
-      function: takes `arguments`, then float32 images `[B, H, W, C]` in [-1, 1], and
-        returns a pytree of arrays with leading axis `B`.
-      images: `[N, H, W, C]` for any `N`; uint8, or floats in [-1, 1].
-      arguments: pytrees of arrays.
-      chunk: images `B` in one application of `function`.
-      piece: images sent to the device together, a multiple of `chunk`. Fewer images
-        than that take the smallest power of two of chunks that holds them.
-
-    Returns:
-      The pytree that `function` returns, of numpy arrays with leading axis `N`.
-
-    Raises:
-      ValueError: if `images` has not four axes or `piece` is no multiple of `chunk`.
-    """
-    images = np.asarray(images)
-    if images.ndim != 4:
-        raise ValueError(f"Expected `images` of shape [N, H, W, C], got {images.shape}")
-    if chunk < 1 or piece < chunk or piece % chunk:
-        raise ValueError(
-            f"Expected `piece` to be a positive multiple of `chunk`, got {piece=} "
-            f"and {chunk=}."
-        )
-    needed = -(-len(images) // chunk)
-    chunks = min(piece // chunk, 1 << max(needed - 1, 0).bit_length())
-    results = []
-    for start in range(0, max(len(images), 1), chunks * chunk):
-        padded = np.zeros((chunks * chunk, *images.shape[1:]), images.dtype)
-        part = images[start : start + len(padded)]
-        padded[: len(part)] = part
-        chunked = padded.reshape(chunks, chunk, *images.shape[1:])
-        results.append(jax.device_get(_map_chunks(function, arguments, chunked)))
-    return jax.tree.map(lambda *xs: np.concatenate(xs)[: len(images)], *results)
 
 
 def score(
@@ -98,10 +41,3 @@ def score(
         method.score, images, arguments=(state,), chunk=chunk, piece=piece
     )
     return np.asarray(scores, np.float32)
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _map_chunks(function: Callable[..., Any], arguments: tuple, images: jax.Array):
-    """Maps over the first axis of `[chunks, B, H, W, C]`, and joins the first two."""
-    results = jax.lax.map(lambda x: function(*arguments, to_float(x)), images)
-    return jax.tree.map(lambda y: y.reshape(-1, *y.shape[2:]), results)

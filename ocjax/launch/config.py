@@ -10,6 +10,49 @@ from ocjax import data, methods
 from ocjax._checks import InputError, one_of
 from ocjax.data import protocols
 
+BATCH_STATISTICS = ("", "shuffled", "ordered")
+BEST_EPOCH = ("", "test", "test_part")
+SELECTED_ON = 0.3  # Part of the test images that the code of ICS selects on.
+
+
+@dataclasses.dataclass(frozen=True)
+class PaperCode:
+    """What published code does and an honest evaluation must not; all off.
+
+    One flag for each leak, to show how much of a published number it is. A result of a
+    run with any of them is marked wherever it appears.
+    """
+
+    # Scores by the BatchNorm statistics of test batches, of shuffled images, or of
+    # ordered ones: all normal images, then all anomalous ones (code of GANomaly and
+    # Skip-GANomaly, the latter order on CIFAR-10).
+    batch_statistics: str = ""
+    # Report the epoch with the best AUROC on the "test" images (GANomaly and
+    # Skip-GANomaly), or on a "test_part" of 30 %, with the rest reported (ICS).
+    best_epoch: str = ""
+    # Rescale scores by the extremes of the test images (GANomaly, Skip-GANomaly).
+    min_max: bool = False
+    # Standardize pixels as MNIST's mean and deviation say, which leaves the range that
+    # the decoder's tanh can reach (GANomaly on MNIST).
+    mnist_normalization: bool = False
+
+    def leaks(self) -> list[str]:
+        """A sentence for each flag that is on."""
+        said = {
+            "batch_statistics": "Scores use BatchNorm statistics of "
+            f"{self.batch_statistics} test batches, so they depend on other images.",
+            "best_epoch": "The epoch was chosen by AUROC on labelled "
+            + (
+                "test images, those it is reported on."
+                if self.best_epoch == "test"
+                else f"images: {SELECTED_ON:.0%} of the test part, left out of it then."
+            ),
+            "min_max": "Scores are rescaled by the extremes of the test images.",
+            "mnist_normalization": "Pixels are standardized out of the range that a "
+            "reconstruction can reach.",
+        }
+        return [text for flag, text in said.items() if getattr(self, flag)]
+
 
 @dataclasses.dataclass(frozen=True)
 class RunConfig:
@@ -32,6 +75,7 @@ class RunConfig:
     checkpoint_seconds: float = 60.0  # Save at least this often; 0 for never.
     checkpoint_epochs: int = 0  # Save after so many epochs; 0 for never.
     log_every: int = 10  # Steps between logged steps.
+    paper_code: PaperCode = PaperCode()  # Leaks of published code; all off.
 
 
 def configure(**changes: Any) -> ConfigDict:
@@ -39,13 +83,14 @@ def configure(**changes: Any) -> ConfigDict:
 
     Args:
       **changes: fields of `RunConfig`, and `hyper`, a mapping with fields of the
-        method's own `Config`. Everything else keeps its default.
+        method's own `Config`; `paper_code` is a mapping too. Everything else keeps its
+        default.
 
     Raises:
       InputError: a field or the method is unknown.
     """
     hyper = changes.pop("hyper", {})
-    config = _replace("config", RunConfig(), changes)
+    config = _run_config(changes)
     own, _ = methods.METHODS[one_of("method", config.method, methods.METHODS)]
     own = _replace("config.hyper", own(), hyper)
     values = dataclasses.asdict(config) | {"hyper": dataclasses.asdict(own)}
@@ -63,7 +108,7 @@ def parse(values: Mapping[str, Any]) -> tuple[RunConfig, Any]:
     """
     values = dict(values)
     hyper = values.pop("hyper", {})
-    config = _replace("config", RunConfig(), values)
+    config = _run_config(values)
     one_of("method", config.method, methods.METHODS)
     one_of("data set", config.dataset, data.SOURCES)
     one_of("protocol", config.protocol, protocols.PROTOCOLS)
@@ -78,8 +123,19 @@ def parse(values: Mapping[str, Any]) -> tuple[RunConfig, Any]:
             raise InputError(
                 f"`config.{name}` (={getattr(config, name)}) must be between 0 and 1."
             )
+    flags = config.paper_code
+    one_of(
+        "config.paper_code.batch_statistics", flags.batch_statistics, BATCH_STATISTICS
+    )
+    one_of("config.paper_code.best_epoch", flags.best_epoch, BEST_EPOCH)
     own, _ = methods.METHODS[config.method]
     return config, _replace("config.hyper", own(), hyper)
+
+
+def _run_config(changes: Mapping[str, Any]) -> RunConfig:
+    flags = changes.get("paper_code", {})
+    flags = _replace("config.paper_code", PaperCode(), flags)
+    return _replace("config", RunConfig(), {**changes, "paper_code": flags})
 
 
 def _replace(name: str, config: Any, changes: Mapping[str, Any]) -> Any:

@@ -7,7 +7,8 @@ import numpy as np
 
 from ocjax import data, evaluation
 from ocjax._checks import InputError
-from ocjax.evaluation import metrics, plots, thresholds
+from ocjax.evaluation import metrics, thresholds
+from ocjax.launch import paper_code, pictures
 from ocjax.launch.folder import RunFolder
 from ocjax.launch.task import Task
 from ocjax.methods import Method, State
@@ -34,18 +35,20 @@ def judge(
     Returns:
       The summary.
     """
-    split, images = task.split, task.dataset.images
-    scores = evaluation.score(method, state, images[split.test])
-    held_out = evaluation.score(method, state, images[split.validation])
+    scores, held_out = paper_code.both_scores(task, method, state, folder)
+    task = paper_code.reported(task)
+    split = task.split
     threshold, chosen = _threshold(held_out, scores[~split.anomalous], task)
-    summary = (
+    summary: dict[str, Any] = (
         _identity(task)
         | metrics.summary(split.anomalous, scores)
         | chosen
         | dict(facts)
+        | {"leaks": task.config.paper_code.leaks()}
     )
     _write_scores(folder, task, scores, threshold)
-    figures = _figures(task, method, state, scores, threshold, summary, folder)
+    interval = metrics.Interval(summary["auroc_low"], summary["auroc_high"])
+    figures = pictures.draw(task, method, state, scores, threshold, interval, folder)
     for name, figure in figures.items():
         folder.write(f"plots/{name}.png", figure)
     evaluation.write_report(
@@ -54,6 +57,7 @@ def judge(
         config=folder.read_json("config.json"),
         environment=folder.read_json("env.json"),
         figures=figures,
+        warnings=[f"Not honest: {leak}" for leak in summary["leaks"]],
     )
     folder.write_json("eval/summary.json", summary)
     return summary
@@ -110,30 +114,3 @@ def _write_scores(folder: RunFolder, task: Task, scores, threshold) -> None:
     )
     header = ["index", "label", "anomalous", "score", "decision"]
     folder.write_csv("eval/scores.csv", header, rows)
-
-
-def _figures(
-    task, method, state, scores, threshold, summary, folder
-) -> dict[str, bytes]:
-    anomalous = task.split.anomalous
-    reconstruct = None
-    if method.reconstruct is not None:
-        reconstruct = lambda x: evaluation.map_images(
-            method.reconstruct, x, arguments=(state,)
-        )
-    rows = folder.metrics()
-    skipped = {"step", "epoch", "seconds", "images_per_second"}
-    terms = sorted({name for row in rows for name in row} - skipped)
-    interval = metrics.Interval(summary["auroc_low"], summary["auroc_high"])
-    figures = {
-        "image_grid": plots.image_grid(
-            task.dataset.images[task.split.test], anomalous, scores, reconstruct
-        ),
-        "score_histogram": plots.score_histogram(
-            scores[~anomalous], scores[anomalous], threshold
-        ),
-        "roc": plots.roc(anomalous, scores, interval),
-    }
-    if terms:
-        figures["training_curves"] = plots.training_curves(rows, terms)
-    return {name: plots.png(figure) for name, figure in figures.items()}

@@ -11,10 +11,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ocjax import evaluation, training
+from ocjax import data, evaluation, training
 from ocjax.launch.config import RunConfig
 from ocjax.launch.display import Display, say
 from ocjax.launch.folder import MetricsLog, RunFolder
+from ocjax.launch.paper_code import BestEpoch
+from ocjax.launch.task import Task
 from ocjax.methods import Method, State
 from ocjax.training.checkpoint import Checkpoints
 
@@ -37,10 +39,8 @@ class Trained(NamedTuple):
 
 def train(
     method: Method,
-    images: np.ndarray,
-    held_out: np.ndarray,
-    config: RunConfig,
-    seed: int,
+    watched: Method,
+    task: Task,
     devices: training.Devices,
     folder: RunFolder,
 ) -> Trained:
@@ -48,10 +48,8 @@ def train(
 
     Args:
       method: built for `devices`.
-      images: training normals, `uint8 [N, S, S, C]`.
-      held_out: normals that are only watched, `uint8 [M, S, S, C]`.
-      config: sizes, and how often to log and save.
-      seed: of all randomness.
+      watched: the same built for one device, to look at held-out images with.
+      task: data and configuration.
       devices: that share each batch.
       folder: where logs and checkpoints go.
 
@@ -60,7 +58,8 @@ def train(
       InputError: there are checkpoints, but none is whole.
       training.NonFiniteError: a loss is not finite; the last checkpoint stays.
     """
-    key = jax.random.key(seed)
+    config, images = task.config, task.dataset.images[task.split.train]
+    key = jax.random.key(task.seed)
     like = jax.eval_shape(method.init, key, jnp.zeros((1, *images.shape[1:])))
     with _sigterm() as stop, Checkpoints(folder.checkpoints) as checkpoints:
         state = checkpoints.restore(like)
@@ -78,10 +77,13 @@ def train(
             streamed=images.nbytes > config.memory_budget_mb * 2**20,
         )
         saving = _Saving(checkpoints, config, len(images) // config.batch_size)
-        with Recorder(method, held_out, len(images), config, folder, step) as recorder:
+        with Recorder(watched, task, folder, step) as recorder:
             progress = next(steps)
             recorder.compile_seconds = progress.seconds
             for progress in steps:
+                if not progress.metrics:  # A later stage begins.
+                    recorder.compile_seconds += progress.seconds
+                    continue
                 recorder.write(progress)
                 saving.write(progress, now=stop.is_set())
                 if stop.is_set():
@@ -107,25 +109,19 @@ def train(
 class Recorder:
     """Writes metrics and progress, and watches the held-out normals."""
 
-    def __init__(
-        self,
-        method: Method,
-        held_out: np.ndarray,
-        count: int,
-        config: RunConfig,
-        folder: RunFolder,
-        step: int,
-    ):
-        """Goes on after `step` of training on `count` images."""
+    def __init__(self, method: Method, task: Task, folder: RunFolder, step: int):
+        """Goes on after `step` of training."""
         rows = folder.keep_metrics(step)
         self.seconds = rows[-1]["seconds"] if rows else 0.0
         self.compile_seconds = 0.0
         self.first_step_at = None
-        self._method, self._held_out, self._config = method, held_out, config
-        self._steps_per_epoch = count // config.batch_size
-        self._every = max(1, config.epochs // MONITORED)
+        self._config = config = task.config
+        self._steps_per_epoch = len(task.split.train) // config.batch_size
+        self._watch = Watch(method, task, folder)
         self._log = MetricsLog(folder, step)
-        self._display = Display(config.epochs, self._steps_per_epoch, step)
+        epochs = training.total_epochs(method, config.epochs)
+        self._display = Display(epochs, self._steps_per_epoch, step)
+        self._before = epochs - config.epochs  # Epochs of earlier stages.
 
     def __enter__(self):
         self._display.__enter__()
@@ -151,22 +147,44 @@ class Recorder:
             if step % self._config.log_every == 0:
                 terms = {name: float(v[i]) for name, v in progress.metrics.items()}
                 self._log.write({"step": step, **shared, **terms})
-        if self._watches(progress):
-            scores = evaluation.score(self._method, progress.state, self._held_out)
-            self._log.write(
-                {
-                    "step": progress.step,
-                    "epoch": progress.epoch + 1,
-                    "seconds": round(self.seconds, 3),
-                    "held_out_score": float(scores.mean()),
-                }
-            )
+        epochs, into = divmod(progress.step, self._steps_per_epoch)
+        if into == 0 and epochs > self._before:
+            found = self._watch.look(progress.state, epochs - self._before)
+            if found:
+                shared.pop("images_per_second")
+                self._log.write({"step": progress.step, **shared, **found})
         means = {name: float(v.mean()) for name, v in progress.metrics.items()}
         self._display.update(progress.step, progress.epoch, means, rate)
 
-    def _watches(self, progress: training.Progress) -> bool:
-        epochs, into = divmod(progress.step, self._steps_per_epoch)
-        return into == 0 and epochs % self._every == 0 and len(self._held_out) > 0
+
+class Watch:
+    """Looks at a state after an epoch: at held-out normals, which train nothing.
+
+    Where the configuration asks for a leak of published code, at the test images too.
+    """
+
+    def __init__(self, method: Method, task: Task, folder: RunFolder):
+        """Prepares to look."""
+        self._method, self._task = method, task
+        self._every = max(1, task.config.epochs // MONITORED)
+        images, split, flags = task.dataset.images, task.split, task.config.paper_code
+        self._held_out = images[split.validation]
+        self._diagnose = method.diagnose and jax.jit(method.diagnose)
+        self._best = BestEpoch(task, folder) if flags.best_epoch else None
+
+    def look(self, state: State, epoch: int) -> dict[str, float]:
+        """What there is to say after `epoch` of the last stage, counted from 1."""
+        found = {}
+        if epoch % self._every == 0 and len(self._held_out):
+            scores = evaluation.score(self._method, state, self._held_out)
+            found["held_out_score"] = float(scores.mean())
+            if self._diagnose:
+                batch = jnp.asarray(self._held_out[: self._task.config.batch_size])
+                key = jax.random.key(epoch)
+                found |= self._diagnose(state, data.to_float(batch), key)
+        if self._best:
+            found["test_auroc"] = self._best.look(self._method, state)
+        return {name: float(value) for name, value in found.items()}
 
 
 class _Saving:

@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from ocjax import methods, training
-from ocjax.launch import environment, record
+from ocjax.launch import environment, paper_code, record
 from ocjax.launch.display import say
 from ocjax.launch.folder import RunFolder
 from ocjax.launch.judge import judge
@@ -39,19 +39,21 @@ def run(
     config, split, images = task.config, task.split, task.dataset.images
     devices = training.Devices.local(config.devices)
     _, build = methods.METHODS[config.method]
-    method = build(task.hyper, axis_name=devices.axis_name)
+    trained_as = build(task.hyper, axis_name=devices.axis_name)
+    method = build(task.hyper)  # On one device, to score and to draw.
+    paper_code.check(config.paper_code, method)
+    if config.paper_code.mnist_normalization:
+        trained_as, method = map(paper_code.mnist_normalized, (trained_as, method))
     normals = images[split.train]
     # Before anything is written.
-    training.check(method, normals, config.epochs, config.batch_size, devices)
+    training.check(trained_as, normals, config.epochs, config.batch_size, devices)
     folder = RunFolder(path)
     folder.open(task.identity())
     if (finished := folder.result()) is not None:
         say(f"{path} is finished; this is its result.")
         return finished
     folder.write_json("env.json", environment.describe())
-    trained = record.train(
-        method, normals, images[split.validation], config, task.seed, devices, folder
-    )
+    trained = record.train(trained_as, method, task, devices, folder)
     first = trained.first_step_at
     facts = {
         "images_per_second": trained.images_per_second,

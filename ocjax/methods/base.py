@@ -1,8 +1,9 @@
 """What a method is: pure functions over one explicit state.
 
-A method is an `init`, a `step` and a `score`, with its losses listed as data: each
-`Objective` says what it minimizes, which networks it trains and how. Networks are
-named; parameters, BatchNorm statistics and optimizer states are mappings by name.
+A method is an `init`, stages of training and a `score`, with its losses listed as
+data: each `Objective` says what it minimizes, which networks it trains and how.
+Networks are named; parameters, BatchNorm statistics and optimizer states are mappings
+by name.
 
 Images are floats `[B, S, S, C]` in `[-1, 1]`.
 """
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 Networks = Mapping[str, Any]  # {"encoder": ..., "decoder": ..., "discriminator": ...}
@@ -42,16 +44,52 @@ class State(NamedTuple):
     step: jax.Array  # Steps taken, int32 scalar.
 
 
+class Groups(NamedTuple):
+    """A division of the training images that a stage asks for."""
+
+    members: Mapping[str, np.ndarray]  # Name -> indices into the training images.
+    grades: Mapping[str, np.ndarray]  # What it was made by: name -> `[N]`.
+
+
+class Stage(NamedTuple):
+    """A part of training: some epochs of one kind of step.
+
+    Where `groups` is given, a batch of an epoch takes one image of each group in turn
+    (`images[0::2]` and `images[1::2]` of two groups), each group in random order and
+    over again as often as it takes to fill the epoch.
+    """
+
+    step: Callable  # step(state, images, key) -> (State, Metrics)
+    epochs: int | None = None  # None, of the last stage alone: as the run says.
+    groups: Callable | None = None  # groups(state, host images) -> Groups
+
+
+class Views(NamedTuple):
+    """What pictures can show of a method beside its reconstructions.
+
+    Each is a function of the state and of images, an image's value its own alone.
+    """
+
+    images: Mapping[str, Callable] = {}  # (state, images) -> images, steps of a score.
+    latents: Mapping[str, Callable] = {}  # (state, images) -> [B, D], all of one space.
+    measures: Mapping[str, Callable] = {}  # (state, images) -> [B], or [B, channels].
+    decode: Callable | None = None  # (state, latents, (S, S, C)) -> images.
+    distance: Callable | None = None  # (state, images, others) -> [B] in [0, 1].
+
+
 class Method(NamedTuple):
     """A one-class method."""
 
     init: Callable  # init(key, images) -> State; only the shape of images matters.
-    step: Callable  # step(state, images, key) -> (State, Metrics)
+    stages: tuple[Stage, ...]  # In their order; most methods have one.
     score: Callable  # score(state, images) -> [B], higher is more anomalous.
-    objectives: Mapping[str, Objective]
+    objectives: Mapping[str, Objective]  # Of all stages.
     reconstruct: Callable | None = None  # (state, images) -> images of equal shape.
     embed: Callable | None = None  # (state, images) -> latents [B, D].
-    axis_name: str | None = None  # Mapped axis that `step` averages over.
+    axis_name: str | None = None  # Mapped axis that steps average over.
+    views: Views = Views()
+    diagnose: Callable | None = None  # (state, images, key) -> Metrics, now and then.
+    score_batchwise: Callable | None = None  # As score, by statistics of the batch.
 
 
 def init_state(networks: Mapping[str, tuple], objectives: Mapping[str, Objective]):
@@ -102,6 +140,35 @@ def simultaneous(
     metrics = {}
     for name, objective in objectives.items():
         state, terms = _update(name, objective, state, found[name])
+        metrics |= terms
+    return state._replace(step=state.step + 1), metrics
+
+
+def alternate(
+    objectives: Mapping[str, Objective],
+    state: State,
+    images: jax.Array,
+    key: jax.Array,
+    axis_name: str | None = None,
+) -> tuple[State, Metrics]:
+    """One step on each objective in turn, each at the parameters the last one left.
+
+    All get the same key, so that a network which is not yet trained does the same in
+    each, once.
+
+    Args:
+      objectives: name -> objective, in their order.
+      state: before the step.
+      images: batch, shape `[B, S, S, C]`, in `[-1, 1]`.
+      key: randomness of this step.
+      axis_name: mapped axis whose devices hold parts of the batch.
+
+    Returns:
+      The next state, and the metrics of all objectives.
+    """
+    metrics = {}
+    for name, objective in objectives.items():
+        state, terms = descend(name, objective, state, images, key, axis_name)
         metrics |= terms
     return state._replace(step=state.step + 1), metrics
 

@@ -60,13 +60,13 @@ def ganomaly(config: Config = Config(), axis_name: str | None = None) -> base.Me
     encoder = dcgan.Encoder(config.latent, config.features, axis_name)
     discriminator = dcgan.Encoder(1, config.features, axis_name)
 
-    def decoder(x):
-        return dcgan.Decoder(x.shape[-2], x.shape[-1], config.features, axis_name)
+    def decoder(shape):
+        return dcgan.Decoder(shape[-2], shape[-1], config.features, axis_name)
 
     def generate(params, stats, x):
         """One pass of the generator: x_hat, z, z_hat, new statistics."""
         (z, _), encoded = apply.train(encoder, "encoder", params, stats, x)
-        x_hat, decoded = apply.train(decoder(x), "decoder", params, stats, z)
+        x_hat, decoded = apply.train(decoder(x.shape), "decoder", params, stats, z)
         (z_hat, _), again = apply.train(encoder, "reencoder", params, stats, x_hat)
         return x_hat, z, z_hat, {**encoded, **decoded, **again}
 
@@ -114,7 +114,7 @@ def ganomaly(config: Config = Config(), axis_name: str | None = None) -> base.Me
         z = jnp.zeros((len(images), config.latent))
         networks = {
             "encoder": apply.init(encoder, keys[0], images),
-            "decoder": apply.init(decoder(images), keys[1], z),
+            "decoder": apply.init(decoder(images.shape), keys[1], z),
             "reencoder": apply.init(encoder, keys[2], images),
             "discriminator": apply.init(discriminator, keys[3], images),
         }
@@ -123,16 +123,39 @@ def ganomaly(config: Config = Config(), axis_name: str | None = None) -> base.Me
     def step(state, images, key):
         return base.simultaneous(objectives, state, images, key, axis_name)
 
-    def embed(state, x):
-        return apply.infer(encoder, "encoder", state.params, state.stats, x)[0]
+    def inference(apply_network):
+        """The functions of a trained state, given how networks are applied."""
 
-    def reconstruct(state, x):
-        z = embed(state, x)
-        return apply.infer(decoder(x), "decoder", state.params, state.stats, z)
+        def apply_to(state, module, name, inputs):
+            return apply_network(module, name, state.params, state.stats, inputs)
 
-    def score(state, x):
-        x_hat = reconstruct(state, x)
-        z_hat, _ = apply.infer(encoder, "reencoder", state.params, state.stats, x_hat)
-        return distance(embed(state, x), z_hat)
+        def embed(state, x):
+            return apply_to(state, encoder, "encoder", x)[0]
 
-    return base.Method(init, step, score, objectives, reconstruct, embed, axis_name)
+        def decode(state, z, shape):
+            return apply_to(state, decoder(shape), "decoder", z)
+
+        def reconstruct(state, x):
+            return decode(state, embed(state, x), x.shape[1:])
+
+        def reembed(state, x):
+            return apply_to(state, encoder, "reencoder", reconstruct(state, x))[0]
+
+        def score(state, x):
+            return distance(embed(state, x), reembed(state, x))
+
+        return embed, decode, reconstruct, reembed, score
+
+    embed, decode, reconstruct, reembed, score = inference(apply.infer)
+    *_, score_batchwise = inference(apply.batchwise)
+    return base.Method(
+        init,
+        (base.Stage(step),),
+        score,
+        objectives,
+        reconstruct,
+        embed,
+        axis_name,
+        base.Views(latents={"z": embed, "z_hat": reembed}, decode=decode),
+        score_batchwise=score_batchwise,
+    )

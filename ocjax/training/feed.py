@@ -4,18 +4,17 @@ Both give the same batches, those of a given order of each epoch.
 """
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import jax
 import numpy as np
 
 from ocjax.data import stream
+from ocjax.training.order import Order
 from ocjax.training.parallel import Devices
 
 STREAMED_STEPS = 16  # In one piece when images are streamed: room for their batches.
-
-Order = Callable[[int], np.ndarray]  # Epoch -> indices `[steps_per_epoch * B]`.
 
 
 class Plan(NamedTuple):

@@ -1,11 +1,13 @@
 """The one training loop; it knows no method in particular.
 
-Many steps run in one compiled call, which gathers its batches from images on the
-device. Every random choice is a function of (key, epoch, step), so that training can
+A method's stages follow each other, each with its own step, over one state. Many steps
+run in one compiled call, which gathers its batches from images on the device. Every
+random choice is a function of (key, epoch, step), so that training can
 be stopped after any step and resumed to the same bits.
 """
 
 import functools
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -16,7 +18,8 @@ import numpy as np
 
 from ocjax._checks import InputError
 from ocjax.data import images as images_lib
-from ocjax.methods.base import Method, State
+from ocjax.methods.base import Method, Stage, State
+from ocjax.training import order
 from ocjax.training.feed import Piece, Plan, Resident, Streamed
 from ocjax.training.parallel import Devices
 
@@ -59,14 +62,15 @@ def train(
     """Trains, yielding after every compiled call.
 
     Epochs go over the images in random order; the remainder of less than a batch is
-    left out. The first `Progress` has no steps: its seconds are the compilation.
+    left out. Each stage begins with a `Progress` that has no steps: its seconds are the
+    compilation.
 
     Args:
       method: what to train, built with the `axis_name` of `devices`.
       images: normal images, shape `[N, S, S, C]`, `uint8`, or floats in `[-1, 1]`
         (`ocjax.data.images.check` brings other ranges there).
       key: of all randomness.
-      epochs: passes over the images, those before `state` counted in.
+      epochs: passes over the images in the last stage; earlier ones have their own.
       batch_size: images a step, over all devices.
       state: where to go on, by default a new state.
       devices: that share each batch; by default one.
@@ -85,33 +89,77 @@ def train(
     images = check(method, images, epochs, batch_size, devices)
     init_key, order_key, step_key = jax.random.split(key, 3)
     begun = jax.jit(method.init)(init_key, _sample(images)) if state is None else state
-    steps_per_epoch = len(images) // batch_size
-    step, last = int(begun.step), epochs * steps_per_epoch
-    if step >= last:
-        yield Progress(begun, step, epochs - 1, {}, 0.0)
-        return
+    steps_per_epoch, step = len(images) // batch_size, int(begun.step)
+    stops = [steps_per_epoch * end for end in _ends(method, epochs)]
+    if step >= stops[-1]:
+        yield Progress(begun, step, step // steps_per_epoch - 1, {}, 0.0)
+    for stage, stop in zip(method.stages, stops, strict=True):
+        if step >= stop:
+            continue
+        indices = _order(stage, begun, images, order_key, batch_size, devices)
+        plan = Plan(batch_size, steps_per_epoch, step, stop)
+        feed = (Streamed if streamed else Resident)(images, indices, plan, devices)
+        for progress in _steps(
+            stage, begun, feed, plan, step_key, devices, seconds_per_call
+        ):
+            yield progress
+            begun, step = progress.state, progress.step
 
-    def order_of_epoch(epoch: int) -> np.ndarray:
-        order = _permutation(jax.random.fold_in(order_key, epoch), len(images))
-        return np.asarray(order)[: steps_per_epoch * batch_size]
 
-    plan = Plan(batch_size, steps_per_epoch, step, last)
-    feed = (Streamed if streamed else Resident)(images, order_of_epoch, plan, devices)
+def total_epochs(method: Method, epochs: int) -> int:
+    """Epochs of all stages, the last one having `epochs`."""
+    return _ends(method, epochs)[-1]
+
+
+def _ends(method: Method, epochs: int) -> list[int]:
+    """The epoch before which each stage ends."""
+    lengths = [stage.epochs or 0 for stage in method.stages[:-1]]
+    return list(itertools.accumulate([*lengths, epochs]))
+
+
+def _order(
+    stage: Stage,
+    state: State,
+    images: np.ndarray,
+    key: jax.Array,
+    batch_size: int,
+    devices: Devices,
+) -> order.Order:
+    """The order of the images in each epoch of a stage that begins, or goes on."""
+    length = len(images) // batch_size * batch_size
+    if stage.groups is None:
+        return order.shuffled(key, len(images), length)
+    members = stage.groups(state, images).members
+    order.check_groups(members, batch_size, devices.count)
+    return order.grouped(key, list(members.values()), length)
+
+
+def _steps(
+    stage: Stage,
+    state: State,
+    feed: Resident | Streamed,
+    plan: Plan,
+    key: jax.Array,
+    devices: Devices,
+    seconds_per_call: float,
+) -> Iterator[Progress]:
+    """Takes the steps of `plan`, which begin after `state`."""
     run = devices.map(
-        functools.partial(run_steps, method.step), (0, 0, 0, None, None, None)
+        functools.partial(run_steps, stage.step), (0, 0, 0, None, None, None)
     )
+    step, per_epoch = plan.first, plan.steps_per_epoch
     piece = feed.take(step, FIRST_STEPS)
-    current = devices.replicate(begun)
-    _, seconds = _timed(run, current, step_key, piece._replace(steps=0))
-    yield Progress(begun, step, step // steps_per_epoch, {}, seconds)
+    current = devices.replicate(state)
+    _, seconds = _timed(run, current, key, piece._replace(steps=0))
+    yield Progress(state, step, step // per_epoch, {}, seconds)
     while True:
-        (current, metrics), seconds = _timed(run, current, step_key, piece)
+        (current, metrics), seconds = _timed(run, current, key, piece)
         metrics = jax.device_get(devices.first(metrics))
         metrics = {name: values[: piece.steps] for name, values in metrics.items()}
-        _check_finite(metrics, step, steps_per_epoch)
-        epoch, step = step // steps_per_epoch, step + piece.steps
+        _check_finite(metrics, step, per_epoch)
+        epoch, step = step // per_epoch, step + piece.steps
         yield Progress(devices.first(current), step, epoch, metrics, seconds)
-        if step == last:
+        if step == plan.last:
             return
         limit = int(seconds_per_call * piece.steps / seconds)
         piece = feed.take(step, max(1, min(MOST_STEPS, limit)))
@@ -155,11 +203,6 @@ def run_steps(
     _, metrics = jax.eval_shape(one, state, 0)
     log = jax.tree.map(lambda m: jnp.zeros(MOST_STEPS, m.dtype), metrics)
     return jax.lax.fori_loop(0, count, body, (state, log))
-
-
-@functools.partial(jax.jit, static_argnums=1)
-def _permutation(key: jax.Array, count: int) -> jax.Array:
-    return jax.random.permutation(key, count)
 
 
 def _timed(run: Callable, state: State, key: jax.Array, piece: Piece):

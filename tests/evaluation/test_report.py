@@ -1,4 +1,5 @@
 import base64
+import inspect
 import re
 import xml.etree.ElementTree as ElementTree
 
@@ -115,6 +116,18 @@ def test_figures_keep_their_order_and_training_curves_come_last(tmp_path, argume
     assert captions[1].startswith("Anomalies found against false alarms")
     assert captions[2].startswith("Each term of the losses")
     assert page.count('width="200"') == 2  # Two device pixels to one of CSS.
+
+
+def test_every_picture_has_a_caption(tmp_path, arguments):
+    """The names of the functions that draw are those of the captions."""
+    names = [name for name, value in vars(plots).items() if inspect.isfunction(value)]
+    png = bytes(16) + (400).to_bytes(4) + bytes(8)
+    figures = {name: png for name in names if name != "png"}
+    page = written(tmp_path / "report.html", arguments | {"figures": figures})
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", page)
+    assert len(captions) == len(set(captions)) == len(figures)
+    assert not set(captions) & set(figures)
+    assert all(caption.endswith(".") for caption in captions)
 
 
 def test_a_missing_key_is_named_and_leaves_the_old_report(tmp_path, arguments):

@@ -3,7 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ocjax.evaluation import map_images, score
+from ocjax.data import map_images
+from ocjax.evaluation import score
 from ocjax.methods import base
 
 
@@ -12,9 +13,7 @@ def toy_score(state, images):
 
 
 def toy_method(score=toy_score):
-    return base.Method(
-        init=NotImplemented, step=NotImplemented, score=score, objectives={}
-    )
+    return base.Method(init=NotImplemented, stages=(), score=score, objectives={})
 
 
 def toy_state(weight):

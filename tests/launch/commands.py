@@ -9,6 +9,7 @@ import time
 
 ROOT = pathlib.Path(__file__).parents[2]
 TINY = [
+    f"--config={ROOT / 'experiments' / 'ganomaly' / 'digits.py'}",
     "--config.hyper.latent=3",
     "--config.hyper.features=2",
     "--config.epochs=40",

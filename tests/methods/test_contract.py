@@ -1,13 +1,14 @@
 """What every method promises; `tiny_methods.METHODS` lists them."""
 
 import dataclasses
-from typing import NamedTuple
+import functools
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny_methods import METHODS
+from tiny_methods import MAIN, METHODS
 
 from ocjax import evaluation, training
 from ocjax.methods import Method, State, base
@@ -17,25 +18,49 @@ KEY = 7
 
 
 class Case(NamedTuple):
-    """A method after one step; its functions compiled once for all tests."""
+    """A method after one step of each stage; compiled once for all tests."""
 
     method: Method
     before: State
     state: State
     images: jax.Array
-    step: object
-    score: object
+    init: Any
+    step: Any  # One step of each stage.
+    score: Any
 
 
-@pytest.fixture(scope="module", params=METHODS)
+def _cases(methods):
+    """All tests of a method in one process, for their compiled functions."""
+    return [pytest.param(n, marks=pytest.mark.xdist_group(n)) for n in methods]
+
+
+def _having(field):
+    built = {name: build(config) for name, (build, config) in METHODS.items()}
+    return _cases(n for n, method in built.items() if getattr(method, field))
+
+
+# What takes more compiling is tested of each method once.
+of_each_method = pytest.mark.parametrize("case", _cases(MAIN), indirect=True)
+
+
+@pytest.fixture(scope="module", params=_cases(METHODS))
 def case(request):
     build, config = METHODS[request.param]
     method = build(config)
-    images = jax.random.uniform(jax.random.key(0), (6, 32, 32, 1), minval=-1)
-    before = jax.jit(method.init)(jax.random.key(1), images)
-    step = jax.jit(method.step)
+    images = jax.random.uniform(jax.random.key(0), (8, 32, 32, 1), minval=-1)
+    init = jax.jit(method.init)
+    before = init(jax.random.key(1), images)
+    step = jax.jit(functools.partial(_step_of_each_stage, method))
     state, _ = step(before, images, jax.random.key(2))
-    return Case(method, before, state, images, step, jax.jit(method.score))
+    return Case(method, before, state, images, init, step, jax.jit(method.score))
+
+
+def _step_of_each_stage(method, state, images, key):
+    metrics = {}
+    for i, stage in enumerate(method.stages):
+        state, terms = stage.step(state, images, jax.random.fold_in(key, i))
+        metrics |= terms
+    return state, metrics
 
 
 def _moved(before, after):
@@ -54,10 +79,10 @@ def _assert_equal(a, b):
 
 def test_scores_are_finite_and_one_for_each_image(case):
     scores = case.score(case.state, case.images)
-    assert scores.shape == (6,)
+    assert scores.shape == (8,)
     assert scores.dtype == jnp.float32
     assert jnp.isfinite(scores).all()
-    assert len(np.unique(scores)) == 6
+    assert len(np.unique(scores)) == 8
 
 
 def test_score_of_an_image_ignores_its_batch(case):
@@ -67,13 +92,14 @@ def test_score_of_an_image_ignores_its_batch(case):
 
 
 def test_score_of_an_image_ignores_the_order(case):
-    order = jnp.array([3, 0, 5, 1, 4, 2])
+    order = jnp.array([3, 0, 5, 7, 1, 4, 2, 6])
     together = case.score(case.state, case.images)
     np.testing.assert_allclose(
         case.score(case.state, case.images[order]), together[order], rtol=1e-4
     )
 
 
+@of_each_method
 def test_each_objective_moves_exactly_what_it_trains(case):
     for name, objective in case.method.objectives.items():
         after, _ = jax.jit(base.descend, static_argnums=(0, 1))(
@@ -94,8 +120,7 @@ def test_statistics_of_every_network_with_batch_norm_are_updated(case):
 
 
 def test_same_key_gives_the_same_bits(case):
-    init = jax.jit(case.method.init)
-    _assert_equal(init(jax.random.key(1), case.images), case.before)
+    _assert_equal(case.init(jax.random.key(1), case.images), case.before)
     again = case.step(case.before, case.images, jax.random.key(2))[0]
     _assert_equal(again, case.state)
 
@@ -106,23 +131,24 @@ def test_step_keeps_structure_and_compiles_once(case):
     assert jax.tree.structure(after) == jax.tree.structure(case.state)
     shapes = lambda tree: jax.tree.map(lambda x: (x.shape, x.dtype), tree)
     assert shapes(after) == shapes(case.state)
-    assert after.step == case.state.step + 1
+    assert after.step == case.state.step + len(case.method.stages)
     assert all(m.shape == () and jnp.isfinite(m) for m in metrics.values())
     assert case.step._cache_size() == before == 1
 
 
+@of_each_method
 def test_seeds_under_vmap_equal_one_at_a_time(case):
     keys = jax.random.split(jax.random.key(KEY), 2)
 
-    def after_a_step(key):
+    def after_a_step(key, init, step):
         init_key, step_key = jax.random.split(key)
-        state = case.method.init(init_key, case.images)
-        return case.method.step(state, case.images, step_key)
+        return step(init(init_key, case.images), case.images, step_key)
 
-    states, metrics = jax.jit(jax.vmap(after_a_step))(keys)
-    alone = jax.jit(after_a_step)
+    step = functools.partial(_step_of_each_stage, case.method)
+    many = lambda key: after_a_step(key, case.method.init, step)
+    states, metrics = jax.jit(jax.vmap(many))(keys)
     for i, key in enumerate(keys):
-        state, terms = alone(key)
+        state, terms = after_a_step(key, case.init, case.step)
         for name, value in terms.items():
             np.testing.assert_allclose(metrics[name][i], value, rtol=1e-4)
         close = lambda a, b, i=i: np.testing.assert_allclose(
@@ -131,14 +157,20 @@ def test_seeds_under_vmap_equal_one_at_a_time(case):
         jax.tree.map(close, states.stats, state.stats)
 
 
+@of_each_method
 def test_a_non_finite_loss_stops_training_and_says_where(case):
     images = np.zeros((8, 32, 32, 1), np.uint8)
     params = jax.tree.map(lambda x: x * jnp.nan, case.before.params)
     broken = case.before._replace(params=params)
     with pytest.raises(training.NonFiniteError, match=r"step 0 \(epoch 1\)"):
         training.fit(
-            case.method, images, jax.random.key(0), epochs=1, batch_size=4, state=broken
+            case.method, images, jax.random.key(0), epochs=1, batch_size=8, state=broken
         )
+
+
+def test_only_the_last_stage_takes_the_epochs_of_the_run(case):
+    *earlier, last = case.method.stages
+    assert all(stage.epochs for stage in earlier) and last.epochs is None
 
 
 @pytest.mark.parametrize(
@@ -173,3 +205,43 @@ def test_an_unknown_option_is_refused_with_the_near_names():
         ganomaly_lib.ganomaly(
             dataclasses.replace(ganomaly_lib.Config(), adversarial="feature_maching")
         )
+
+
+def test_what_pictures_show_has_its_shape(case):
+    views, state, x = case.method.views, case.state, case.images
+
+    @jax.jit
+    def show(state, x):
+        shown = [views.images, views.latents, views.measures]
+        return [{name: f(state, x) for name, f in each.items()} for each in shown]
+
+    images, latents, measures = show(state, x)
+    assert all(shown.shape == x.shape for shown in images.values())
+    assert len({z.shape for z in latents.values()}) <= 1
+    *_, alone = show(state, x[2:3])
+    for name, measured in measures.items():
+        assert len(measured) == len(x) and measured.ndim in (1, 2)
+        np.testing.assert_allclose(measured[2:3], alone[name], rtol=1e-3, atol=1e-5)
+    if views.decode is not None:
+        decode = lambda state, x: views.decode(
+            state, case.method.embed(state, x), x.shape[1:]
+        )
+        decoded = jax.jit(decode)(state, x)
+        assert decoded.shape == x.shape and (jnp.abs(decoded) <= 1).all()
+    if views.distance is not None:
+        distances = jax.jit(views.distance)(state, x, x[::-1])
+        assert distances.shape == (8,)
+        assert ((distances >= 0) & (distances <= 1)).all()
+
+
+@pytest.mark.parametrize("case", _having("score_batchwise"), indirect=True)
+def test_the_score_by_batch_statistics_depends_on_the_batch(case):
+    score = jax.jit(case.method.score_batchwise)
+    together, part = score(case.state, case.images), score(case.state, case.images[:4])
+    assert not np.allclose(together[:4], part, rtol=1e-3)
+
+
+@pytest.mark.parametrize("case", _having("diagnose"), indirect=True)
+def test_diagnostics_are_finite_scalars(case):
+    found = jax.jit(case.method.diagnose)(case.state, case.images, jax.random.key(3))
+    assert found and all(v.shape == () and jnp.isfinite(v) for v in found.values())

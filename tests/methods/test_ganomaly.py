@@ -48,7 +48,7 @@ def test_the_score_is_the_latent_distance_under_stored_statistics():
     config = Config(latent=3, features=2)
     method = ganomaly(config)
     state = jax.jit(method.init)(jax.random.key(1), IMAGES)
-    state, _ = jax.jit(method.step)(state, IMAGES, jax.random.key(2))
+    state, _ = jax.jit(method.stages[0].step)(state, IMAGES, jax.random.key(2))
     encoder, decoder = dcgan.Encoder(3, 2), dcgan.Decoder(32, 1, 2)
     networks = state.params, state.stats
     z, _ = apply.infer(encoder, "encoder", *networks, IMAGES)
@@ -67,7 +67,7 @@ def test_the_score_is_the_latent_distance_under_stored_statistics():
 def test_the_contextual_term_is_weighted_by_fifty():
     method = ganomaly(Config(latent=3, features=2))
     state = jax.jit(method.init)(jax.random.key(1), IMAGES)
-    _, terms = jax.jit(method.step)(state, IMAGES, jax.random.key(2))
+    _, terms = jax.jit(method.stages[0].step)(state, IMAGES, jax.random.key(2))
     total = terms["adv"] + 50 * terms["con"] + terms["enc"]
     np.testing.assert_allclose(terms["generator"], total, rtol=1e-5)
 
@@ -78,7 +78,9 @@ def test_the_adversarial_option_matters(adversarial):
     for option in ("feature_matching", adversarial):
         method = ganomaly(Config(latent=3, features=2, adversarial=option))
         state = jax.jit(method.init)(jax.random.key(1), IMAGES)
-        _, terms[option] = jax.jit(method.step)(state, IMAGES, jax.random.key(2))
+        _, terms[option] = jax.jit(method.stages[0].step)(
+            state, IMAGES, jax.random.key(2)
+        )
     assert terms["feature_matching"]["adv"] != terms[adversarial]["adv"]
 
 
@@ -89,7 +91,9 @@ def test_both_losses_share_their_forward_passes():
     # discriminator: 4 + 3 on real and 4 + 3 on reconstructed images: 14.
     method = ganomaly(Config(latent=3, features=2))
     state = jax.eval_shape(method.init, jax.random.key(1), IMAGES)
-    program = jax.jit(method.step).lower(state, IMAGES, jax.random.key(2)).compile()
+    program = (
+        jax.jit(method.stages[0].step).lower(state, IMAGES, jax.random.key(2)).compile()
+    )
     products = re.findall(r" dot\(", program.as_text() or "")
     assert len(products) <= 20 + 26 + 14
 
@@ -97,7 +101,7 @@ def test_both_losses_share_their_forward_passes():
 def test_training_shrinks_the_reconstruction_error():
     method = ganomaly(Config(latent=3, features=4, learning_rate=2e-3))
     state = jax.jit(method.init)(jax.random.key(1), IMAGES)
-    step = jax.jit(method.step)
+    step = jax.jit(method.stages[0].step)
     flat = jnp.broadcast_to(
         jnp.array([-0.8, -0.3, 0.3, 0.8])[:, None, None, None], IMAGES.shape
     )

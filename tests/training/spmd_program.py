@@ -1,4 +1,4 @@
-"""Trains every method on 1, 2 and 4 devices and prints how far they come apart.
+"""Trains every method on 1 and 2 devices, one on 4, and prints how far they come apart.
 
 Run by `test_parallel.py` with four host devices and in double precision, where
 BatchNorm does not amplify rounding.
@@ -10,15 +10,15 @@ import json
 import jax
 import jax.numpy as jnp
 import numpy as np
-from tiny_methods import METHODS
+from tiny_methods import MAIN
 
 from ocjax.training import Devices, loop
 
-STEPS, BATCH_SIZE = 10, 8
+STEPS, BATCH_SIZE = 10, 16
 
 
 def train(build, config, count):
-    """Parameters after ten steps on `count` devices."""
+    """Parameters after ten steps of each stage on `count` devices."""
     devices = Devices.local(count)
     method = build(config, axis_name=devices.axis_name)
     images = np.random.default_rng(0).uniform(-1, 1, (40, 32, 32, 1))
@@ -26,26 +26,21 @@ def train(build, config, count):
     state = jax.jit(method.init)(jax.random.key(0), jnp.zeros((1, 32, 32, 1)))
     double = lambda x: x.astype(jnp.float64) if x.dtype == jnp.float32 else x
     state = devices.replicate(jax.tree.map(double, state))
-    run = devices.map(
-        functools.partial(loop.run_steps, method.step), (0, 0, 0, None, None, None)
-    )
-    state, metrics = run(
-        state,
-        devices.replicate(images),
-        devices.split(order),
-        jax.random.key(2),
-        0,
-        STEPS,
-    )
+    images, order, metrics = devices.replicate(images), devices.split(order), {}
+    for stage in method.stages:
+        run = devices.map(
+            functools.partial(loop.run_steps, stage.step), (0, 0, 0, None, None, None)
+        )
+        state, metrics = run(state, images, order, jax.random.key(2), 0, STEPS)
     final = devices.first(state)
-    assert final.step == STEPS
+    assert final.step == STEPS * len(method.stages)
     return jax.device_get((final.params, final.stats, devices.first(metrics)))
 
 
 def losses(count, streamed):
     """The generator's losses of a whole training, in single precision."""
     devices = Devices.local(count)
-    build, config = METHODS["ganomaly"]
+    build, config = MAIN["ganomaly"]
     images = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 1), np.uint8)
     steps = loop.train(
         build(config, axis_name=devices.axis_name),
@@ -70,10 +65,10 @@ def main():
     np.testing.assert_array_equal(streamed, two)
     jax.config.update("jax_enable_x64", True)
     differences = {}
-    for name, (build, config) in METHODS.items():
+    for name, (build, config) in MAIN.items():
         one = train(build, config, 1)
         differences[name] = {}
-        for count in (2, 4):
+        for count in (2, 4) if name == "ganomaly" else (2,):
             many = train(build, config, count)
             far = lambda a, b: float(np.max(np.abs(a - b) / (1e-3 + np.abs(a))))
             apart = jax.tree.map(far, one, many)

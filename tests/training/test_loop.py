@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ocjax import training
-from ocjax.methods import Method, State
+from ocjax.methods import Method, Stage, State
 from ocjax.methods.ganomaly import Config, ganomaly
 
 METHOD = ganomaly(Config(latent=3, features=2))
@@ -81,7 +81,7 @@ def test_every_image_is_seen_at_most_once_an_epoch():
         state._replace(step=state.step + 1),
         {"mark": jnp.exp2((images[:, 0, 0, 0] * 127.5 + 127.5).round()).sum()},
     )
-    method = Method(init, count, score=count, objectives={})
+    method = Method(init, (Stage(count),), score=count, objectives={})
     images = np.zeros((7, 1, 1, 1), np.uint8)
     images[:, 0, 0, 0] = np.arange(7)
     for progress in training.train(

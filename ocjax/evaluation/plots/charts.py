@@ -1,0 +1,275 @@
+"""Pictures of numbers: losses, scores, latents and what else there is per image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ocjax.evaluation.plots import style
+from ocjax.evaluation.plots.plane import plane
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Series = Mapping[str, tuple[str, ArrayLike]]  # Label -> colour, values.
+
+GRADIENT = "gradient_"  # Terms of this prefix share a panel.
+
+
+def training_curves(rows: Sequence[Mapping], terms: Sequence[str]) -> Figure:
+    """One small panel per term: as logged (thin) and its running mean (thick).
+
+    All panels span the same steps, so that it is seen which terms are of which stage.
+
+    Args:
+      rows: logged steps, each with "step" and some of the terms; a row without a
+        term is skipped in that term's panel.
+      terms: names of what to draw, in order. A positive term that spans more than
+        two decades gets a logarithmic axis. Terms that begin with "gradient_", norms
+        that want to be compared, are drawn last, in one panel.
+
+    Raises:
+      ValueError: if no row has one of the terms.
+    """
+    from matplotlib import colormaps
+
+    gradients = [term for term in terms if term.startswith(GRADIENT)]
+    alone = [term for term in terms if term not in gradients]
+    figure, grid = style.panels(len(alone) + bool(gradients), 1.9)
+    for axes, term in zip(grid, alone, strict=False):
+        steps, values = _logged(rows, term)
+        style.tidy(axes, term)
+        marker = "o" if len(values) == 1 else None  # A line of one point is none.
+        axes.plot(steps, values, color=style.MUTED, alpha=0.35, linewidth=0.6)
+        smooth = _running_mean(values, max(1, len(values) // 20))
+        axes.plot(steps, smooth, color=style.INK, linewidth=1.5, marker=marker, ms=3)
+        if values.min() > 0 and values.max() > 100 * values.min():
+            axes.set_yscale("log")
+    if gradients:
+        axes = style.tidy(grid[-1], "norms of gradients")
+        colors = colormaps["viridis"](np.linspace(0, 0.85, len(gradients)))
+        for term, color in zip(gradients, colors, strict=True):
+            label, logged = term.removeprefix(GRADIENT), _logged(rows, term)
+            axes.plot(*logged, color=color, linewidth=1.2, marker=".", label=label)
+        axes.set_yscale("log", nonpositive="clip")
+        axes.legend(  # Below the panel, where it hides no line.
+            loc="upper center",
+            bbox_to_anchor=(0.5, -0.14),
+            ncols=3,
+            columnspacing=1,
+            handlelength=1.2,
+            frameon=False,
+            fontsize=7,
+            labelcolor=style.INK,
+        )
+    last = max(row["step"] for row in rows)
+    for axes in grid:
+        axes.set_xlim(-0.03 * last, 1.03 * last or 1)
+    figure.supxlabel("step", fontsize=9, color=style.MUTED)
+    return figure
+
+
+def _logged(rows: Sequence[Mapping], term: str) -> np.ndarray:
+    """Steps and values of a term, float64 `[2, N]`."""
+    logged = [(row["step"], row[term]) for row in rows if term in row]
+    if not logged:
+        raise ValueError(f"Expected a row with {term!r}, got none in {len(rows)}.")
+    return np.array(logged, np.float64).T
+
+
+def score_histogram(
+    normal_scores: ArrayLike,
+    anomalous_scores: ArrayLike,
+    threshold: float | None = None,
+) -> Figure:
+    """Both classes' scores, each as shares of its class, and the threshold.
+
+    The bins span all scores but 0.1 % at either end, which are counted in the
+    outermost bins: a few extreme scores would flatten everything else.
+    """
+    figure = style.new_figure(5.4, 3.6)
+    axes = style.tidy(figure.subplots(), "Scores")
+    _histogram(axes, _by_class(normal_scores, anomalous_scores))
+    if threshold is not None:
+        label = f"threshold {threshold:.4g}"
+        axes.axvline(
+            threshold, color=style.INK, linewidth=1, dashes=(4, 2), label=label
+        )
+    axes.set(xlabel="score, larger is more anomalous", ylabel="share of the class")
+    axes.legend(frameon=False, fontsize=8, labelcolor=style.INK)
+    return figure
+
+
+def roc(
+    anomalous: ArrayLike,
+    scores: ArrayLike,
+    interval: tuple[float, float] | None = None,
+) -> Figure:
+    """The ROC curve with its area, and the area's 95 % interval if given."""
+    from sklearn.metrics import auc, roc_curve
+
+    fpr, tpr, _ = roc_curve(np.asarray(anomalous, bool), np.asarray(scores))
+    title = f"AUROC {auc(fpr, tpr):.3f}"
+    if interval is not None:
+        title += " ({:.3f} to {:.3f})".format(*interval)
+    figure = style.new_figure(3.9, 3.6)
+    axes = style.tidy(figure.subplots(), title)
+    axes.plot([0, 1], [0, 1], color=style.FAINT, linewidth=1)
+    axes.plot(fpr, tpr, color=style.INK, linewidth=1.6, clip_on=False, zorder=3)
+    axes.set(xlabel="false-positive rate", ylabel="true-positive rate")
+    axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
+    return figure
+
+
+def latents(spaces: Mapping[str, np.ndarray], anomalous: ArrayLike) -> Figure:
+    """Latents of either class in one plane, a panel for each kind of them.
+
+    The plane is that of the two first principal components of the normal latents of
+    the first kind, and its scale is the same along both: unlike in t-SNE, distances in
+    it are distances of the latents, as far as the plane holds them.
+
+    Args:
+      spaces: name -> latents `[N, D]` of the same images, all in one space. Images
+        are drawn in their order: a random one hides neither class.
+      anomalous: booleans `[N]`, not all true.
+    """
+    anomalous = np.asarray(anomalous, bool)
+    shown = plane(next(iter(spaces.values()))[~anomalous])
+    points = {name: shown.project(values) for name, values in spaces.items()}
+    low, high = (
+        extreme([extreme(p, axis=0) for p in points.values()], axis=0)
+        for extreme in (np.min, np.max)
+    )
+    middle, reach = (low + high) / 2, 0.53 * max((high - low).max(), 1e-6)
+    figure, grid = style.panels(len(points), 4.4)
+    for axes, (name, at) in zip(grid, points.items(), strict=True):
+        style.tidy(axes, name)
+        colors = np.where(anomalous, style.ANOMALOUS, style.NORMAL)
+        axes.scatter(*at.T, s=9, c=colors, alpha=0.6, linewidths=0)
+        axes.set(xlabel=shown.names[0], aspect="equal")
+        axes.set_xlim(middle[0] - reach, middle[0] + reach)
+        axes.set_ylim(middle[1] - reach, middle[1] + reach)
+    grid[0].set_ylabel(shown.names[1])
+    _name_classes(figure)
+    return figure
+
+
+def measures(values: Mapping[str, np.ndarray], anomalous: ArrayLike) -> Figure:
+    """A small panel for each measure, by class.
+
+    Args:
+      values: name -> `[N]`, drawn as histograms; or `[N, channels]`, drawn as means
+        per channel, with the channels in the order of the normal images' means.
+      anomalous: booleans `[N]`, with both classes.
+    """
+    anomalous = np.asarray(anomalous, bool)
+    figure, grid = style.panels(len(values), 2.2)
+    for axes, (name, value) in zip(grid, values.items(), strict=True):
+        style.tidy(axes, name)
+        of_normals, of_anomalies = value[~anomalous], value[anomalous]
+        if value.ndim == 1:
+            _histogram(axes, _by_class(of_normals, of_anomalies))
+            axes.set_ylabel("share of the class")
+            continue
+        normals, anomalies = of_normals.mean(axis=0), of_anomalies.mean(axis=0)
+        order = np.argsort(normals, kind="stable")
+        axes.plot(anomalies[order], ".-", color=style.ANOMALOUS, linewidth=0.8, ms=4)
+        axes.plot(normals[order], color=style.NORMAL, linewidth=1.6)
+        axes.locator_params(axis="x", integer=True)
+        axes.set(xlabel="channel, in order of the normals' mean", ylabel="mean")
+    _name_classes(figure)
+    return figure
+
+
+def distances(
+    normals: ArrayLike, anomalies: ArrayLike, groups: Mapping[str, ArrayLike]
+) -> Figure:
+    """Learned distances between the images of random pairs, in [0, 1].
+
+    Args:
+      normals: between two normal test images.
+      anomalies: between a normal and an anomalous one.
+      groups: name -> between two training images of that group.
+
+    Kinds of pairs of which there are none are left out.
+    """
+    of_test = {
+        "normal, normal": (style.NORMAL, normals),
+        "normal, anomalous": (style.ANOMALOUS, anomalies),
+    }
+    of_training = {
+        f"{name}, {name}": (color, values)
+        for (name, values), color in zip(groups.items(), style.GROUPS, strict=False)
+    }
+    drawn = {"Pairs of test images": of_test, "Pairs of training images": of_training}
+    drawn = {
+        title: {label: pairs for label, pairs in series.items() if np.size(pairs[1])}
+        for title, series in drawn.items()
+    }
+    drawn = {title: series for title, series in drawn.items() if series}
+    figure, grid = style.panels(len(drawn), 3.4)
+    for axes, (title, series) in zip(grid, drawn.items(), strict=True):
+        style.tidy(axes, title)
+        _histogram(axes, series, edges=np.linspace(0, 1, 51))
+        axes.set(xlabel="distance", xlim=(0, 1))
+        axes.legend(frameon=False, fontsize=8, labelcolor=style.INK)
+    grid[0].set_ylabel("share of the pairs")
+    return figure
+
+
+def _by_class(normals: ArrayLike, anomalies: ArrayLike) -> Series:
+    classes = [
+        ("normal", style.NORMAL, normals),
+        ("anomalous", style.ANOMALOUS, anomalies),
+    ]
+    return {
+        f"{name} ({np.size(values):,})": (color, values)
+        for name, color, values in classes
+    }
+
+
+def _histogram(axes: Axes, series: Series, edges: np.ndarray | None = None) -> None:
+    """Draws values as shares of their series; those beyond the edges in the last bins.
+
+    Without `edges`, 50 bins span all values but 0.1 % at either end.
+    """
+    # Bins between neighbouring float32 numbers need the finer grid of float64.
+    columns = {
+        label: (color, np.asarray(values, np.float64))
+        for label, (color, values) in series.items()
+    }
+    if edges is None:
+        pooled = np.concatenate([values for _, values in columns.values()])
+        span = np.quantile(pooled, [0.001, 0.999])
+        edges = np.histogram_bin_edges(span, bins=50)
+    for label, (color, values) in columns.items():
+        counts, _ = np.histogram(np.clip(values, edges[0], edges[-1]), edges)
+        share = counts / len(values)
+        axes.stairs(share, edges, fill=True, color=color, alpha=0.35, label=label)
+        axes.stairs(share, edges, color=color, linewidth=1.2)
+
+
+def _name_classes(figure: Figure) -> None:
+    """One legend for all panels of a figure."""
+    from matplotlib.patches import Patch
+
+    classes = {"normal": style.NORMAL, "anomalous": style.ANOMALOUS}
+    figure.legend(
+        handles=[Patch(color=color, label=name) for name, color in classes.items()],
+        loc="outside lower center",
+        ncols=2,
+        frameon=False,
+        fontsize=8,
+        labelcolor=style.INK,
+    )
+
+
+def _running_mean(values: np.ndarray, window: int) -> np.ndarray:
+    """Centred mean of `window` values, of fewer where the ends cut it off."""
+    ones = np.ones(window)
+    total = np.convolve(values, ones, mode="same")
+    return total / np.convolve(np.ones_like(values), ones, mode="same")

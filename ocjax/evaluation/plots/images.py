@@ -1,0 +1,277 @@
+"""Pictures of images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ocjax.evaluation.plots import style
+from ocjax.evaluation.plots.plane import plane
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+CELL = 0.78  # Inches an image is wide.
+
+
+def image_grid(
+    images: np.ndarray,
+    anomalous: ArrayLike,
+    scores: ArrayLike,
+    steps: Mapping[str, Callable[[np.ndarray], np.ndarray]] | None = None,
+    *,
+    columns: int = 6,
+) -> Figure:
+    """The least and the most anomalous test images of either class.
+
+    The upper right (anomalies taken for normal) and the lower left (normal images
+    taken for anomalies) are the detector's errors.
+
+    Args:
+      images: `[N, H, W, C]`, uint8 or floats in [-1, 1]. Three channels are shown in
+        colour, others as the grey of their mean.
+      anomalous: booleans `[N]`.
+      scores: floats `[N]`, written under the images.
+      steps: name -> what gives of the few images that are shown the images, floats in
+        [-1, 1], that appear under that name below the originals. The residual of the
+        last one is the last row. None or {} for a method without reconstructions.
+      columns: images of each kind.
+    """
+    anomalous, scores = np.asarray(anomalous, bool), np.asarray(scores)
+    rising = np.argsort(scores, kind="stable")
+    normals, anomalies = rising[~anomalous[rising]], rising[anomalous[rising]]
+    quarters = [
+        ("Normal, least anomalous", style.NORMAL, normals[:columns]),
+        ("Anomalous, least anomalous", style.ANOMALOUS, anomalies[:columns]),
+        ("Normal, most anomalous", style.NORMAL, normals[::-1][:columns]),
+        ("Anomalous, most anomalous", style.ANOMALOUS, anomalies[::-1][:columns]),
+    ]
+    shown = images[np.concatenate([index for *_, index in quarters])]
+    rows, note = _rows(shown, steps or {})
+    cell = _cell_height(images)
+    figure = style.new_figure(
+        2 * (CELL * columns + 0.25) + 0.9, 2 * (cell * len(rows) + 0.62)
+    )
+    start = 0
+    for axes, (title, color, index) in zip(
+        figure.subplots(2, 2).flat, quarters, strict=True
+    ):
+        stop = start + len(index)
+        cells = {name: pictures[start:stop] for name, pictures in rows.items()}
+        _montage(axes, cells, scores[index], columns)
+        _title(axes, title, color)
+        start = stop
+    for axes in figure.axes[1::2]:
+        axes.set_yticks([])
+    figure.supxlabel(note, fontsize=8, color=style.MUTED)
+    return figure
+
+
+def most_anomalous(
+    images: np.ndarray,
+    anomalous: ArrayLike,
+    scores: ArrayLike,
+    *,
+    count: int = 24,
+    columns: int = 12,
+) -> Figure:
+    """The images of the highest scores, highest first, framed in their class's colour.
+
+    Args:
+      images: `[N, H, W, C]`, uint8 or floats in [-1, 1].
+      anomalous: booleans `[N]`.
+      scores: floats `[N]`, written under the images.
+      count: of images.
+      columns: images in a line.
+    """
+    anomalous, scores = np.asarray(anomalous, bool), np.asarray(scores)
+    index = np.argsort(-scores, kind="stable")[:count]
+    colors = [style.ANOMALOUS if which else style.NORMAL for which in anomalous[index]]
+    found = int(anomalous[index].sum())
+    title = f"{found} anomalous and {len(index) - found} normal images"
+    return _gallery(images, [(title, style.INK, index, colors)], scores, columns)
+
+
+def split(
+    images: np.ndarray,
+    members: Mapping[str, np.ndarray],
+    grade: np.ndarray,
+    name: str,
+    *,
+    count: int = 24,
+    columns: int = 12,
+) -> Figure:
+    """What groups of training images are like: the most extreme of each, in order.
+
+    Args:
+      images: `[N, H, W, C]`, uint8 or floats in [-1, 1].
+      members: group -> indices into `images`.
+      grade: what the groups were made by, `[N]`, written under the images.
+      name: of the grade.
+      count: of images of each group.
+      columns: images in a line.
+    """
+    blocks = []
+    for (group, own), color in zip(members.items(), style.GROUPS, strict=False):
+        highest = grade[own].mean() > grade.mean()
+        order = np.argsort(-grade[own] if highest else grade[own], kind="stable")
+        index = own[order[:count]]
+        end = "highest" if highest else "lowest"
+        title = f"{group} ({len(own):,}), {end} {name} first"
+        blocks.append((title, color, index, [color] * len(index)))
+    return _gallery(images, blocks, grade, columns)
+
+
+def manifold(
+    latents: np.ndarray,
+    decode: Callable[[np.ndarray], np.ndarray],
+    *,
+    size: int = 12,
+) -> Figure:
+    """What is decoded over the plane in which the latents of normal images vary most.
+
+    Args:
+      latents: of normal images, `[N, D]`. The plane is that of their two first
+        principal components, or of a latent of two dimensions the latent itself.
+      decode: latents `[M, D]` -> images `[M, H, W, C]`, floats in [-1, 1].
+      size: images along each side; they are those of equal steps between the 2nd and
+        the 98th percentile of the latents' coordinates in the plane.
+    """
+    shown = plane(latents)
+    low, high = np.quantile(shown.project(latents), [0.02, 0.98], axis=0)
+    across, up = np.linspace(low, high, size).T
+    # The first image is the upper left: the first coordinate grows to the right.
+    points = np.stack(np.meshgrid(across, up[::-1]), axis=-1).reshape(-1, 2)
+    points = shown.lift(points).astype(np.float32)
+    pictures = _rgb(_unit(np.asarray(decode(points))))
+    gap = max(1, pictures.shape[2] // 16)
+    pictures = np.pad(
+        pictures, ((0, 0), (0, gap), (0, gap), (0, 0)), constant_values=1.0
+    )
+    _, height, width, _ = pictures.shape
+    canvas = pictures.reshape(size, size, height, width, 3).swapaxes(1, 2)
+    figure = style.new_figure(5.4, 5.2 * height / width + 0.3)
+    axes = style.tidy(figure.subplots(), "Decoded from a plane of latents")
+    axes.imshow(canvas.reshape(size * height, size * width, 3))
+    axes.set_frame_on(False)
+    axes.tick_params(length=0)
+    ticks = np.array([0, size // 2, size - 1])
+    axes.set_xticks((ticks + 0.5) * width, [f"{across[t]:.3g}" for t in ticks])
+    axes.set_yticks((ticks + 0.5) * height, [f"{up[::-1][t]:.3g}" for t in ticks])
+    axes.set(xlabel=shown.names[0], ylabel=shown.names[1])
+    return figure
+
+
+def _rows(
+    images: np.ndarray, steps: Mapping[str, Callable[[np.ndarray], np.ndarray]]
+) -> tuple[dict[str, np.ndarray], str]:
+    """The rows of a grid as RGB `[M, H, W, 3]` in [0, 1], and what to say of them."""
+    originals = _unit(images)
+    if not steps:
+        return {"original": _rgb(originals)}, "Score under each image."
+    from matplotlib import colormaps
+
+    found = {name: _unit(np.asarray(step(images))) for name, step in steps.items()}
+    last = list(found)[-1]
+    residuals = np.abs(originals - found[last]).mean(axis=-1)
+    largest = residuals.max() or 1.0
+    rows = {
+        "original": _rgb(originals),
+        **{name: _rgb(pictures) for name, pictures in found.items()},
+        "residual": colormaps["magma"](residuals / largest)[..., :3],
+    }
+    return rows, (
+        f"Score under each column. Residual: absolute difference of original and "
+        f"{last}, from none (black) to {largest:.0%} of the range (light)."
+    )
+
+
+def _gallery(
+    images: np.ndarray,
+    blocks: Sequence[tuple[str, str, np.ndarray, Sequence[str]]],
+    values: np.ndarray,
+    columns: int,
+) -> Figure:
+    """Blocks of framed images in lines, each image with its value.
+
+    Args:
+      images: `[N, H, W, C]`.
+      blocks: title, its colour, indices of images, colours of their frames.
+      values: `[N]`.
+      columns: images in a line.
+    """
+    lines = []
+    for title, color, index, frames in blocks:
+        for start in range(0, len(index), columns):
+            part = slice(start, start + columns)
+            lines.append((title if not start else "", color, index[part], frames[part]))
+    figure = style.new_figure(
+        CELL * columns + 0.25,
+        (_cell_height(images) + 0.3) * len(lines) + 0.25 * len(blocks),
+    )
+    grid = figure.subplots(len(lines), 1, squeeze=False).flat
+    for axes, (title, color, index, frames) in zip(grid, lines, strict=True):
+        pictures = _framed(_rgb(_unit(images[index])), frames)
+        _montage(axes, {"": pictures}, values[index], columns)
+        _title(axes, title, color)
+        for label, frame in zip(axes.get_xticklabels(), frames, strict=True):
+            label.set_color(frame)
+    return figure
+
+
+def _framed(pictures: np.ndarray, colors: Sequence[str]) -> np.ndarray:
+    """RGB `[M, H, W, 3]` within frames of a sixteenth of their width."""
+    from matplotlib.colors import to_rgb
+
+    thick = max(1, pictures.shape[2] // 16)
+    sides = (0, 0), (thick, thick), (thick, thick), (0, 0)
+    framed = np.pad(pictures, sides)
+    inside = np.pad(np.ones(pictures.shape, bool), sides)
+    frames = np.array([to_rgb(color) for color in colors])[:, None, None]
+    return np.where(inside, framed, frames)
+
+
+def _montage(
+    axes: Axes, rows: Mapping[str, np.ndarray], scores: np.ndarray, columns: int
+) -> None:
+    """Draws rows of pictures as one image, scores below and names at the left."""
+    _, height, width, _ = next(iter(rows.values())).shape
+    gap = max(1, width // 16)
+    canvas = np.ones((len(rows) * (height + gap), columns * (width + gap), 3))
+    for i, pictures in enumerate(rows.values()):
+        for j, picture in enumerate(pictures):
+            top, left = i * (height + gap), j * (width + gap)
+            canvas[top : top + height, left : left + width] = picture
+    axes.imshow(canvas)
+    axes.set_frame_on(False)
+    axes.tick_params(length=0, labelsize=8, labelcolor=style.MUTED)
+    centres = np.arange(len(scores)) * (width + gap) + width / 2
+    axes.set_xticks(centres, [f"{score:.3g}" for score in scores])
+    axes.set_yticks(np.arange(len(rows)) * (height + gap) + height / 2, list(rows))
+
+
+def _title(axes: Axes, title: str, color: str) -> None:
+    axes.set_title(title, loc="left", fontsize=9, color=color, fontweight="bold")
+
+
+def _cell_height(images: np.ndarray) -> float:
+    """Inches an image is high."""
+    height, width = images.shape[1:3]
+    return CELL * height / width
+
+
+def _unit(images: np.ndarray) -> np.ndarray:
+    """Images in [0, 1], from uint8 or from floats in [-1, 1]."""
+    if images.dtype == np.uint8:
+        return images / 255
+    return np.clip((images.astype(np.float64) + 1) / 2, 0, 1)
+
+
+def _rgb(images: np.ndarray) -> np.ndarray:
+    if images.shape[-1] == 3:
+        return images
+    return np.repeat(images.mean(axis=-1, keepdims=True), 3, axis=-1)

@@ -1,0 +1,110 @@
+"""A plain autoencoder, the baseline that every other method has to beat.
+
+It learns to reconstruct normal images, with `noise` from noisy ones (a denoising
+autoencoder, Vincent et al., 2008); an image is anomalous when it is reconstructed
+badly, by squared or absolute error or by structural similarity (the "SSIM" row of
+Schlachter et al., 2019).
+
+Networks are GANomaly's encoder and decoder, so that methods differ in their losses.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from ocjax import _checks
+from ocjax.losses import reconstruction
+from ocjax.methods import base
+from ocjax.modules import apply, dcgan, noise
+
+LOSSES = {"squared_error": reconstruction.squared_error, "l1": reconstruction.l1}
+
+
+def _dissimilarity(x: jax.Array, x_hat: jax.Array) -> jax.Array:
+    return 1 - reconstruction.ssim((x + 1) / 2, (x_hat + 1) / 2)
+
+
+SCORES = {**LOSSES, "ssim": _dissimilarity}
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Hyper-parameters; all are choices, with GANomaly's sizes."""
+
+    latent: int = 100  # Length of the latent.
+    features: int = 64  # Channels of the first convolution.
+    noise: float = 0.0  # Standard deviation on the input, pixels being in [-1, 1].
+    loss: str = "squared_error"  # Or "l1".
+    score: str = "squared_error"  # Or "l1", or "ssim": 1 - structural similarity.
+    learning_rate: float = 1e-3
+    b1: float = 0.9  # Adam's first-moment decay.
+    b2: float = 0.999  # Adam's second-moment decay.
+
+
+def autoencoder(config: Config = Config(), axis_name: str | None = None) -> base.Method:
+    """Builds an autoencoder for images `[B, S, S, C]` in `[-1, 1]`, `S = 32 * 2^n`.
+
+    Args:
+      config: hyper-parameters.
+      axis_name: mapped axis over whose devices a batch is spread, or None.
+
+    Returns:
+      The method; its networks are `encoder` and `decoder`.
+
+    Raises:
+      ValueError: an option of `config` is unknown.
+    """
+    error = LOSSES[_checks.one_of("hyper.loss", config.loss, LOSSES)]
+    dissimilarity = SCORES[_checks.one_of("hyper.score", config.score, SCORES)]
+    encoder = dcgan.Encoder(config.latent, config.features, axis_name)
+
+    def decoder(shape):
+        return dcgan.Decoder(shape[-2], shape[-1], config.features, axis_name)
+
+    def loss(params, stats, x, key):
+        seen = x
+        if config.noise:
+            seen = x + config.noise * noise.normal(key, x.shape, axis_name)
+        (z, _), encoded = apply.train(encoder, "encoder", params, stats, seen)
+        x_hat, decoded = apply.train(decoder(x.shape), "decoder", params, stats, z)
+        return error(x, x_hat).mean(), base.Aux({**encoded, **decoded}, {})
+
+    adam = optax.adam(config.learning_rate, b1=config.b1, b2=config.b2)
+    objectives = {"reconstruction": base.Objective(loss, ("encoder", "decoder"), adam)}
+
+    def init(key, images):
+        keys = jax.random.split(key)
+        z = jnp.zeros((len(images), config.latent))
+        networks = {
+            "encoder": apply.init(encoder, keys[0], images),
+            "decoder": apply.init(decoder(images.shape), keys[1], z),
+        }
+        return base.init_state(networks, objectives)
+
+    def step(state, images, key):
+        return base.simultaneous(objectives, state, images, key, axis_name)
+
+    def embed(state, x):
+        return apply.infer(encoder, "encoder", state.params, state.stats, x)[0]
+
+    def decode(state, z, shape):
+        return apply.infer(decoder(shape), "decoder", state.params, state.stats, z)
+
+    def reconstruct(state, x):
+        return decode(state, embed(state, x), x.shape[1:])
+
+    def score(state, x):
+        return dissimilarity(x, reconstruct(state, x))
+
+    return base.Method(
+        init,
+        (base.Stage(step),),
+        score,
+        objectives,
+        reconstruct,
+        embed,
+        axis_name,
+        base.Views(decode=decode),
+    )

@@ -1,0 +1,195 @@
+"""CAE-Ent: channel attention and entropy minimization (Tian et al., 2020).
+
+A denoising autoencoder learns to reconstruct normal images against a discriminator.
+Channel attention lets it weigh its feature maps image by image, and a low entropy of
+the latent's softmax should make the code sparse and so keep anomalies from being
+reconstructed. "Improving auto-encoder novelty detection using channel attention and
+entropy minimization", ACM Multimedia Asia.
+
+No code was published. Networks are GANomaly's pyramids and the discriminator of
+Skip-GANomaly, on whose loss the paper builds; weights that it does not state are those
+of Skip-GANomaly's code. What is chosen here, and why:
+
+* Noise is Gaussian and added to the input in training alone; the reconstruction and
+  the discriminator are compared with the clean image, and scores have no noise.
+* The softmax is for the entropy alone; the decoder gets the latent itself.
+* The discriminator minimizes its cross entropy alone, and is trained before the
+  generator, each at the newest parameters of the other.
+* Scores are not rescaled by the extremes of the test set (Eq 8).
+
+The entropy has a trivial minimum: one unit that is large for every image. The metric
+`entropy_peak` is the largest unit of the batch's mean softmax; where it is near 1, the
+term does nothing.
+
+Rows of the paper's Table 4: "generator and discriminator" is `attention=False,
+w_inf=0`, "with latent entropy loss" is `attention=False`, and the last is the default.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from ocjax import _checks
+from ocjax.losses import adversarial, entropy, latent, reconstruction
+from ocjax.methods import base
+from ocjax.modules import apply, dcgan, noise
+
+ADVERSARIAL = ("non_saturating", "literal")
+DISTANCES = {"squared_error": latent.squared_error, "euclidean": latent.euclidean}
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Hyper-parameters; the paper states the learning rate alone."""
+
+    latent: int = 100  # Length t of the latent h; GANomaly's.
+    features: int = 64  # Channels of the first convolution; GANomaly's.
+    attention: bool = True  # Whether channels are weighed.
+    reduction: int = 16  # Of the attention's hidden layer; CBAM's.
+    w_adv: float = 1.0  # lambda_adv of Eq 6; Skip-GANomaly's code, as the next two.
+    w_con: float = 50.0  # lambda_con.
+    w_fea: float = 1.0  # lambda_fea.
+    w_inf: float = 0.01  # lambda_inf; no source states it. 0 for no entropy loss.
+    noise: float = 0.2  # Standard deviation, pixels being in [-1, 1]; OCGAN's code.
+    learning_rate: float = 1e-3  # The paper's.
+    b1: float = 0.5  # Adam's first-moment decay; Skip-GANomaly's.
+    b2: float = 0.999  # Adam's second-moment decay.
+    score_weight: float = 0.9  # lambda of Eq 7; Skip-GANomaly's.
+    feature_distance: str = "squared_error"  # Its code; "euclidean": Eq 3 as written.
+    adversarial: str = "non_saturating"  # "literal": Eq 1 as written.
+
+
+def caent(config: Config = Config(), axis_name: str | None = None) -> base.Method:
+    """Builds CAE-Ent for images `[B, S, S, C]` in `[-1, 1]`, `S = 32 * 2^n`.
+
+    Args:
+      config: hyper-parameters.
+      axis_name: mapped axis over whose devices a batch is spread, or None.
+
+    Returns:
+      The method; its networks are `encoder`, `decoder` and `discriminator`.
+
+    Raises:
+      ValueError: an option of `config` is unknown.
+    """
+    _checks.one_of("hyper.adversarial", config.adversarial, ADVERSARIAL)
+    distance = DISTANCES[
+        _checks.one_of("hyper.feature_distance", config.feature_distance, DISTANCES)
+    ]
+    reduction = config.reduction if config.attention else 0
+    encoder = dcgan.Encoder(config.latent, config.features, axis_name, reduction)
+    discriminator = dcgan.Discriminator(features=config.features, axis_name=axis_name)
+
+    def decoder(shape):
+        return dcgan.Decoder(
+            shape[-2], shape[-1], config.features, axis_name, reduction
+        )
+
+    def generate(params, stats, x, key):
+        """One pass of the generator on noisy images: x_hat, h, new statistics."""
+        noisy = x + config.noise * noise.normal(key, x.shape, axis_name)
+        (h, _), encoded = apply.train(encoder, "encoder", params, stats, noisy)
+        x_hat, decoded = apply.train(decoder(x.shape), "decoder", params, stats, h)
+        return x_hat, h, {**encoded, **decoded}
+
+    def discriminate(params, stats, x):
+        return apply.train(discriminator, "discriminator", params, stats, x)
+
+    def discriminator_loss(params, stats, x, key):
+        x_hat, *_ = generate(params, stats, x, key)
+        (fake, _), _ = discriminate(params, stats, x_hat)
+        (real, _), new = discriminate(params, stats, x)
+        return adversarial.discriminator(real, fake).mean(), base.Aux(new, {})
+
+    def generator_loss(params, stats, x, key):
+        x_hat, h, new = generate(params, stats, x, key)
+        (_, f), _ = discriminate(params, stats, x)
+        (fake, f_hat), _ = discriminate(params, stats, x_hat)
+        adv = getattr(adversarial, config.adversarial)(fake).mean()
+        con = reconstruction.l1(x, x_hat).mean()
+        fea = distance(f, f_hat).mean()
+        inf = entropy.softmax_entropy(h).mean()
+        loss = (
+            config.w_adv * adv
+            + config.w_con * con
+            + config.w_fea * fea
+            + config.w_inf * inf
+        )
+        share = jax.nn.softmax(h).mean(axis=0)
+        if axis_name is not None:
+            share = jax.lax.pmean(share, axis_name)
+        metrics = {"adv": adv, "con": con, "fea": fea, "entropy": inf}
+        return loss, base.Aux(new, metrics | {"entropy_peak": share.max()})
+
+    adam = optax.adam(config.learning_rate, b1=config.b1, b2=config.b2)
+    objectives = {
+        "discriminator": base.Objective(discriminator_loss, ("discriminator",), adam),
+        "generator": base.Objective(generator_loss, ("encoder", "decoder"), adam),
+    }
+
+    def init(key, images):
+        keys = jax.random.split(key, 3)
+        h = jnp.zeros((len(images), config.latent))
+        networks = {
+            "encoder": apply.init(encoder, keys[0], images),
+            "decoder": apply.init(decoder(images.shape), keys[1], h),
+            "discriminator": apply.init(discriminator, keys[2], images),
+        }
+        return base.init_state(networks, objectives)
+
+    def step(state, images, key):
+        return base.alternate(objectives, state, images, key, axis_name)
+
+    def embed(state, x):
+        return apply.infer(encoder, "encoder", state.params, state.stats, x)[0]
+
+    def decode(state, h, shape):
+        return apply.infer(decoder(shape), "decoder", state.params, state.stats, h)
+
+    def reconstruct(state, x):
+        return decode(state, embed(state, x), x.shape[1:])
+
+    def score(state, x):
+        x_hat = reconstruct(state, x)
+        features = lambda x: apply.infer(
+            discriminator, "discriminator", state.params, state.stats, x
+        )[1]
+        con = reconstruction.l1(x, x_hat)
+        fea = distance(features(x), features(x_hat))
+        return config.score_weight * con + (1 - config.score_weight) * fea
+
+    def weights(name, layer):
+        """The attention's weights in a layer of a network, as a function of images."""
+
+        def measure(state, x):
+            (h, _), found = apply.sown(encoder, "encoder", state.params, state.stats, x)
+            if name == "decoder":
+                _, found = apply.sown(
+                    decoder(x.shape), "decoder", state.params, state.stats, h
+                )
+            return found[f"ChannelAttention_{layer}"]["attention"][0]
+
+        return measure
+
+    def latent_entropy(state, x):
+        return entropy.softmax_entropy(embed(state, x))
+
+    measures = {"latent entropy (nats)": latent_entropy}
+    if config.attention:
+        measures |= {
+            f"attention, {name} {layer + 1}": weights(name, layer)
+            for name in ("encoder", "decoder")
+            for layer in range(3)  # Of 32x32; larger images have further ones.
+        }
+    return base.Method(
+        init,
+        (base.Stage(step),),
+        score,
+        objectives,
+        reconstruct,
+        embed,
+        axis_name,
+        base.Views(measures=measures, decode=decode),
+    )

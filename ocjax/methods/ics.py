@@ -1,0 +1,292 @@
+"""Data splitting (Schlachter et al., 2019), https://arxiv.org/abs/1902.01194.
+
+An autoencoder divides the normal images: those it reconstructs worst are atypical and
+stand in for anomalies. A classifier learns to tell the two apart, while two constraints
+on a learned distance draw typical images together and atypical images apart.
+
+Sizes, optimizers and learning rates that the paper leaves out are those of the authors'
+code (patrickschlachter/deep-occ-using-ics). Departs from it: the step follows the
+paper's order, closeness, intra-class, dispersion, where the code takes closeness and
+dispersion together three times and then the classifier; batches of the constraints hold
+one kind of image, so only the classifier's mixed ones update BatchNorm statistics; the
+last epoch counts, rather than the one with the best AUC on labelled test images. The
+code takes 800 steps on batches of 256. As in the code, both constraints share an Adam.
+
+The distance as published, sigmoid(s + b) with s = w . (z_i - z_j), is kept as
+`distance="signed"` but is not the default. Pairs come in both orders, so each
+constraint is an average over s and -s: convex, even, and least at s = 0 whatever b. So
+dispersion, too, draws images together, and the best that both can do is a distance of
+1/2 for all pairs.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from ocjax import _checks
+from ocjax.data import mapping
+from ocjax.losses import reconstruction
+from ocjax.losses import splitting as losses
+from ocjax.methods import base
+from ocjax.modules import alexnet, apply, splitting
+
+BACKBONES = {"alexnet": alexnet.AlexNet, "authors": splitting.Backbone}
+DECAYED = {"convolutions": ("Conv",), "kernels": ("Conv", "Dense")}  # Layers' names.
+CONSTRAINTS = ("closeness", "dispersion")
+SSIM = {
+    "standard": {},
+    "authors": {"data_range": 2.0, "sample_covariance": True},
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Hyper-parameters; where the paper is silent, those of the authors' code."""
+
+    rho: float = 0.1  # Fraction of the images that are atypical; the paper's.
+    splitting: bool = True  # False: all are typical, the paper's NaiveNN.
+    constraints: bool = True  # False: no closeness, no dispersion, its NNwDS.
+    distance: str = "abs"  # The paper: "signed", which is degenerate; or "square".
+    backbone: str = "alexnet"  # The paper's; the code's network is "authors".
+    latent: int = 128  # Length of z; the code's.
+    width: float = 1.0  # Factor on the channels of all networks.
+    ssim: str = "standard"  # The code's call means another range: "authors".
+    splitting_epochs: int = 50  # Of the autoencoder; the code's.
+    splitting_learning_rate: float = 1e-3  # Of its RMSprop; the code's.
+    splitting_weight_decay: float = 1e-5  # Factor of its L2 penalty; the code's.
+    learning_rate: float = 3e-4  # Of Adam; the code's.
+    b1: float = 0.5  # Adam's first-moment decay; the code's.
+    weight_decay: float = 1e-6  # Factor of the L2 penalty; the paper's. Code: 1e-3.
+    decayed: str = "convolutions"  # What it is on; the paper's. Code: "kernels".
+
+
+def ics(config: Config = Config(), axis_name: str | None = None) -> base.Method:
+    """Builds data splitting for images `[B, S, S, C]` in `[-1, 1]`, `S = 32 * 2^n`.
+
+    Batches, or their parts on each device, are multiples of 4 (of 2 without
+    constraints), except without splitting.
+
+    Args:
+      config: hyper-parameters.
+      axis_name: mapped axis over whose devices a batch is spread, or None.
+
+    Returns:
+      The method; its networks are `backbone` and `classifier`, with splitting the
+      autoencoder `splitter`, and with constraints `distance`. The score is the logit
+      of the probability to be atypical: in the same order, but never so close to 1
+      that it is rounded to it.
+
+    Raises:
+      ValueError: an option of `config` is unknown or out of range.
+    """
+    _check(config)
+    constrained = config.splitting and config.constraints
+    parts = 4 if constrained else 2 if config.splitting else 1  # Of a batch.
+    splitter = splitting.SplittingAutoencoder(config.width, axis_name)
+    backbone = BACKBONES[config.backbone](config.latent, config.width, axis_name)
+    classifier = splitting.Classifier(axis_name)
+    distance = splitting.Distance(config.distance)
+
+    def splitting_loss(params, stats, x, key):
+        del key
+        x = _to_unit(x)
+        x_hat, new = apply.train(splitter, "splitter", params, stats, x)
+        return reconstruction.squared_error(x, x_hat).mean(), base.Aux(new, {})
+
+    def compare(params, stats, x, key):
+        """Distance logits of images 0 and 1, 2 and 3, and so on."""
+        z, _ = apply.train(backbone, "backbone", params, stats, _to_unit(x), key=key)
+        pairs = z[0::2], z[1::2]
+        return apply.train(distance, "distance", params, stats, *pairs)[0]
+
+    def closeness_loss(params, stats, x, key):
+        logits = compare(params, stats, x[0::2], key)
+        metrics = {"typical_distance": jax.nn.sigmoid(logits).mean()}
+        return losses.closeness(logits).mean(), base.Aux({}, metrics)
+
+    def dispersion_loss(params, stats, x, key):
+        logits = compare(params, stats, x[1::2], key)
+        metrics = {"atypical_distance": jax.nn.sigmoid(logits).mean()}
+        return losses.dispersion(logits).mean(), base.Aux({}, metrics)
+
+    def intra_class_loss(params, stats, x, key):
+        z, new = apply.train(backbone, "backbone", params, stats, _to_unit(x), key=key)
+        # Both networks would draw the same dropout from the same key.
+        key = jax.random.fold_in(key, 1)
+        logits, _ = apply.train(classifier, "classifier", params, stats, z, key=key)
+        atypical = jnp.arange(len(x)) % 2 == 1 if config.splitting else False
+        atypical = jnp.broadcast_to(atypical, logits.shape)
+        return losses.intra_class(logits, atypical).mean(), base.Aux(new, {})
+
+    def adam():
+        return optax.chain(
+            _l2(config.weight_decay, DECAYED[config.decayed]),
+            optax.adam(config.learning_rate, b1=config.b1, eps=1e-7),
+        )
+
+    rmsprop = optax.chain(
+        _l2(config.splitting_weight_decay, DECAYED["convolutions"]),
+        # As Keras has it.
+        optax.rmsprop(
+            config.splitting_learning_rate, decay=0.9, eps=1e-7, eps_in_sqrt=False
+        ),
+    )
+    classifying = {
+        "intra_class": base.Objective(
+            intra_class_loss, ("backbone", "classifier"), adam()
+        )
+    }
+    if constrained:
+        pulled = "backbone", "distance"
+        classifying = {
+            "closeness": base.Objective(closeness_loss, pulled, adam()),
+            **classifying,
+            "dispersion": base.Objective(dispersion_loss, pulled, adam()),
+        }
+    dividing = {"splitting": base.Objective(splitting_loss, ("splitter",), rmsprop)}
+    objectives = {**dividing, **classifying} if config.splitting else classifying
+
+    def init(key, images):
+        keys = jax.random.split(key, 4)
+        z = jnp.zeros((len(images), config.latent))
+        networks = {
+            "backbone": apply.init(backbone, keys[0], images),
+            "classifier": apply.init(classifier, keys[1], z),
+        }
+        if config.splitting:
+            networks["splitter"] = apply.init(splitter, keys[2], images)
+        if constrained:
+            networks["distance"] = apply.init(distance, keys[3], z, z)
+        return base.init_state(networks, objectives)
+
+    def divide(state, images, key):
+        _check_batch(len(images), parts)
+        return base.alternate(dividing, state, images, key, axis_name)
+
+    def classify(state, images, key):
+        _check_batch(len(images), parts)
+        metrics = {}
+        for name, objective in classifying.items():
+            state, terms = base.descend(name, objective, state, images, key, axis_name)
+            state = state._replace(opt=_share(name, state.opt))
+            metrics |= terms
+        return state._replace(step=state.step + 1), metrics
+
+    def embed(state, x):
+        x = _to_unit(x)
+        return apply.infer(backbone, "backbone", state.params, state.stats, x)
+
+    def score(state, x):
+        z = embed(state, x)
+        return apply.infer(classifier, "classifier", state.params, state.stats, z)
+
+    def measure_distance(state, x, others):
+        z = embed(state, x), embed(state, others)
+        logits = apply.infer(distance, "distance", state.params, state.stats, *z)
+        return jax.nn.sigmoid(logits)
+
+    def reconstruct(state, x):
+        x = _to_unit(x)
+        x_hat = apply.infer(splitter, "splitter", state.params, state.stats, x)
+        return 2.0 * x_hat - 1.0
+
+    def ssim(state, x):
+        x_hat = _to_unit(reconstruct(state, x))
+        return reconstruction.ssim(_to_unit(x), x_hat, **SSIM[config.ssim])
+
+    def groups(state, images):
+        similarity = mapping.map_images(ssim, images, arguments=(state,))
+        return _divide_by(similarity, config.rho)
+
+    if not config.splitting:
+        stages = (base.Stage(classify),)
+        return base.Method(
+            init, stages, score, objectives, embed=embed, axis_name=axis_name
+        )
+    stages = (
+        base.Stage(divide, epochs=config.splitting_epochs),
+        base.Stage(classify, groups=groups),
+    )
+    views = base.Views(
+        measures={"SSIM": ssim}, distance=measure_distance if constrained else None
+    )
+    return base.Method(
+        init, stages, score, objectives, reconstruct, embed, axis_name, views
+    )
+
+
+def _share(name: str, opt: Mapping[str, optax.OptState]) -> Mapping[str, Any]:
+    """Lets both constraints continue from the optimizer state that one of them left.
+
+    A gradient of the distance has one sign in closeness and the other in dispersion. An
+    Adam each would give both the same length: they cancel, and nothing is learned.
+    """
+    if name not in CONSTRAINTS:
+        return opt
+    return {**opt, **dict.fromkeys(CONSTRAINTS, opt[name])}
+
+
+def _divide_by(similarity: np.ndarray, rho: float) -> base.Groups:
+    """The fraction `rho` of lowest similarity, and the others.
+
+    As many as are at most the quantile, which the authors' code compares with; but
+    where similarities are equal, both groups still have members.
+    """
+    atypical = int(rho * (len(similarity) - 1)) + 1
+    order = np.argsort(similarity, kind="stable")
+    members = {
+        "typical": np.sort(order[atypical:]),
+        "atypical": np.sort(order[:atypical]),
+    }
+    return base.Groups(members, {"ssim": similarity})
+
+
+def _to_unit(images: jax.Array) -> jax.Array:
+    """Images in [-1, 1] to the [0, 1] of these networks, and of SSIM."""
+    return 0.5 * (images + 1.0)
+
+
+def _l2(factor: float, layers: tuple[str, ...]) -> optax.GradientTransformation:
+    """Adds the gradient of Keras's penalty, `factor * sum(kernel^2)`."""
+
+    def is_decayed(path, _):
+        *_, layer, leaf = [entry.key for entry in path]
+        return leaf == "kernel" and layer.startswith(layers)
+
+    def mask(params):
+        return jax.tree_util.tree_map_with_path(is_decayed, params)
+
+    return optax.add_decayed_weights(2.0 * factor, mask)
+
+
+def _check(config: Config) -> None:
+    """Raises `InputError` unless the configuration can be built."""
+    _checks.one_of("hyper.backbone", config.backbone, BACKBONES)
+    _checks.one_of("hyper.distance", config.distance, splitting.DISTANCES)
+    _checks.one_of("hyper.ssim", config.ssim, SSIM)
+    _checks.one_of("hyper.decayed", config.decayed, DECAYED)
+    if not 0 < config.rho < 1:
+        raise _checks.InputError(
+            f"`hyper.rho` (={config.rho}) must be between 0 and 1, both excluded."
+        )
+    if config.splitting_epochs < 1:
+        raise _checks.InputError(
+            f"`hyper.splitting_epochs` (={config.splitting_epochs}) must be at least 1."
+        )
+
+
+def _check_batch(size: int, parts: int) -> None:
+    """Raises `InputError` unless a batch can be made of equal parts.
+
+    In the first stage already, not only in the second, which needs it.
+    """
+    if size % parts:
+        raise _checks.InputError(
+            f"The batch of a device (={size}) must be a multiple of {parts}, for as "
+            f"many typical as atypical images{', in pairs' if parts == 4 else ''}."
+        )

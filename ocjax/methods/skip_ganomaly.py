@@ -1,0 +1,142 @@
+"""Skip-GANomaly (Akcay et al., 2019), https://arxiv.org/abs/1901.08954.
+
+A U-Net learns to reconstruct normal images against a discriminator; an image is
+anomalous when it, and its features in the discriminator, are reconstructed badly. Skip
+connections let the U-Net copy details, so anomalies too are often reconstructed well.
+
+Networks, weights and learning rate are those of the authors' code
+(samet-akcay/skip-ganomaly), which takes both gradients at the same parameters. Departs
+from it: scores use stored BatchNorm statistics and are not rescaled by the extremes of
+the test set; the discriminator minimizes its cross entropy alone (the code adds the
+feature term to its loss, `features_train_discriminator`), halved as GANomaly's, and is
+never re-initialized; its statistics follow real images alone.
+"""
+
+import dataclasses
+
+import jax
+import optax
+
+from ocjax import _checks
+from ocjax.losses import adversarial, latent, reconstruction
+from ocjax.methods import base
+from ocjax.modules import apply, dcgan, unet
+
+ADVERSARIAL = ("non_saturating", "literal")
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Hyper-parameters; defaults are those of the authors' code."""
+
+    features: int = 64  # Channels of the first convolution.
+    w_adv: float = 1.0  # Weight of the adversarial loss.
+    w_con: float = 50.0  # Weight of the contextual loss; the paper says 40.
+    w_lat: float = 1.0  # Weight of the latent loss, on the discriminator's features.
+    learning_rate: float = 2e-4
+    b1: float = 0.5  # Adam's first-moment decay.
+    b2: float = 0.999  # Adam's second-moment decay.
+    score_weight: float = 0.9  # Of the reconstruction error in the score.
+    adversarial: str = "non_saturating"  # "literal": as the paper writes it.
+    features_train_discriminator: bool = False  # As the code does.
+
+
+def skip_ganomaly(
+    config: Config = Config(), axis_name: str | None = None
+) -> base.Method:
+    """Builds Skip-GANomaly for images `[B, S, S, C]` in `[-1, 1]`, `S = 32 * 2^n`.
+
+    Args:
+      config: hyper-parameters.
+      axis_name: mapped axis over whose devices a batch is spread, or None.
+
+    Returns:
+      The method; its networks are `generator` and `discriminator`. Latents are the
+      innermost layer of the generator.
+
+    Raises:
+      ValueError: an option of `config` is unknown.
+    """
+    _checks.one_of("hyper.adversarial", config.adversarial, ADVERSARIAL)
+    generator = unet.UNet(config.features, axis_name)
+    discriminator = dcgan.Discriminator(features=config.features, axis_name=axis_name)
+
+    def generate(params, stats, x):
+        (x_hat, _), new = apply.train(generator, "generator", params, stats, x)
+        return x_hat, new
+
+    def discriminate(params, stats, x):
+        return apply.train(discriminator, "discriminator", params, stats, x)
+
+    def generator_loss(params, stats, x, key):
+        del key
+        x_hat, new = generate(params, stats, x)
+        (_, f), _ = discriminate(params, stats, x)
+        (fake, f_hat), _ = discriminate(params, stats, x_hat)
+        adv = getattr(adversarial, config.adversarial)(fake).mean()
+        con = reconstruction.l1(x, x_hat).mean()
+        lat = latent.squared_error(f, f_hat).mean()
+        loss = config.w_adv * adv + config.w_con * con + config.w_lat * lat
+        return loss, base.Aux(new, {"adv": adv, "con": con, "lat": lat})
+
+    def discriminator_loss(params, stats, x, key):
+        del key
+        x_hat, _ = generate(params, stats, x)
+        (fake, f_hat), _ = discriminate(params, stats, x_hat)
+        (real, f), new = discriminate(params, stats, x)
+        loss = adversarial.discriminator(real, fake).mean()
+        if config.features_train_discriminator:
+            loss += config.w_lat * latent.squared_error(f, f_hat).mean()
+        return loss, base.Aux(new, {})
+
+    adam = optax.adam(config.learning_rate, b1=config.b1, b2=config.b2)
+    objectives = {
+        "generator": base.Objective(generator_loss, ("generator",), adam),
+        "discriminator": base.Objective(discriminator_loss, ("discriminator",), adam),
+    }
+
+    def init(key, images):
+        keys = jax.random.split(key)
+        networks = {
+            "generator": apply.init(generator, keys[0], images),
+            "discriminator": apply.init(discriminator, keys[1], images),
+        }
+        return base.init_state(networks, objectives)
+
+    def step(state, images, key):
+        return base.simultaneous(objectives, state, images, key, axis_name)
+
+    def inference(apply_network):
+        """The functions of a trained state, given how networks are applied."""
+
+        def apply_to(state, module, name, x):
+            return apply_network(module, name, state.params, state.stats, x)
+
+        def reconstruct(state, x):
+            return apply_to(state, generator, "generator", x)[0]
+
+        def embed(state, x):
+            return apply_to(state, generator, "generator", x)[1]
+
+        def score(state, x):
+            x_hat = reconstruct(state, x)
+            _, f = apply_to(state, discriminator, "discriminator", x)
+            _, f_hat = apply_to(state, discriminator, "discriminator", x_hat)
+            con = reconstruction.squared_error(x, x_hat)
+            lat = latent.squared_error(f, f_hat)
+            return config.score_weight * con + (1 - config.score_weight) * lat
+
+        return reconstruct, embed, score
+
+    reconstruct, embed, score = inference(apply.infer)
+    *_, score_batchwise = inference(apply.batchwise)
+    return base.Method(
+        init,
+        (base.Stage(step),),
+        score,
+        objectives,
+        reconstruct,
+        embed,
+        axis_name,
+        score_batchwise=score_batchwise,
+    )

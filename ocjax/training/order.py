@@ -1,0 +1,67 @@
+"""Which images the steps of an epoch see: a function of key and epoch."""
+
+import functools
+from collections.abc import Callable, Sequence
+
+import jax
+import numpy as np
+
+from ocjax._checks import InputError
+
+Order = Callable[[int], np.ndarray]  # Epoch -> indices `[steps_per_epoch * B]`.
+
+
+def shuffled(key: jax.Array, count: int, length: int) -> Order:
+    """Every image at most once: the first `length` of a permutation of `count`."""
+    return lambda epoch: _permutation(jax.random.fold_in(key, epoch), count)[:length]
+
+
+def grouped(key: jax.Array, groups: Sequence[np.ndarray], length: int) -> Order:
+    """One image of each group in turn, `length` in all.
+
+    A group is gone through in random order, and over again in another one.
+
+    Args:
+      key: of the order.
+      groups: indices of the images of each group.
+      length: of an epoch's order, a multiple of the number of groups.
+    """
+    each = length // len(groups)
+
+    def order(epoch: int) -> np.ndarray:
+        columns = []
+        for i, group in enumerate(groups):
+            own = jax.random.fold_in(jax.random.fold_in(key, epoch), i)
+            rounds = [
+                _permutation(jax.random.fold_in(own, n), len(group))
+                for n in range(-(-each // len(group)))
+            ]
+            columns.append(group[np.concatenate(rounds)[:each]])
+        return np.stack(columns, axis=1).ravel()
+
+    return order
+
+
+def check_groups(groups: dict[str, np.ndarray], batch_size: int, devices: int) -> None:
+    """Raises `InputError` unless all groups can have equal parts in each batch."""
+    for name, members in groups.items():
+        if not len(members):
+            raise InputError(
+                f"The training images have no {name} ones; use more images, or another "
+                "fraction."
+            )
+    if batch_size % (len(groups) * devices):
+        raise InputError(
+            f"`batch_size` (={batch_size}) must be a multiple of {len(groups)} (one "
+            f"part for each of {', '.join(groups)}) times the number of devices "
+            f"(={devices})."
+        )
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def _permuted(key: jax.Array, count: int) -> jax.Array:
+    return jax.random.permutation(key, count)
+
+
+def _permutation(key: jax.Array, count: int) -> np.ndarray:
+    return np.asarray(_permuted(key, count))

@@ -1,0 +1,116 @@
+import importlib.util
+import json
+import pathlib
+import re
+import shlex
+import statistics
+
+import pytest
+
+from ocjax import data, launch, methods
+from ocjax.launch import config as configs
+
+EXPERIMENTS = pathlib.Path(__file__).parents[2] / "experiments"
+FILES = sorted(EXPERIMENTS.glob("*/*.py"))
+PAPERS = sorted(EXPERIMENTS.glob("*/paper.json"))
+DIGITS = [str(i) for i in range(10)]
+CLASSES = {
+    "digits": DIGITS,
+    "mnist": DIGITS,
+    "fashion_mnist": (
+        "T-shirt/top Trouser Pullover Dress Coat Sandal Shirt Sneaker Bag".split()
+        + ["Ankle boot"]
+    ),
+    "cifar10": ("airplane automobile bird cat deer dog frog horse ship truck".split()),
+}
+by_path = lambda path: f"{path.parent.name}/{path.stem}"
+
+
+def load(path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.get_config()
+
+
+def commands(path):
+    """The configuration of each training command in the README beside `path`."""
+    text = (path.parent / "README.md").read_text()
+    for command in re.findall("^python experiments/train.py (.*)", text, re.MULTILINE):
+        flags = dict(flag.split("=", 1) for flag in shlex.split(command))
+        config = load(EXPERIMENTS.parent / flags.pop("--config"))
+        flags.pop("--data_dir", None)
+        for name, value in flags.items():
+            *groups, field = name.removeprefix("--config.").split(".")
+            owner = config
+            for group in groups:
+                owner = owner[group]
+            kind = type(owner[field])
+            owner[field] = value == "True" if kind is bool else kind(value)
+        yield config.to_dict()
+
+
+@pytest.mark.parametrize("path", FILES, ids=by_path)
+def test_every_file_is_the_configuration_that_its_name_says(path):
+    config, hyper = configs.parse(load(path).to_dict())
+    assert (config.method, config.dataset) == (path.parent.name, path.stem)
+    field = data.TARGET[config.protocol]
+    assert getattr(config, field) in CLASSES[config.dataset]
+    assert config.paper_code.leaks() == []
+    _, build = methods.METHODS[config.method]
+    assert build(hyper).objectives
+
+
+def test_every_method_has_files_for_all_data_sets_and_published_numbers():
+    for method in methods.METHODS:
+        found = {path.stem for path in FILES if path.parent.name == method}
+        assert found == set(data.SOURCES)
+        assert EXPERIMENTS / method / "paper.json" in PAPERS
+
+
+@pytest.mark.parametrize("path", PAPERS, ids=by_path)
+def test_variants_are_different_methods_that_can_be_built(path):
+    paper, method = json.loads(path.read_text()), path.parent.name
+    _, build = methods.METHODS[method]
+    assert paper["variants"][0]["hyper"] == {}
+    built = []
+    for variant in paper["variants"]:
+        values = launch.configure(method=method, hyper=variant["hyper"]).to_dict()
+        _, hyper = configs.parse(values)
+        assert build(hyper).objectives
+        assert hyper not in built
+        built.append(hyper)
+    used = {v["published"] for v in paper["variants"] if "published" in v}
+    assert used == set(paper["published"])
+
+
+@pytest.mark.parametrize("path", PAPERS, ids=by_path)
+def test_every_variant_has_a_command(path):
+    shown = []
+    for values in commands(path):
+        config, _ = configs.parse(values)
+        field = data.TARGET[config.protocol]
+        assert getattr(config, field) in [*CLASSES[config.dataset], "all"]
+        standard = load(path.parent / f"{config.dataset}.py").to_dict()["hyper"]
+        shown.append({k: v for k, v in values["hyper"].items() if v != standard[k]})
+    for variant in json.loads(path.read_text())["variants"]:
+        assert variant["hyper"] in shown
+
+
+@pytest.mark.parametrize("path", PAPERS, ids=by_path)
+def test_published_numbers_are_consistent(path):
+    for tables in json.loads(path.read_text())["published"].values():
+        where = [(table["dataset"], table["protocol"]) for table in tables]
+        assert len(set(where)) == len(where)  # Else one would hide the other.
+        for table in tables:
+            assert table["protocol"] in data.TARGET
+            classes = table.get("classes", {})
+            assert list(classes) in ([], CLASSES[table["dataset"]])
+            numbers = [*classes.values(), table.get("mean", 0.5)]
+            assert classes or "mean" in table
+            assert all(0 < number <= 1 for number in numbers)
+            if classes and "mean" in table:
+                exact = statistics.mean(classes.values())
+                agrees = round(exact, 4) == table["mean"]
+                assert agrees != ("misprint" in table)

@@ -1,0 +1,146 @@
+import importlib.util
+import json
+import pathlib
+import shutil
+
+import pytest
+
+EXPERIMENTS = pathlib.Path(__file__).parents[2] / "experiments"
+README = "Before.\n\n<!-- results: begin -->\nold\n<!-- results: end -->\n\nAfter.\n"
+LEAK = "The epoch was chosen on labels."
+
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(name, EXPERIMENTS / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+results = load("results")
+
+
+def line(auroc, *, seed=0, name="2", leaks=(), epochs=15, **hyper):
+    """A result of CAE-Ent on MNIST, as the configuration file says but for `hyper`."""
+    config = load("caent/mnist").get_config().to_dict()
+    config |= {"epochs": epochs, "hyper": config["hyper"] | hyper}
+    return {
+        "method": "caent",
+        "dataset": "mnist",
+        "protocol": "p2",
+        "normal_class": name,
+        "seed": seed,
+        "epochs": epochs,
+        "auroc": auroc,
+        "auroc_low": auroc - 0.01,
+        "auroc_high": auroc + 0.01,
+        "normals": 1000,
+        "anomalies": 9000,
+        "promised_false_positive_rate": 0.05,
+        "reached_false_positive_rate": 0.06,
+        "train_seconds": 120.0,
+        "leaks": list(leaks),
+        "config": config,
+        "environment": {"device": "1 x cpu", "cores": 2, "commit": "abc"},
+    }
+
+
+@pytest.fixture
+def render(tmp_path):
+    """Writes lines into a copy of a folder and returns the rendered README's rows."""
+    folder = tmp_path / "caent"
+    folder.mkdir()
+    for name in ("mnist.py", "paper.json"):
+        shutil.copy(EXPERIMENTS / "caent" / name, folder)
+    for path in (folder, tmp_path):
+        (path / "README.md").write_text(README)
+
+    def rendered(lines, of=folder):
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        (folder / "results.jsonl").write_text(text)
+        results.render(folder)
+        results.render_overall(tmp_path)
+        return (of / "README.md").read_text()
+
+    return rendered
+
+
+def test_what_is_ours_stands_beside_the_paper(render):
+    text = render(
+        [line(0.9), line(0.92, seed=1), line(0.8, attention=False, w_inf=0.0)]
+    )
+    # Mean 0.91; deviation sqrt(2 * 0.01^2) = 0.014.
+    assert "| mnist, p2 | 2 normal | 0.910 ± 0.014 (2) / 0.939 |  | 0.800 / – |" in text
+    assert "| mnist, p2 | 3 normal | – / 0.952 |  |  |" in text
+    assert "| mnist, p2 | mean | – / 0.967 |  |  |" in text
+    assert (
+        "| 2 normal | CAE-Ent | 1 | 15 | 0.920 (0.910 to 0.930) | 0.939 | -0.019 |"
+        in text
+    )
+    assert text.startswith("Before.\n\n<!-- results: begin -->\n| data set |")
+    assert text.endswith("\n<!-- results: end -->\n\nAfter.\n") and "old" not in text
+
+
+def test_the_mean_over_classes_is_of_seeds_that_have_all(render):
+    lines = [line(0.9 + 0.01 * (k == 3), name=str(k)) for k in range(10)]
+    text = render([*lines, line(0.1, seed=1)])
+    assert "| mnist, p2 | mean | 0.901 / 0.967 |" in text
+
+
+def test_other_settings_are_named_and_kept_apart(render):
+    text = render([line(0.9, w_inf=0.1, attention=False, epochs=5)])
+    assert "| with latent entropy loss, w_inf=0.1, epochs=5 |" in text
+    assert "| mnist, p2 | 2 normal | – / 0.939 |  |  |" in text
+
+
+def test_leaks_go_to_a_table_of_their_own(render):
+    text = render([line(0.5), line(0.99, leaks=[LEAK])])
+    honest, _, dishonest = text.partition("Not honest")
+    assert "0.500 / 0.939" in honest and "0.990" not in honest
+    assert f"| {LEAK} | mnist | p2 |" in dishonest and "0.500" not in dishonest
+
+
+def test_the_table_of_all_methods(render, tmp_path):
+    text = render([line(0.9, name="8")], of=tmp_path)
+    assert (
+        "| caent | 0.900 / 0.912 | – / 0.967 | – | – | – / 0.692 | – / 0.762 |" in text
+    )
+
+
+@pytest.fixture
+def runs(tmp_path, monkeypatch):
+    """A folder of two finished runs, and where their results go."""
+    monkeypatch.setattr(results, "HERE", tmp_path)
+    (tmp_path / "caent").mkdir()
+    for name in ("a", "b"):
+        summary = line(0.9, name=name)
+        files = {
+            "config.json": summary.pop("config"),
+            "env.json": summary.pop("environment"),
+            "eval/summary.json": summary | {"workdir": "elsewhere"},
+        }
+        for file, content in files.items():
+            path = tmp_path / "runs" / name / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(content))
+    return tmp_path / "runs", tmp_path / "caent" / "results.jsonl"
+
+
+def test_runs_are_added_once(runs):
+    folder, kept = runs
+    results.main(["add", str(folder / "b")])
+    results.main(["add", str(folder)])
+    found = [json.loads(text) for text in kept.read_text().splitlines()]
+    assert [result["normal_class"] for result in found] == ["b", "a"]
+    assert found[1] == line(0.9, name="a")
+
+
+def test_what_is_no_commit_or_no_run_is_refused(runs):
+    folder, kept = runs
+    (folder / "a" / "env.json").write_text('{"commit": "abc+"}')
+    with pytest.raises(SystemExit, match="is no commit"):
+        results.main(["add", str(folder)])
+    with pytest.raises(SystemExit, match="no finished run"):
+        results.main(["add", str(kept.parent)])
+    assert not kept.exists()

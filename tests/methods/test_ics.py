@@ -1,0 +1,295 @@
+"""What is data splitting's own; the rest is in `test_contract.py`."""
+
+import dataclasses
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from ocjax.data.images import to_uint8
+from ocjax.losses import reconstruction
+from ocjax.losses import splitting as losses
+from ocjax.methods import Method, State
+from ocjax.methods.ics import Config, ics
+from ocjax.modules.splitting import Distance
+
+CONFIG = Config(latent=8, width=0.05)
+IMAGES = jax.random.uniform(jax.random.key(0), (8, 32, 32, 1), minval=-1)
+TYPICAL, ATYPICAL = {0, 2, 4, 6}, {1, 3, 5, 7}
+
+
+class Case(NamedTuple):
+    method: Method
+    state: State
+    found: Any  # name -> (value, gradients to parameters and images) of a loss.
+
+
+@pytest.fixture(scope="module")
+def case():
+    method = ics(CONFIG)
+    state = jax.jit(method.init)(jax.random.key(1), IMAGES)
+
+    @jax.jit
+    def find(params, key):
+        found = {}
+        for name, objective in method.objectives.items():
+            value = lambda p, x, loss=objective.loss: loss(p, state.stats, x, key)[0]
+            found[name] = jax.value_and_grad(value, argnums=(0, 1))(params, IMAGES)
+        return found
+
+    return Case(method, state, find)
+
+
+@pytest.mark.parametrize(
+    "name, networks, images",
+    [
+        ("splitting", {"splitter"}, TYPICAL | ATYPICAL),
+        ("closeness", {"backbone", "distance"}, TYPICAL),
+        ("intra_class", {"backbone", "classifier"}, TYPICAL | ATYPICAL),
+        ("dispersion", {"backbone", "distance"}, ATYPICAL),
+    ],
+)
+def test_which_networks_and_images_each_loss_reaches(case, name, networks, images):
+    reached, seen = set(), set()
+    for i in range(4):  # One draw of dropout may leave an image without a unit.
+        _, (params, x) = case.found(case.state.params, jax.random.key(i))[name]
+        reached |= {n for n in params if optax.tree.norm(params[n]) > 0}
+        seen |= {i for i in range(8) if jnp.abs(x[i]).max() > 0}
+    assert reached == networks == set(case.method.objectives[name].trains)
+    assert seen == images
+
+
+def test_the_paper_s_order_of_objectives(case):
+    assert list(case.method.objectives) == [
+        "splitting",
+        "closeness",
+        "intra_class",
+        "dispersion",
+    ]
+
+
+def test_only_what_drops_units_depends_on_the_key(case):
+    one, other = (case.found(case.state.params, jax.random.key(i)) for i in (2, 3))
+    same = {name for name in one if one[name][0] == other[name][0]}
+    assert same == {"splitting"}
+
+
+def test_labels_of_a_divided_batch_are_balanced(case):
+    # Where every logit is c, half the images cost -log sigmoid(c), the others
+    # -log(1 - sigmoid(c)): 0.127 and 2.127 at c = 2. Without division all are typical.
+    params = {**case.state.params, "classifier": _constant(2.0)}
+    loss, _ = case.found(params, jax.random.key(2))["intra_class"]
+    np.testing.assert_allclose(loss, (0.126928 + 2.126928) / 2, rtol=1e-5)
+    naive = ics(dataclasses.replace(CONFIG, splitting=False)).objectives["intra_class"]
+    loss, _ = jax.jit(naive.loss)(params, case.state.stats, IMAGES, jax.random.key(2))
+    np.testing.assert_allclose(loss, 2.126928, rtol=1e-5)
+
+
+def _constant(logit):
+    return {"Dense_0": {"kernel": jnp.zeros((8, 1)), "bias": jnp.array([logit])}}
+
+
+@pytest.mark.parametrize(
+    "change, networks, stages",
+    [
+        ({}, {"splitter", "backbone", "classifier", "distance"}, 2),
+        ({"constraints": False}, {"splitter", "backbone", "classifier"}, 2),
+        ({"splitting": False}, {"backbone", "classifier"}, 1),
+    ],
+    ids=["ours", "NNwDS", "NaiveNN"],
+)
+def test_networks_and_stages_of_the_paper_s_three_methods(change, networks, stages):
+    method = ics(dataclasses.replace(CONFIG, **change))
+    state = jax.eval_shape(method.init, jax.random.key(1), IMAGES)
+    assert set(state.params) == networks
+    assert len(method.stages) == stages
+    assert (method.stages[-1].groups is not None) == (stages == 2)
+    assert (method.reconstruct is not None) == ("splitter" in networks)
+    assert (method.views.distance is not None) == ("distance" in networks)
+
+
+def test_only_mixed_batches_update_statistics():
+    method = ics(dataclasses.replace(CONFIG, backbone="authors"))
+    state = jax.eval_shape(method.init, jax.random.key(1), IMAGES)
+    args = state.params, state.stats, IMAGES, jax.random.key(2)
+    updated = {
+        name: {
+            network
+            for network, stats in jax.eval_shape(o.loss, *args)[1].stats.items()
+            if stats
+        }
+        for name, o in method.objectives.items()
+    }
+    assert updated == {
+        "splitting": {"splitter"},
+        "closeness": set(),
+        "intra_class": {"backbone"},
+        "dispersion": set(),
+    }
+
+
+def test_the_worst_reconstructed_images_are_atypical(case):
+    images = np.random.default_rng(0).integers(0, 256, (24, 32, 32, 1), np.uint8)
+    images[::5] //= 4
+    x = images / np.float32(255)
+    again = (jax.jit(case.method.reconstruct)(case.state, 2 * x - 1) + 1) / 2
+    options = {
+        "standard": {},
+        "authors": {"data_range": 2.0, "sample_covariance": True},
+    }
+    for name, option in options.items():
+        groups: Any = ics(dataclasses.replace(CONFIG, ssim=name)).stages[1].groups
+        members, grades = groups(case.state, images)
+        # The quantile lies between the numbers floor(0.1 * 23) = 2 and 3, from 0.
+        atypical = grades["ssim"] <= np.quantile(grades["ssim"], 0.1)
+        assert atypical.sum() == 3
+        np.testing.assert_array_equal(members["atypical"], np.flatnonzero(atypical))
+        np.testing.assert_array_equal(members["typical"], np.flatnonzero(~atypical))
+        expected = jax.jit(functools.partial(reconstruction.ssim, **option))(x, again)
+        np.testing.assert_allclose(grades["ssim"], expected, atol=1e-5)
+
+
+def test_the_same_state_divides_the_images_in_the_same_way(case):
+    images = to_uint8(IMAGES)
+    groups = case.method.stages[1].groups
+    one, again = groups(case.state, images), groups(case.state, images)
+    jax.tree.map(np.testing.assert_array_equal, one, again)
+
+
+def test_images_that_are_all_alike_are_divided_too(case):
+    members = (
+        case.method.stages[1]
+        .groups(case.state, np.zeros_like(to_uint8(IMAGES)))
+        .members
+    )
+    assert {name: len(m) for name, m in members.items()} == {
+        "typical": 7,
+        "atypical": 1,
+    }
+
+
+@pytest.mark.parametrize("kind, symmetric", [("abs", True), ("signed", False)])
+def test_distances_of_images(case, kind, symmetric):
+    method = ics(dataclasses.replace(CONFIG, distance=kind))
+    distance: Any = method.views.distance
+    measure = jax.jit(distance)
+    forward = measure(case.state, IMAGES, IMAGES[::-1])
+    backward = measure(case.state, IMAGES[::-1], IMAGES)
+    assert np.allclose(forward, backward, rtol=1e-6) == symmetric
+    # Of equal images, sigmoid(b) with b = 0 at the start.
+    np.testing.assert_array_equal(measure(case.state, IMAGES, IMAGES), 0.5)
+
+
+@pytest.mark.parametrize("kind", ["signed", "abs", "square"])
+def test_what_both_constraints_make_of_a_distance(kind):
+    distance = Distance(kind)
+    scale = {"closeness": 0.2, "dispersion": 2.0}  # Atypical features lie apart.
+
+    def logits(params, name, key) -> Any:
+        z_i, z_j = scale[name] * jax.random.normal(key, (2, 256, 3))
+        return distance.apply({"params": params}, z_i, z_j)
+
+    def loss(params, key):
+        close, apart = jax.random.split(key)
+        closeness = losses.closeness(logits(params, "closeness", close))
+        dispersion = losses.dispersion(logits(params, "dispersion", apart))
+        return closeness.mean() + dispersion.mean()
+
+    @jax.jit
+    def trained(key):
+        init_key, step_key, key = jax.random.split(key, 3)
+        params = distance.init(init_key, *jnp.zeros((2, 1, 3)))["params"]
+        optimizer = optax.adam(0.03)
+
+        def step(i, carry):
+            params, opt = carry
+            gradients = jax.grad(loss)(params, jax.random.fold_in(step_key, i))
+            updates, opt = optimizer.update(gradients, opt)
+            return optax.apply_updates(params, updates), opt
+
+        carry = params, optimizer.init(params)
+        params, _ = jax.lax.fori_loop(0, 500, step, carry)
+        return {
+            name: jax.nn.sigmoid(logits(params, name, jax.random.fold_in(key, i)))
+            for i, name in enumerate(scale)
+        }
+
+    distances = trained(jax.random.key(0))
+    if kind == "signed":
+        # Both losses pull: nothing is left but 1/2, for all pairs.
+        for each in distances.values():
+            np.testing.assert_allclose(each, 0.5, atol=0.1)
+    else:
+        assert distances["closeness"].mean() < 0.2
+        assert distances["dispersion"].mean() > 0.8
+
+
+def test_both_constraints_share_an_optimizer_state(case):
+    step = jax.jit(case.method.stages[1].step)
+    state, _ = step(case.state, IMAGES, jax.random.key(2))
+    jax.tree.map(
+        np.testing.assert_array_equal, state.opt["closeness"], state.opt["dispersion"]
+    )
+    counts = {
+        n: optax.tree.get(opt, "count")
+        for n, opt in state.opt.items()
+        if n != "splitting"
+    }
+    assert counts == {"closeness": 2, "intra_class": 1, "dispersion": 2}
+
+
+@pytest.mark.parametrize(
+    "decayed, layers", [("convolutions", {"Conv"}), ("kernels", {"Conv", "Dense"})]
+)
+def test_which_kernels_shrink(decayed, layers):
+    method = ics(dataclasses.replace(CONFIG, decayed=decayed))
+    ones = lambda: jax.tree.map(
+        lambda p: jnp.ones(p.shape, p.dtype),
+        jax.eval_shape(method.init, jax.random.key(1), IMAGES).params,
+    )
+    for name, objective in method.objectives.items():
+        params = {network: ones()[network] for network in objective.trains}
+        optimizer, zeros = objective.optimizer, optax.tree.zeros_like(params)
+        update = jax.jit(lambda p, z, o=optimizer: o.update(z, o.init(p), p)[0])
+        updates = update(params, zeros)
+        for path, update in jax.tree_util.tree_leaves_with_path(updates):
+            layer, leaf = (entry.key for entry in path[-2:])
+            expected = {"Conv", "ConvTranspose"} if name == "splitting" else layers
+            shrinks = leaf == "kernel" and layer.split("_")[0] in expected
+            assert (update < 0).all() if shrinks else (update == 0).all(), path
+
+
+@pytest.mark.parametrize("stage", [0, 1])
+@pytest.mark.parametrize(
+    "constraints, size, message",
+    [
+        (True, 6, r"\(=6\) must be a multiple of 4, .* in pairs"),
+        (False, 3, r"\(=3\) must be a multiple of 2, .* atypical images\."),
+    ],
+)
+def test_a_batch_without_equal_parts_is_refused(stage, constraints, size, message):
+    method = ics(dataclasses.replace(CONFIG, constraints=constraints))
+    state = jax.eval_shape(method.init, jax.random.key(1), IMAGES)
+    step = method.stages[stage].step
+    with pytest.raises(ValueError, match=message):
+        jax.eval_shape(step, state, IMAGES[:size], jax.random.key(2))
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"backbone": "alex"}, "Unknown hyper.backbone 'alex'.*'alexnet'"),
+        ({"distance": "absolute"}, "Unknown hyper.distance"),
+        ({"ssim": "author"}, "Unknown hyper.ssim"),
+        ({"decayed": "all"}, "Unknown hyper.decayed"),
+        ({"rho": 1.0}, r"`hyper.rho` \(=1.0\) must be between 0 and 1"),
+        ({"splitting_epochs": 0}, r"`hyper.splitting_epochs` \(=0\)"),
+    ],
+)
+def test_unusable_options_are_refused_by_name(change, message):
+    with pytest.raises(ValueError, match=message):
+        ics(dataclasses.replace(CONFIG, **change))

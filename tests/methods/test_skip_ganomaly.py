@@ -1,0 +1,61 @@
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ocjax.methods.skip_ganomaly import Config, skip_ganomaly
+
+TINY = functools.partial(Config, features=2)
+IMAGES = jax.random.uniform(jax.random.key(0), (8, 32, 32, 1), minval=-1)
+REACHED = {
+    "w_adv": {"generator", "discriminator"},
+    "w_con": {"generator"},
+    "w_lat": {"generator", "discriminator"},
+}
+
+
+@pytest.fixture(scope="module")
+def state():
+    return jax.jit(skip_ganomaly(TINY()).init)(jax.random.key(1), IMAGES)
+
+
+@jax.jit
+def _reach(state, weights):
+    loss = skip_ganomaly(TINY(**weights)).objectives["generator"].loss
+    value = lambda params: loss(params, state.stats, IMAGES, jax.random.key(2))[0]
+    return jax.grad(value)(state.params)
+
+
+@pytest.mark.parametrize("term", REACHED)
+def test_each_term_of_the_generator_reaches_its_networks(state, term):
+    gradients = _reach(state, {name: float(name == term) for name in REACHED})
+    any_leaf = lambda tree: any(bool((g != 0).any()) for g in jax.tree.leaves(tree))
+    assert {n for n, tree in gradients.items() if any_leaf(tree)} == REACHED[term]
+
+
+def test_the_code_adds_the_feature_term_to_the_discriminator(state):
+    @jax.jit
+    def both(state):
+        values = []
+        for added in (False, True):
+            method = skip_ganomaly(TINY(features_train_discriminator=added))
+            loss = method.objectives["discriminator"].loss
+            values.append(loss(state.params, state.stats, IMAGES, jax.random.key(2)))
+        generator = skip_ganomaly(TINY()).objectives["generator"].loss
+        _, aux = generator(state.params, state.stats, IMAGES, jax.random.key(2))
+        return values[0][0], values[1][0], aux.metrics["lat"]
+
+    honest, code, lat = both(state)
+    assert lat > 0
+    np.testing.assert_allclose(code, honest + lat, rtol=1e-5)
+
+
+def test_the_score_weighs_squared_errors(state):
+    pixels = skip_ganomaly(TINY(score_weight=1.0))
+    error = jnp.square(IMAGES - pixels.reconstruct(state, IMAGES)).mean(axis=(1, 2, 3))
+    np.testing.assert_allclose(pixels.score(state, IMAGES), error, rtol=1e-5)
+    features = skip_ganomaly(TINY(score_weight=0.0)).score(state, IMAGES)
+    both = skip_ganomaly(TINY(score_weight=0.9)).score(state, IMAGES)
+    np.testing.assert_allclose(both, 0.9 * error + 0.1 * features, rtol=1e-4)

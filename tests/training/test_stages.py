@@ -1,0 +1,136 @@
+"""Training in several stages; `test_loop.py` has what one stage shows."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ocjax import training
+from ocjax._checks import InputError
+from ocjax.methods import Groups, Method, Stage, State
+from ocjax.methods.ics import Config, ics
+from ocjax.training import loop
+
+# Two epochs of two steps in each stage.
+TINY = Config(latent=8, width=0.05, splitting_epochs=2, constraints=False)
+METHOD = ics(TINY)
+IMAGES = np.random.default_rng(0).integers(0, 256, (19, 32, 32, 1), np.uint8)
+OPTIONS: dict[str, Any] = {"epochs": 2, "batch_size": 8}
+
+
+def _train(**options):
+    options = OPTIONS | options
+    return list(training.train(METHOD, IMAGES, jax.random.key(0), **options))
+
+
+@pytest.fixture(scope="module")
+def whole():
+    # As few steps a call as there are: the first of each stage takes its whole epoch.
+    return _train(seconds_per_call=0.0)
+
+
+def _assert_same_bits(a, b):
+    jax.tree.map(np.testing.assert_array_equal, a, b)
+
+
+def _logged(progress):
+    """step -> its metrics."""
+    found = {}
+    for p in progress:
+        for i in range(p.step - len(next(iter(p.metrics.values()), ())), p.step):
+            row = i - p.step
+            found[i] = {name: values[row] for name, values in p.metrics.items()}
+    return found
+
+
+def test_stages_follow_each_other_with_their_own_losses(whole):
+    assert loop.total_epochs(METHOD, 2) == 4
+    assert whole[-1].step == whole[-1].state.step == 8
+    logged = _logged(whole)
+    assert sorted(logged) == list(range(8))
+    for step, metrics in logged.items():
+        assert ("splitting" in metrics) == (step < 4)
+        assert ("intra_class" in metrics) == (step >= 4)
+    assert [(p.step, p.epoch) for p in whole if not p.metrics] == [(0, 0), (4, 2)]
+    assert {p.epoch for p in whole} == {0, 1, 2, 3}
+
+
+def test_a_stage_trains_only_its_own_networks(whole):
+    start = whole[0].state.params
+    between = next(p.state.params for p in whole if p.step == 4)
+    end = whole[-1].state.params
+    same = lambda a, b: all(jax.tree.leaves(jax.tree.map(np.array_equal, a, b)))
+    assert {n for n in start if not same(start[n], between[n])} == {"splitter"}
+    assert {n for n in start if not same(between[n], end[n])} == set(start) - {
+        "splitter"
+    }
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("step", [3, 4, 7], ids=["before", "at", "after"])
+def test_resuming_around_the_boundary_gives_the_same_bits(whole, step, streamed):
+    middle = next(p for p in whole if p.step == step)
+    rest = _train(state=middle.state, streamed=streamed)
+    assert rest[0].step == step and rest[-1].step == 8
+    _assert_same_bits(rest[-1].state, whole[-1].state)
+    logged = _logged(whole)
+    assert _logged(rest) == {i: logged[i] for i in range(step, 8)}
+
+
+def test_streamed_images_give_the_same_bits_as_resident_ones(whole):
+    streamed = _train(streamed=True)
+    _assert_same_bits(streamed[-1].state, whole[-1].state)
+    assert _logged(streamed) == _logged(whole)
+
+
+def test_a_finished_training_is_left_alone(whole):
+    (again,) = _train(state=whole[-1].state)
+    assert (again.step, again.epoch) == (8, 3)
+    _assert_same_bits(again.state, whole[-1].state)
+
+
+def _counting(groups):
+    """A method that logs the first pixels of each batch; groups in its 2nd stage."""
+
+    def step(state, images, key):
+        del key
+        pixels = images[:, 0, 0, 0]
+        logged = {f"image {i}": pixels[i] for i in range(len(pixels))}
+        return state._replace(step=state.step + 1), logged
+
+    init = lambda key, images: State({}, {}, {}, jnp.zeros((), jnp.int32))
+    stages = Stage(step, epochs=1), Stage(step, groups=groups)
+    return Method(init, stages, score=step, objectives={})
+
+
+def test_batches_take_one_image_of_each_group_in_turn():
+    images = np.zeros((12, 1, 1, 1), np.float32)
+    images[:, 0, 0, 0] = np.arange(12) / 12
+    asked = []
+
+    def groups(state, given):
+        asked.append((int(state.step), len(given)))
+        return Groups({"low": np.arange(9), "high": np.arange(9, 12)}, {})
+
+    progress = training.train(
+        _counting(groups), images, jax.random.key(0), epochs=3, batch_size=4
+    )
+    seen = [list(metrics.values()) for metrics in _logged(progress).values()]
+    assert asked == [(3, 12)]  # Once, of the state after the first stage.
+    numbers = np.round(12 * np.array(seen)).astype(int)
+    assert set(numbers[:3].ravel()) == set(range(12))
+    for low, high in numbers[3:].reshape(-1, 2):
+        assert low < 9 <= high
+
+
+def test_groups_without_members_are_refused_by_name():
+    groups = lambda state, images: Groups(
+        {"low": np.arange(12), "high": np.arange(0)}, {}
+    )
+    images = np.zeros((12, 1, 1, 1), np.float32)
+    with pytest.raises(InputError, match="no high ones"):
+        training.fit(
+            _counting(groups), images, jax.random.key(0), epochs=1, batch_size=4
+        )
