@@ -1,16 +1,29 @@
 """Keeps the results that count, and renders their tables.
 
-    python experiments/results.py add RUN_FOLDER...   append to PAPER/results.jsonl
-    python experiments/results.py render              rewrite the tables of READMEs
+    python experiments/results.py add FOLDER...   append runs to METHOD/results.jsonl
+    python experiments/results.py render          rewrite the tables of the READMEs
 
-A table stands in `experiments/PAPER/README.md` between the two marker lines; what is
-between them is never typed.
+FOLDER is a run folder or a folder of run folders. Tables stand between the two marker
+lines of `experiments/METHOD/README.md` and of `experiments/README.md`; what is between
+them is never typed. Published numbers are in `experiments/METHOD/paper.json`:
+
+    "published": name -> tables, each with "table", "dataset", "protocol", and
+        "classes" (class -> AUROC), or "mean" over classes, or both
+    "variants": rows of the paper's ablation, each with "name", the "hyper" parameters
+        in which it differs from the configuration file, and the name of what is
+        "published" of it
 """
 
+import functools
+import importlib.util
 import json
 import pathlib
+import statistics
 import sys
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+from ocjax import data
 
 HERE = pathlib.Path(__file__).parent
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
@@ -18,12 +31,118 @@ KEPT = (
     "method dataset protocol normal_class anomalous_class seed epochs auroc auroc_low "
     "auroc_high average_precision fpr_at_95_tpr equal_error_rate normals anomalies "
     "promised_false_positive_rate reached_false_positive_rate held_out_normals "
-    "train_normals images_per_second train_seconds"
+    "train_normals images_per_second train_seconds leaks"
 ).split()
+# What else than hyper-parameters makes another configuration.
+COMPARED = ("epochs", "batch_size", "image_size", "split_seed", "validation_fraction")
+MEAN, CLASSES = "mean", 10  # All data sets here have ten.
+OVERALL = {
+    "MNIST": ("mnist", ("8", "4")),
+    "Fashion-MNIST": ("fashion_mnist", ("Sandal", "Shirt")),
+    "CIFAR-10": ("cifar10", ("airplane", "frog")),
+}
+
+
+class Paper:
+    """The folder of one method: what was published, and what we found."""
+
+    def __init__(self, folder: pathlib.Path):
+        """Reads `paper.json`, and `results.jsonl` where there is one."""
+        found, self._folder = folder / "results.jsonl", folder
+        paper = json.loads((folder / "paper.json").read_text())
+        self.variants, self._published = paper["variants"], paper["published"]
+        lines = found.read_text().splitlines() if found.exists() else []
+        self.results = [json.loads(line) for line in lines]
+
+    def configuration(self, result: Mapping) -> tuple[dict, list[str]]:
+        """The variant that a result is nearest to, and in what else it differs."""
+        config = result["config"]
+        ran = config["hyper"] | {name: config[name] for name in COMPARED}
+        standard = _standard(self._folder, config["dataset"])
+
+        def others(variant):
+            wanted = standard | variant["hyper"]
+            return [f"{k}={v}" for k, v in ran.items() if v != wanted.get(k)]
+
+        variant = min(self.variants, key=lambda variant: len(others(variant)))
+        return variant, others(variant)
+
+    def theirs(self, variant: Mapping, dataset, protocol, name) -> float | None:
+        """The published AUROC of a class or of the mean, if any."""
+        for table in self._published.get(variant.get("published"), []):
+            if (table["dataset"], table["protocol"]) == (dataset, protocol):
+                classes = table.get("classes", {})
+                if name == MEAN and MEAN in table:
+                    return table[MEAN]
+                if name == MEAN and len(classes) == CLASSES:
+                    return statistics.mean(classes.values())
+                return classes.get(name)
+        return None
+
+    def ours(self, variant: Mapping, dataset, protocol, name) -> list[float]:
+        """AUROCs of honest runs that differ in nothing else, one for each seed."""
+        by_class = {}
+        for result in self.results:
+            same = (result["dataset"], result["protocol"]) == (dataset, protocol)
+            if same and not leaks(result):
+                if self.configuration(result) == (variant, []):
+                    seeds = by_class.setdefault(target(result), {})
+                    seeds[result["seed"]] = result["auroc"]
+        if name != MEAN:
+            return list(by_class.get(name, {}).values())
+        if len(by_class) < CLASSES:
+            return []
+        complete = set.intersection(*(set(seeds) for seeds in by_class.values()))
+        return [
+            statistics.mean(seeds[seed] for seeds in by_class.values())
+            for seed in sorted(complete)
+        ]
+
+    def reported(self) -> dict[tuple[str, str], list[str]]:
+        """Data set and protocol -> classes that the paper or we have numbers of."""
+        found = {}
+        for tables in self._published.values():
+            for table in tables:
+                names = found.setdefault((table["dataset"], table["protocol"]), {})
+                names |= dict.fromkeys(table.get("classes", {}))
+        for result in self.results:
+            names = found.setdefault((result["dataset"], result["protocol"]), {})
+            names |= {target(result): None}
+        return {where: list(names) for where, names in found.items()}
+
+
+@functools.cache
+def _standard(folder: pathlib.Path, dataset: str) -> dict[str, Any]:
+    """What the configuration file of a data set says."""
+    path = folder / f"{dataset}.py"
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    config = module.get_config().to_dict()
+    return config["hyper"] | {name: config[name] for name in COMPARED}
+
+
+def target(result: Mapping) -> str:
+    """The class that a result is about."""
+    return result[data.TARGET[result["protocol"]]]
+
+
+def leaks(result: Mapping) -> list[str]:
+    """What is not honest about a result."""
+    return result.get("leaks", [])
 
 
 def add(folder: pathlib.Path) -> None:
-    """Appends the result of a finished run, with what it depends on."""
+    """Appends the results of finished runs, each once, with what they depend on."""
+    summaries = sorted(folder.rglob("eval/summary.json"))
+    if not summaries:
+        raise SystemExit(f"{folder}: no finished run is here.")
+    for path in summaries:
+        _add_run(path.parents[1])
+
+
+def _add_run(folder: pathlib.Path) -> None:
     summary, config, environment = (
         json.loads((folder / name).read_text())
         for name in ("eval/summary.json", "config.json", "env.json")
@@ -34,33 +153,77 @@ def add(folder: pathlib.Path) -> None:
         )
     line = {name: summary[name] for name in KEPT if name in summary}
     line |= {"config": config, "environment": environment}
-    with open(HERE / summary["method"] / "results.jsonl", "a") as file:
-        file.write(json.dumps(line, sort_keys=True) + "\n")
+    text = json.dumps(line, sort_keys=True) + "\n"
+    kept = HERE / summary["method"] / "results.jsonl"
+    if not kept.exists() or text not in kept.read_text():
+        with open(kept, "a") as file:
+            file.write(text)
 
 
-def render(paper: pathlib.Path) -> None:
-    """Rewrites the table in the README of one paper."""
-    lines = (paper / "results.jsonl").read_text().splitlines()
-    published = json.loads((paper / "paper.json").read_text())
-    rows = [_row(json.loads(line), published) for line in lines]
-    header = list(rows[0])
-    table = [header, ["---"] * len(header), *(list(row.values()) for row in rows)]
-    text = "\n".join("| " + " | ".join(row) + " |" for row in table)
-    readme = paper / "README.md"
-    before, rest = readme.read_text().split(BEGIN)
-    _, after = rest.split(END)
-    readme.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
+def render(folder: pathlib.Path) -> None:
+    """Rewrites the tables in the README of one method."""
+    paper = Paper(folder)
+    honest = [result for result in paper.results if not leaks(result)]
+    dishonest = [result for result in paper.results if leaks(result)]
+    parts = [_markdown(_comparison(paper))]
+    if honest:
+        parts += ["Every run:", _markdown(_run(paper, result) for result in honest)]
+    if dishonest:
+        parts += [
+            "Not honest, to show what a leak in published code is worth:",
+            _markdown(
+                {"leak": " ".join(leaks(result))} | _run(paper, result)
+                for result in dishonest
+            ),
+        ]
+    _replace(folder / "README.md", "\n\n".join(parts))
 
 
-def _row(result: dict[str, Any], published: dict[str, Any]) -> dict[str, str]:
-    target = "normal" if "normal_class" in result else "anomalous"
-    name = result[f"{target}_class"]
-    theirs = _published(result, name, published)
-    environment = result["environment"]
+def render_overall(folder: pathlib.Path) -> None:
+    """Rewrites the table of all methods in `folder / "README.md"`."""
+    rows = []
+    for path in sorted(folder.glob("*/paper.json")):
+        paper, row = Paper(path.parent), {"method": path.parent.name}
+        for title, (dataset, names) in OVERALL.items():
+            for name in names:
+                where = (paper.variants[0], dataset, "p2", name)
+                cell = _cell(paper.ours(*where), paper.theirs(*where))
+                row[f"{title}, {name}"] = cell or "–"
+        rows.append(row)
+    _replace(folder / "README.md", _markdown(rows))
+
+
+def _comparison(paper: Paper) -> Iterable[dict[str, str]]:
+    for (dataset, protocol), names in paper.reported().items():
+        for name in [*names, MEAN]:
+            cells = {}
+            for variant in paper.variants:
+                where = (variant, dataset, protocol, name)
+                cell = _cell(paper.ours(*where), paper.theirs(*where))
+                cells[variant["name"]] = cell
+            if any(cells.values()):
+                what = name if name == MEAN else f"{name} {_kind(protocol)}"
+                yield {"data set": f"{dataset}, {protocol}", "class": what} | cells
+
+
+def _cell(ours: list[float], theirs: float | None) -> str:
+    if not ours and theirs is None:
+        return ""
+    text = f"{statistics.mean(ours):.3f}" if ours else "–"
+    if len(ours) > 1:
+        text += f" ± {statistics.stdev(ours):.3f} ({len(ours)})"
+    return f"{text} / {'–' if theirs is None else f'{theirs:.3f}'}"
+
+
+def _run(paper: Paper, result: Mapping) -> dict[str, str]:
+    variant, others = paper.configuration(result)
+    name, environment = target(result), result["environment"]
+    theirs = paper.theirs(variant, result["dataset"], result["protocol"], name)
     return {
         "data set": result["dataset"],
         "protocol": result["protocol"],
-        "class": f"{name} {target}",
+        "class": f"{name} {_kind(result['protocol'])}",
+        "configuration": ", ".join([variant["name"], *others]),
         "seed": str(result["seed"]),
         "epochs": str(result["epochs"]),
         "AUROC (95 % interval)": f"{result['auroc']:.3f} "
@@ -78,12 +241,25 @@ def _row(result: dict[str, Any], published: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _published(result, name: str, published) -> float | None:
-    """The paper's number for the same data set, protocol and class, if any."""
-    for table in published["auroc"]:
-        if all(table[key] == result[key] for key in ("dataset", "protocol")):
-            return table["classes"].get(name)
-    return None
+def _kind(protocol: str) -> str:
+    """Whether the class of a protocol is "normal" or "anomalous"."""
+    return data.TARGET[protocol].removesuffix("_class")
+
+
+def _markdown(rows: Iterable[Mapping[str, str]]) -> str:
+    rows = list(rows)
+    if not rows:
+        return "Nothing is published or measured yet."
+    lines = [list(rows[0]), ["---"] * len(rows[0]), *(row.values() for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _replace(readme: pathlib.Path, text: str) -> None:
+    before, begin, rest = readme.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise SystemExit(f"{readme}: the lines {BEGIN} and {END} are missing.")
+    readme.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
 
 
 def main(arguments: list[str]) -> None:
@@ -93,8 +269,9 @@ def main(arguments: list[str]) -> None:
             for folder in folders:
                 add(pathlib.Path(folder))
         case ["render"]:
-            for results in sorted(HERE.glob("*/results.jsonl")):
-                render(results.parent)
+            for paper in sorted(HERE.glob("*/paper.json")):
+                render(paper.parent)
+            render_overall(HERE)
         case _:
             raise SystemExit(__doc__)
 

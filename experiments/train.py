@@ -27,9 +27,9 @@ from ocjax import launch  # noqa: E402
 from ocjax._checks import InputError  # noqa: E402
 from ocjax.launch.display import say  # noqa: E402
 
-DEFAULT = pathlib.Path(__file__).parent / "ganomaly" / "digits.py"
+DEFAULT = pathlib.Path(__file__).parent / "lrgdan" / "digits.py"
 CONFIG = config_flags.DEFINE_config_file(
-    "config", None, f"Configuration file, by default {DEFAULT.name}."
+    "config", None, "Configuration file, by default experiments/lrgdan/digits.py."
 )
 WORKDIR = flags.DEFINE_string(
     "workdir",

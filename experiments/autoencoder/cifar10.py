@@ -1,0 +1,15 @@
+"""An autoencoder on CIFAR-10, a baseline: one class normal, the official split."""
+
+from ocjax.launch import configure
+
+
+def get_config():
+    """As many epochs as the methods that it is compared with."""
+    return configure(
+        method="autoencoder",
+        dataset="cifar10",
+        protocol="p2",
+        normal_class="airplane",
+        epochs=30,
+        batch_size=64,
+    )

@@ -1,0 +1,15 @@
+"""An autoencoder on Fashion-MNIST, a baseline: one class normal, the official split."""
+
+from ocjax.launch import configure
+
+
+def get_config():
+    """As many epochs as the methods that it is compared with."""
+    return configure(
+        method="autoencoder",
+        dataset="fashion_mnist",
+        protocol="p2",
+        normal_class="Sandal",
+        epochs=30,
+        batch_size=64,
+    )

@@ -1,0 +1,15 @@
+"""CAE-Ent on CIFAR-10, Tables 3 and 4 of the paper: one class normal."""
+
+from ocjax.launch import configure
+
+
+def get_config():
+    """The paper's batch size, learning rate and protocol."""
+    return configure(
+        method="caent",
+        dataset="cifar10",
+        protocol="p2",
+        normal_class="airplane",
+        epochs=15,  # The paper trains "until convergence".
+        batch_size=64,
+    )

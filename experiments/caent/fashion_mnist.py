@@ -1,0 +1,15 @@
+"""CAE-Ent on Fashion-MNIST, which the paper does not report."""
+
+from ocjax.launch import configure
+
+
+def get_config():
+    """As on MNIST."""
+    return configure(
+        method="caent",
+        dataset="fashion_mnist",
+        protocol="p2",
+        normal_class="Sandal",
+        epochs=15,
+        batch_size=64,
+    )

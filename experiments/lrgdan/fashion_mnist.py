@@ -1,0 +1,15 @@
+"""LR-GDAN on Fashion-MNIST, Table 2 of the paper: pooled, 80/20, half anomalies."""
+
+from ocjax.launch import configure
+
+
+def get_config():
+    """The paper's weights and protocol."""
+    return configure(
+        method="lrgdan",
+        dataset="fashion_mnist",
+        protocol="p1",
+        normal_class="Sandal",
+        epochs=15,  # The paper is silent; as GANomaly.
+        batch_size=64,
+    )

@@ -1,0 +1,15 @@
+"""LR-GDAN on MNIST, Table 1 of the paper; Table 2 with protocol p1."""
+
+from ocjax.launch import configure
+
+
+def get_config():
+    """The paper's weights; one digit normal, the official split."""
+    return configure(
+        method="lrgdan",
+        dataset="mnist",
+        protocol="p2",
+        normal_class="8",
+        epochs=15,  # The paper is silent; as GANomaly.
+        batch_size=64,
+    )

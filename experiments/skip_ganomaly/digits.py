@@ -1,0 +1,15 @@
+"""Skip-GANomaly on the embedded digits: the first minute. No paper reports it."""
+
+from ocjax.launch import configure
+
+
+def get_config():
+    """One digit normal, the official split."""
+    return configure(
+        method="skip_ganomaly",
+        dataset="digits",
+        protocol="p2",
+        normal_class="8",
+        epochs=100,
+        batch_size=32,
+    )

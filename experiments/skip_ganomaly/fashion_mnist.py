@@ -1,0 +1,15 @@
+"""Skip-GANomaly on Fashion-MNIST, a baseline: one class normal, the official split."""
+
+from ocjax.launch import configure
+
+
+def get_config():
+    """The code's settings and its default number of epochs."""
+    return configure(
+        method="skip_ganomaly",
+        dataset="fashion_mnist",
+        protocol="p2",
+        normal_class="Sandal",
+        epochs=15,
+        batch_size=64,
+    )
