@@ -14,7 +14,8 @@ INTRODUCTION = """\
 <!-- Written by render.py from results/*.json. Do not edit. -->
 # Benchmarks
 
-Speed of ocjax against PyTorch, and the cost of starting it.
+Speed of ocjax against PyTorch, of its methods against each other, and the cost of
+starting it.
 
 How to read: images a second differ between machines and hours, ratios far less. So
 candidates take turns within one process, a few seconds each, and a ratio is the
@@ -36,6 +37,7 @@ How to run, with PyTorch installed beside ocjax:
 ```
 python benchmarks/train_step.py
 python benchmarks/score.py
+python benchmarks/methods.py
 python benchmarks/startup.py
 python benchmarks/render.py
 ```

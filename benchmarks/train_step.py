@@ -50,7 +50,7 @@ def ocjax_candidate(images: np.ndarray, steps: int, batch_size: int):
     order = jax.random.choice(jax.random.key(0), len(images), (steps, batch_size))
     state = jax.jit(method.init)(jax.random.key(1), to_float(resident[:batch_size]))
 
-    run = jax.jit(functools.partial(loop.run_steps, method.step))
+    run = jax.jit(functools.partial(loop.run_steps, method.stages[0].step))
 
     def work():
         nonlocal state
