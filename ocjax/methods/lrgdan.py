@@ -21,8 +21,8 @@ chosen here, and why:
 * The encoder is stochastic while it trains, else the Kullback-Leibler term of Eqs 9 to
   11 means nothing; the mean of the latent is compared in Eq 4 and used in scores.
 * The learning rate is 2e-4, not the initial 2e-3 of the text, whose schedule is not
-  given. At 2e-3 D' soon tells G's images apart and gives up on them: on the digits,
-  held-out normals are then reconstructed six times as badly. `dual_ratio` shows it.
+  given. At 2e-3 training is unsteady: D' can tell G's images apart and give up on them,
+  which `dual_ratio` shows.
 * Both terms of mutual information are raised by encoder and estimators together. The
   text adds the local one with a sign that would destroy information.
 """
