@@ -1,5 +1,6 @@
 import functools
 import math
+import re
 
 import jax
 import jax.numpy as jnp
@@ -26,48 +27,66 @@ def state():
 
 @jax.jit
 def _reach(state, weights):
-    """The gradients of the generator's loss by all networks, its metrics."""
+    """The generator's loss, its metrics, its gradients by all networks."""
     loss = caent(TINY(**weights)).objectives["generator"].loss
     value = lambda params: loss(params, state.stats, IMAGES, jax.random.key(2))
-    gradients, aux = jax.grad(value, has_aux=True)(state.params)
-    return gradients, aux.metrics
+    (total, aux), gradients = jax.value_and_grad(value, has_aux=True)(state.params)
+    return total, aux.metrics, gradients
 
 
 @pytest.mark.parametrize("term", REACHED)
 def test_each_term_of_the_generator_reaches_its_networks(state, term):
-    gradients, _ = _reach(state, {name: float(name == term) for name in REACHED})
+    *_, gradients = _reach(state, {name: float(name == term) for name in REACHED})
     any_leaf = lambda tree: any(bool((g != 0).any()) for g in jax.tree.leaves(tree))
     assert {n for n, tree in gradients.items() if any_leaf(tree)} == REACHED[term]
 
 
+def test_the_weights_are_those_of_skip_ganomalys_code(state):
+    weights = {name: getattr(Config(), name) for name in REACHED}
+    total, terms, _ = _reach(state, weights)
+    expected = terms["adv"] + 50 * terms["con"] + terms["fea"] + 0.01 * terms["entropy"]
+    np.testing.assert_allclose(total, expected, rtol=1e-5)
+
+
 def test_a_code_of_one_unit_for_all_images_is_seen(state):
-    before = _reach(state, dict.fromkeys(REACHED, 1.0))[1]
+    weights = dict.fromkeys(REACHED, 1.0)
+    _, before, _ = _reach(state, weights)
     assert 0 < before["entropy"] <= math.log(3)
     assert before["entropy_peak"] < 0.9
-    # The latent is linear in the last kernel: one unit's weights times a huge number
-    # decide by the sign, so take the others' away and leave a difference of means.
+    # The first unit becomes a huge multiple of the sum of the last features, which is
+    # positive for every image: leaky rectifiers shrink what is negative.
     kernel = state.params["encoder"]["Conv_3"]["kernel"]
-    features = jnp.ones_like(kernel[:1])
-    spread = kernel.at[0].add(1e4 * features[0])
-    encoder = {**state.params["encoder"], "Conv_3": {"kernel": spread}}
+    encoder = {**state.params["encoder"], "Conv_3": {"kernel": kernel.at[0].add(1e4)}}
     collapsed = state._replace(params={**state.params, "encoder": encoder})
-    after = _reach(collapsed, dict.fromkeys(REACHED, 1.0))[1]
+    _, after, _ = _reach(collapsed, weights)
     assert after["entropy"] < 1e-3
-    assert after["entropy_peak"] > before["entropy_peak"]
+    assert after["entropy_peak"] > 0.99
 
 
-def test_noise_is_for_training_alone(state):
+def test_noise_is_for_training_alone_and_the_aim_is_the_clean_image(state):
     @jax.jit
-    def losses(noise, seed):
+    def terms(noise, seed):
         loss = caent(TINY(noise=noise)).objectives["generator"].loss
-        return loss(state.params, state.stats, IMAGES, jax.random.key(seed))[0]
+        return loss(state.params, state.stats, IMAGES, jax.random.key(seed))[1].metrics
 
-    assert losses(0.2, 1) != losses(0.2, 2)
-    assert losses(0.0, 1) == losses(0.0, 2)
-    method = caent(TINY(noise=5.0))
+    assert terms(0.2, 1)["con"] != terms(0.2, 2)["con"]
+    assert terms(0.0, 1)["con"] == terms(0.0, 2)["con"]
+    # Reconstructions are small at first, so with all noise and no image left the error
+    # is the size of the clean image, not of the noise.
+    np.testing.assert_allclose(terms(100.0, 1)["con"], jnp.abs(IMAGES).mean(), rtol=0.1)
+    noisy, clean = caent(TINY(noise=5.0)), caent(TINY(noise=0.0))
     np.testing.assert_array_equal(
-        method.score(state, IMAGES), caent(TINY(noise=0.0)).score(state, IMAGES)
+        noisy.score(state, IMAGES), clean.score(state, IMAGES)
     )
+
+
+def test_equation_1_as_written_is_never_positive(state):
+    @functools.partial(jax.jit, static_argnums=0)
+    def adv(option):
+        loss = caent(TINY(adversarial=option)).objectives["generator"].loss
+        return loss(state.params, state.stats, IMAGES, jax.random.key(2))[1].metrics
+
+    assert adv("literal")["adv"] < 0 < adv("non_saturating")["adv"]
 
 
 def test_the_score_weighs_reconstruction_and_features(state):
@@ -76,6 +95,10 @@ def test_the_score_weighs_reconstruction_and_features(state):
     error = jnp.abs(IMAGES - x_hat).mean(axis=(1, 2, 3))
     np.testing.assert_allclose(pixels.score(state, IMAGES), error, rtol=1e-5)
     features = caent(TINY(score_weight=0.0)).score(state, IMAGES)
+    written = TINY(score_weight=0.0, feature_distance="euclidean")
+    np.testing.assert_allclose(
+        caent(written).score(state, IMAGES), jnp.sqrt(100 * features), rtol=1e-4
+    )
     both = caent(TINY(score_weight=0.9)).score(state, IMAGES)
     np.testing.assert_allclose(both, 0.9 * error + 0.1 * features, rtol=1e-4)
 
@@ -88,3 +111,17 @@ def test_attention_is_measured_in_every_layer(state):
     assert all(((w > 0) & (w < 1)).all() for w in attention.values())
     without = caent(TINY(attention=False)).views.measures
     assert list(without) == ["latent entropy (nats)"]
+
+
+def test_both_losses_share_the_noisy_forward_pass():
+    # Forward: encoder 4, decoder 4, discriminator 5 on real and 5 on reconstructed
+    # images, and again, once trained, 4 (only features) and 5: 27 matrix products.
+    # Backward, discriminator: 5 + 4 on either: 18. Backward, generator: discriminator
+    # 5, decoder 4 + 4, encoder 4 + 3: 20.
+    method = caent(TINY(attention=False))
+    state = jax.eval_shape(method.init, jax.random.key(1), IMAGES)
+    program = (
+        jax.jit(method.stages[0].step).lower(state, IMAGES, jax.random.key(2)).compile()
+    )
+    products = re.findall(r" dot\(", program.as_text() or "")
+    assert len(products) <= 27 + 18 + 20

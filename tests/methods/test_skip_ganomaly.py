@@ -1,4 +1,5 @@
 import functools
+import re
 
 import jax
 import jax.numpy as jnp
@@ -23,16 +24,25 @@ def state():
 
 @jax.jit
 def _reach(state, weights):
+    """The generator's loss, its metrics, its gradients by all networks."""
     loss = skip_ganomaly(TINY(**weights)).objectives["generator"].loss
-    value = lambda params: loss(params, state.stats, IMAGES, jax.random.key(2))[0]
-    return jax.grad(value)(state.params)
+    value = lambda params: loss(params, state.stats, IMAGES, jax.random.key(2))
+    (total, aux), gradients = jax.value_and_grad(value, has_aux=True)(state.params)
+    return total, aux.metrics, gradients
 
 
 @pytest.mark.parametrize("term", REACHED)
 def test_each_term_of_the_generator_reaches_its_networks(state, term):
-    gradients = _reach(state, {name: float(name == term) for name in REACHED})
+    *_, gradients = _reach(state, {name: float(name == term) for name in REACHED})
     any_leaf = lambda tree: any(bool((g != 0).any()) for g in jax.tree.leaves(tree))
     assert {n for n, tree in gradients.items() if any_leaf(tree)} == REACHED[term]
+
+
+def test_the_weights_are_those_of_the_code(state):
+    weights = {name: getattr(Config(), name) for name in REACHED}
+    total, terms, _ = _reach(state, weights)
+    expected = terms["adv"] + 50 * terms["con"] + terms["lat"]
+    np.testing.assert_allclose(total, expected, rtol=1e-5)
 
 
 def test_the_code_adds_the_feature_term_to_the_discriminator(state):
@@ -59,3 +69,16 @@ def test_the_score_weighs_squared_errors(state):
     features = skip_ganomaly(TINY(score_weight=0.0)).score(state, IMAGES)
     both = skip_ganomaly(TINY(score_weight=0.9)).score(state, IMAGES)
     np.testing.assert_allclose(both, 0.9 * error + 0.1 * features, rtol=1e-4)
+
+
+def test_both_losses_share_their_forward_passes():
+    # Forward: generator 10, discriminator 5 on real and 5 on reconstructed images: 20
+    # matrix products. Backward, generator: discriminator 5, generator 10 + 9: 24.
+    # Backward, discriminator: 5 + 4 on either: 18.
+    method = skip_ganomaly(TINY())
+    state = jax.eval_shape(method.init, jax.random.key(1), IMAGES)
+    program = (
+        jax.jit(method.stages[0].step).lower(state, IMAGES, jax.random.key(2)).compile()
+    )
+    products = re.findall(r" dot\(", program.as_text() or "")
+    assert len(products) <= 20 + 24 + 18
