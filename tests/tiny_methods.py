@@ -2,6 +2,8 @@
 
 import functools
 
+import jax
+
 from ocjax.methods import autoencoder, caent, ganomaly, ics, lrgdan, skip_ganomaly
 
 _Autoencoder = functools.partial(autoencoder.Config, latent=3, features=2)
@@ -52,3 +54,12 @@ METHODS = {
 
 # Of each method the configuration that is its default, only small.
 MAIN = {name: tiny for name, tiny in METHODS.items() if "," not in name}
+
+
+def step_of_each_stage(method, state, images, key):
+    """The state after one step of each stage, and the metrics of all."""
+    metrics = {}
+    for i, stage in enumerate(method.stages):
+        state, terms = stage.step(state, images, jax.random.fold_in(key, i))
+        metrics |= terms
+    return state, metrics

@@ -2,8 +2,9 @@
 
 The images that an autoencoder reconstructs worst are called atypical and stand in for
 anomalies. A learned distance of two images gives logits, of any shape `[...]`: dist =
-sigmoid(logit). Every function returns one value per logit, shape `[...]`, finite and
-with finite gradient at any finite logit.
+sigmoid(logit). Every function returns one value per logit, shape `[...]`, log 2 where
+the logit is 0, finite and with finite gradient at any finite logit. Logits that are not
+floating point raise `TypeError`.
 
 References:
   Schlachter et al., `Deep one-class classification using intra-class splitting
@@ -16,59 +17,25 @@ from ocjax import _checks
 
 
 def closeness(distance_logits: jax.Array) -> jax.Array:
-    """What draws two typical images together, `-log(1 - dist)`.
-
-    Args:
-      distance_logits: of pairs of typical images, shape `[...]`.
-
-    Returns:
-      Losses of shape `[...]`; log 2 where the logit is 0.
-
-    Raises:
-      TypeError: the argument is not floating point.
-
-    References:
-      Schlachter et al., 2019, Eq 2.
-    """
+    """What draws two typical images together, `-log(1 - dist)`, Eq 2 of the paper."""
     _checks.floating(distance_logits=distance_logits)
     return jax.nn.softplus(distance_logits)
 
 
 def dispersion(distance_logits: jax.Array) -> jax.Array:
-    """What pushes two atypical images apart, `-log dist`.
-
-    Args:
-      distance_logits: of pairs of atypical images, shape `[...]`.
-
-    Returns:
-      Losses of shape `[...]`; log 2 where the logit is 0.
-
-    Raises:
-      TypeError: the argument is not floating point.
-
-    References:
-      Schlachter et al., 2019, Eq 4.
-    """
-    _checks.floating(distance_logits=distance_logits)
-    return jax.nn.softplus(-distance_logits)
+    """What pushes two atypical images apart, `-log dist`, Eq 4 of the paper."""
+    return closeness(-distance_logits)  # dist of -s is 1 - dist of s.
 
 
 def intra_class(logits: jax.Array, atypical: jax.Array) -> jax.Array:
-    """Binary cross entropy that tells typical from atypical images.
+    """Binary cross entropy that tells typical from atypical images, Eq 3 of the paper.
 
     Args:
       logits: of an image being atypical, shape `[...]`.
       atypical: targets, same shape: 1 or True for atypical images, else 0 or False.
 
-    Returns:
-      Losses of shape `[...]`; log 2 where the logit is 0.
-
     Raises:
       ValueError: the shapes differ.
-      TypeError: `logits` is not floating point.
-
-    References:
-      Schlachter et al., 2019, Eq 3.
     """
     _checks.same_shape(logits=logits, atypical=atypical)
     _checks.floating(logits=logits)

@@ -9,10 +9,12 @@ Networks are GANomaly's encoder and decoder, so that methods differ in their los
 """
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
+from jax.typing import DTypeLike
 
 from ocjax import _checks
 from ocjax.losses import reconstruction
@@ -43,12 +45,17 @@ class Config:
     b2: float = 0.999  # Adam's second-moment decay.
 
 
-def autoencoder(config: Config = Config(), axis_name: str | None = None) -> base.Method:
+def autoencoder(
+    config: Config = Config(),
+    axis_name: str | None = None,
+    dtype: DTypeLike = jnp.float32,
+) -> base.Method:
     """Builds an autoencoder for images `[B, S, S, C]` in `[-1, 1]`, `S = 32 * 2^n`.
 
     Args:
       config: hyper-parameters.
       axis_name: mapped axis over whose devices a batch is spread, or None.
+      dtype: that networks compute in; what they learn and return is float32.
 
     Returns:
       The method; its networks are `encoder` and `decoder`.
@@ -58,10 +65,15 @@ def autoencoder(config: Config = Config(), axis_name: str | None = None) -> base
     """
     error = LOSSES[_checks.one_of("hyper.loss", config.loss, LOSSES)]
     dissimilarity = SCORES[_checks.one_of("hyper.score", config.score, SCORES)]
-    encoder = dcgan.Encoder(config.latent, config.features, axis_name)
+    shared: dict[str, Any] = {
+        "features": config.features,
+        "axis_name": axis_name,
+        "dtype": dtype,
+    }
+    encoder = dcgan.Encoder(config.latent, **shared)
 
     def decoder(shape):
-        return dcgan.Decoder(shape[-2], shape[-1], config.features, axis_name)
+        return dcgan.Decoder(shape[-2], shape[-1], **shared)
 
     def loss(params, stats, x, key):
         seen = x
@@ -75,25 +87,17 @@ def autoencoder(config: Config = Config(), axis_name: str | None = None) -> base
     objectives = {"reconstruction": base.Objective(loss, ("encoder", "decoder"), adam)}
 
     def init(key, images):
-        keys = jax.random.split(key)
         z = jnp.zeros((len(images), config.latent))
-        networks = {
-            "encoder": apply.init(encoder, keys[0], images),
-            "decoder": apply.init(decoder(images.shape), keys[1], z),
+        modules = {
+            "encoder": (encoder, images),
+            "decoder": (decoder(images.shape), z),
         }
-        return base.init_state(networks, objectives)
+        return base.init_state(key, modules, objectives)
 
     def step(state, images, key):
         return base.simultaneous(objectives, state, images, key, axis_name)
 
-    def embed(state, x):
-        return apply.infer(encoder, "encoder", state.params, state.stats, x)[0]
-
-    def decode(state, z, shape):
-        return apply.infer(decoder(shape), "decoder", state.params, state.stats, z)
-
-    def reconstruct(state, x):
-        return decode(state, embed(state, x), x.shape[1:])
+    embed, decode, reconstruct = base.autoencoding(encoder, decoder)
 
     def score(state, x):
         return dissimilarity(x, reconstruct(state, x))

@@ -11,10 +11,13 @@ Images are floats `[B, S, S, C]` in `[-1, 1]`.
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+
+from ocjax.modules import apply
 
 Networks = Mapping[str, Any]  # {"encoder": ..., "decoder": ..., "discriminator": ...}
 Metrics = Mapping[str, jax.Array]  # Scalars, each under the name it has in the paper.
@@ -92,16 +95,36 @@ class Method(NamedTuple):
     score_batchwise: Callable | None = None  # As score, by statistics of the batch.
 
 
-def init_state(networks: Mapping[str, tuple], objectives: Mapping[str, Objective]):
-    """Returns the state before training.
+class Autoencoding(NamedTuple):
+    """What a trained encoder and decoder do, as `Method` and `Views` have it."""
+
+    embed: Callable  # (state, images) -> latents [B, D].
+    decode: Callable  # (state, latents, (S, S, C)) -> images.
+    reconstruct: Callable  # (state, images) -> images of equal shape.
+
+
+def init_state(
+    key: jax.Array,
+    modules: Mapping[str, tuple],
+    objectives: Mapping[str, Objective],
+) -> State:
+    """Returns the state before training, of all networks that an objective trains.
 
     Args:
-      networks: name -> (parameters, BatchNorm statistics).
+      key: randomness; each network has its own part, whichever others are trained.
+      modules: name -> (module, *inputs); only the shapes of inputs matter.
       objectives: name -> objective.
 
     Returns:
       A `State` at step 0.
     """
+    trained = {name for objective in objectives.values() for name in objective.trains}
+    keys = jax.random.split(key, len(modules))
+    networks = {
+        name: apply.init(module, part, *inputs)
+        for part, (name, (module, *inputs)) in zip(keys, modules.items(), strict=True)
+        if name in trained
+    }
     params = {name: network[0] for name, network in networks.items()}
     stats = {name: network[1] for name, network in networks.items()}
     opt = {
@@ -196,6 +219,34 @@ def descend(
     """
     found = _gradient(objective, state, images, key, axis_name)
     return _update(name, objective, state, found)
+
+
+def autoencoding(
+    encoder: nn.Module,
+    decoder: Callable,
+    names: tuple[str, str] = ("encoder", "decoder"),
+    apply_network: Callable = apply.infer,
+) -> Autoencoding:
+    """Returns what a trained encoder and decoder do.
+
+    Args:
+      encoder: the first of its outputs is the latent.
+      decoder: (S, S, C) -> the module that maps latents to such images.
+      names: of the two networks.
+      apply_network: as what they are applied, `apply.infer` or `apply.batchwise`.
+    """
+    encoder_name, decoder_name = names
+
+    def embed(state, x):
+        return apply_network(encoder, encoder_name, state.params, state.stats, x)[0]
+
+    def decode(state, z, shape):
+        return apply_network(decoder(shape), decoder_name, state.params, state.stats, z)
+
+    def reconstruct(state, x):
+        return decode(state, embed(state, x), x.shape[1:])
+
+    return Autoencoding(embed, decode, reconstruct)
 
 
 def _gradient(objective, state, images, key, axis_name):

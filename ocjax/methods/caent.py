@@ -26,10 +26,12 @@ w_inf=0`, "with latent entropy loss" is `attention=False`, and the last is the d
 """
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
+from jax.typing import DTypeLike
 
 from ocjax import _checks
 from ocjax.losses import adversarial, entropy, latent, reconstruction
@@ -61,12 +63,17 @@ class Config:
     adversarial: str = "non_saturating"  # "literal": Eq 1 as written.
 
 
-def caent(config: Config = Config(), axis_name: str | None = None) -> base.Method:
+def caent(
+    config: Config = Config(),
+    axis_name: str | None = None,
+    dtype: DTypeLike = jnp.float32,
+) -> base.Method:
     """Builds CAE-Ent for images `[B, S, S, C]` in `[-1, 1]`, `S = 32 * 2^n`.
 
     Args:
       config: hyper-parameters.
       axis_name: mapped axis over whose devices a batch is spread, or None.
+      dtype: that networks compute in; what they learn and return is float32.
 
     Returns:
       The method; its networks are `encoder`, `decoder` and `discriminator`.
@@ -79,13 +86,16 @@ def caent(config: Config = Config(), axis_name: str | None = None) -> base.Metho
         _checks.one_of("hyper.feature_distance", config.feature_distance, DISTANCES)
     ]
     reduction = config.reduction if config.attention else 0
-    encoder = dcgan.Encoder(config.latent, config.features, axis_name, reduction)
-    discriminator = dcgan.Discriminator(features=config.features, axis_name=axis_name)
+    shared: dict[str, Any] = {
+        "features": config.features,
+        "axis_name": axis_name,
+        "dtype": dtype,
+    }
+    encoder = dcgan.Encoder(config.latent, attention=reduction, **shared)
+    discriminator = dcgan.Discriminator(**shared)
 
     def decoder(shape):
-        return dcgan.Decoder(
-            shape[-2], shape[-1], config.features, axis_name, reduction
-        )
+        return dcgan.Decoder(shape[-2], shape[-1], attention=reduction, **shared)
 
     def generate(params, stats, x, key):
         """One pass of the generator on noisy images: x_hat, h, new statistics."""
@@ -130,26 +140,18 @@ def caent(config: Config = Config(), axis_name: str | None = None) -> base.Metho
     }
 
     def init(key, images):
-        keys = jax.random.split(key, 3)
         h = jnp.zeros((len(images), config.latent))
-        networks = {
-            "encoder": apply.init(encoder, keys[0], images),
-            "decoder": apply.init(decoder(images.shape), keys[1], h),
-            "discriminator": apply.init(discriminator, keys[2], images),
+        modules = {
+            "encoder": (encoder, images),
+            "decoder": (decoder(images.shape), h),
+            "discriminator": (discriminator, images),
         }
-        return base.init_state(networks, objectives)
+        return base.init_state(key, modules, objectives)
 
     def step(state, images, key):
         return base.alternate(objectives, state, images, key, axis_name)
 
-    def embed(state, x):
-        return apply.infer(encoder, "encoder", state.params, state.stats, x)[0]
-
-    def decode(state, h, shape):
-        return apply.infer(decoder(shape), "decoder", state.params, state.stats, h)
-
-    def reconstruct(state, x):
-        return decode(state, embed(state, x), x.shape[1:])
+    embed, decode, reconstruct = base.autoencoding(encoder, decoder)
 
     def score(state, x):
         x_hat = reconstruct(state, x)

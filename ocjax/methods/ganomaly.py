@@ -11,10 +11,11 @@ is never re-initialized; its statistics follow real images alone.
 """
 
 import dataclasses
+from typing import Any
 
-import jax
 import jax.numpy as jnp
 import optax
+from jax.typing import DTypeLike
 
 from ocjax import _checks
 from ocjax.losses import adversarial, latent, reconstruction
@@ -41,12 +42,17 @@ class Config:
     score: str = "squared_error"  # The code's; "l1" is the later paper's.
 
 
-def ganomaly(config: Config = Config(), axis_name: str | None = None) -> base.Method:
+def ganomaly(
+    config: Config = Config(),
+    axis_name: str | None = None,
+    dtype: DTypeLike = jnp.float32,
+) -> base.Method:
     """Builds GANomaly for images `[B, S, S, C]` in `[-1, 1]`, `S = 32 * 2^n`.
 
     Args:
       config: hyper-parameters.
       axis_name: mapped axis over whose devices a batch is spread, or None.
+      dtype: that networks compute in; what they learn and return is float32.
 
     Returns:
       The method; its networks are `encoder`, `decoder`, `reencoder` (the paper's E)
@@ -57,11 +63,16 @@ def ganomaly(config: Config = Config(), axis_name: str | None = None) -> base.Me
     """
     _checks.one_of("hyper.adversarial", config.adversarial, ADVERSARIAL)
     distance = DISTANCES[_checks.one_of("hyper.score", config.score, DISTANCES)]
-    encoder = dcgan.Encoder(config.latent, config.features, axis_name)
-    discriminator = dcgan.Encoder(1, config.features, axis_name)
+    shared: dict[str, Any] = {
+        "features": config.features,
+        "axis_name": axis_name,
+        "dtype": dtype,
+    }
+    encoder = dcgan.Encoder(config.latent, **shared)
+    discriminator = dcgan.Encoder(1, **shared)
 
     def decoder(shape):
-        return dcgan.Decoder(shape[-2], shape[-1], config.features, axis_name)
+        return dcgan.Decoder(shape[-2], shape[-1], **shared)
 
     def generate(params, stats, x):
         """One pass of the generator: x_hat, z, z_hat, new statistics."""
@@ -110,36 +121,28 @@ def ganomaly(config: Config = Config(), axis_name: str | None = None) -> base.Me
     }
 
     def init(key, images):
-        keys = jax.random.split(key, 4)
         z = jnp.zeros((len(images), config.latent))
-        networks = {
-            "encoder": apply.init(encoder, keys[0], images),
-            "decoder": apply.init(decoder(images.shape), keys[1], z),
-            "reencoder": apply.init(encoder, keys[2], images),
-            "discriminator": apply.init(discriminator, keys[3], images),
+        modules = {
+            "encoder": (encoder, images),
+            "decoder": (decoder(images.shape), z),
+            "reencoder": (encoder, images),
+            "discriminator": (discriminator, images),
         }
-        return base.init_state(networks, objectives)
+        return base.init_state(key, modules, objectives)
 
     def step(state, images, key):
         return base.simultaneous(objectives, state, images, key, axis_name)
 
     def inference(apply_network):
         """The functions of a trained state, given how networks are applied."""
-
-        def apply_to(state, module, name, inputs):
-            return apply_network(module, name, state.params, state.stats, inputs)
-
-        def embed(state, x):
-            return apply_to(state, encoder, "encoder", x)[0]
-
-        def decode(state, z, shape):
-            return apply_to(state, decoder(shape), "decoder", z)
-
-        def reconstruct(state, x):
-            return decode(state, embed(state, x), x.shape[1:])
+        embed, decode, reconstruct = base.autoencoding(
+            encoder, decoder, apply_network=apply_network
+        )
 
         def reembed(state, x):
-            return apply_to(state, encoder, "reencoder", reconstruct(state, x))[0]
+            networks = state.params, state.stats
+            x_hat = reconstruct(state, x)
+            return apply_network(encoder, "reencoder", *networks, x_hat)[0]
 
         def score(state, x):
             return distance(embed(state, x), reembed(state, x))

@@ -27,6 +27,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.typing import DTypeLike
 
 from ocjax import _checks
 from ocjax.data import mapping
@@ -65,7 +66,11 @@ class Config:
     decayed: str = "convolutions"  # What it is on; the paper's. Code: "kernels".
 
 
-def ics(config: Config = Config(), axis_name: str | None = None) -> base.Method:
+def ics(
+    config: Config = Config(),
+    axis_name: str | None = None,
+    dtype: DTypeLike = jnp.float32,
+) -> base.Method:
     """Builds data splitting for images `[B, S, S, C]` in `[-1, 1]`, `S = 32 * 2^n`.
 
     Batches, or their parts on each device, are multiples of 4 (of 2 without
@@ -74,6 +79,7 @@ def ics(config: Config = Config(), axis_name: str | None = None) -> base.Method:
     Args:
       config: hyper-parameters.
       axis_name: mapped axis over whose devices a batch is spread, or None.
+      dtype: that networks compute in; what they learn and return is float32.
 
     Returns:
       The method; its networks are `backbone` and `classifier`, with splitting the
@@ -87,8 +93,10 @@ def ics(config: Config = Config(), axis_name: str | None = None) -> base.Method:
     _check(config)
     constrained = config.splitting and config.constraints
     parts = 4 if constrained else 2 if config.splitting else 1  # Of a batch.
-    splitter = splitting.SplittingAutoencoder(config.width, axis_name)
-    backbone = BACKBONES[config.backbone](config.latent, config.width, axis_name)
+    splitter = splitting.SplittingAutoencoder(config.width, axis_name, dtype=dtype)
+    backbone = BACKBONES[config.backbone](
+        config.latent, config.width, axis_name, dtype=dtype
+    )
     classifier = splitting.Classifier(axis_name)
     distance = splitting.Distance(config.distance)
 
@@ -152,17 +160,14 @@ def ics(config: Config = Config(), axis_name: str | None = None) -> base.Method:
     objectives = {**dividing, **classifying} if config.splitting else classifying
 
     def init(key, images):
-        keys = jax.random.split(key, 4)
         z = jnp.zeros((len(images), config.latent))
-        networks = {
-            "backbone": apply.init(backbone, keys[0], images),
-            "classifier": apply.init(classifier, keys[1], z),
+        modules = {
+            "backbone": (backbone, images),
+            "classifier": (classifier, z),
+            "splitter": (splitter, images),
+            "distance": (distance, z, z),
         }
-        if config.splitting:
-            networks["splitter"] = apply.init(splitter, keys[2], images)
-        if constrained:
-            networks["distance"] = apply.init(distance, keys[3], z, z)
-        return base.init_state(networks, objectives)
+        return base.init_state(key, modules, objectives)
 
     def divide(state, images, key):
         _check_batch(len(images), parts)

@@ -28,10 +28,12 @@ chosen here, and why:
 """
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
+from jax.typing import DTypeLike
 
 from ocjax import _checks
 from ocjax.losses import (
@@ -83,12 +85,17 @@ class Config:
     b2: float = 0.999
 
 
-def lrgdan(config: Config = Config(), axis_name: str | None = None) -> base.Method:
+def lrgdan(
+    config: Config = Config(),
+    axis_name: str | None = None,
+    dtype: DTypeLike = jnp.float32,
+) -> base.Method:
     """Builds LR-GDAN for images `[B, S, S, C]` in `[-1, 1]`, `S = 32 * 2^n`.
 
     Args:
       config: hyper-parameters.
       axis_name: mapped axis over whose devices a batch is spread, or None.
+      dtype: that networks compute in; what they learn and return is float32.
 
     Returns:
       The method; its networks are `encoder` and `decoder` (G), `auxiliary_encoder` and
@@ -101,16 +108,23 @@ def lrgdan(config: Config = Config(), axis_name: str | None = None) -> base.Meth
     _checks.one_of("hyper.adversarial", config.adversarial, ADVERSARIAL)
     _checks.one_of("hyper.dual_mode", config.dual_mode, DUAL)
     zrec = LATENT[_checks.one_of("hyper.zrec", config.zrec, LATENT)]
-    encoder = dcgan.StochasticEncoder(config.latent, config.features, axis_name)
-    auxiliary_encoder = dcgan.Encoder(config.latent, config.features, axis_name)
-    discriminator = dcgan.Encoder(1, config.features, axis_name)
-    global_estimator = estimators.GlobalEstimator(config.features, config.units)
-    local_estimator = estimators.LocalEstimator(config.units)
+    shared: dict[str, Any] = {
+        "features": config.features,
+        "axis_name": axis_name,
+        "dtype": dtype,
+    }
+    encoder = dcgan.StochasticEncoder(config.latent, **shared)
+    auxiliary_encoder = dcgan.Encoder(config.latent, **shared)
+    discriminator = dcgan.Encoder(1, **shared)
+    global_estimator = estimators.GlobalEstimator(
+        config.features, config.units, dtype=dtype
+    )
+    local_estimator = estimators.LocalEstimator(config.units, dtype=dtype)
     # G's weight of ||G(x) - D'(G(x))||.
     w_direc = {"adversarial": 1.0, "zero_sum": config.k, "joint": -config.k}
 
     def decoder(shape):
-        return dcgan.Decoder(shape[-2], shape[-1], config.features, axis_name)
+        return dcgan.Decoder(shape[-2], shape[-1], **shared)
 
     def error(x, x_hat):
         return reconstruction.l1(x, x_hat, config.reduction)
@@ -249,37 +263,17 @@ def lrgdan(config: Config = Config(), axis_name: str | None = None) -> base.Meth
             "global_estimator": (global_estimator, places, z),
             "local_estimator": (local_estimator, places, z),
         }
-        used = {name for o in objectives.values() for name in o.trains}
-        keys = dict(zip(modules, jax.random.split(key, len(modules)), strict=True))
-        networks = {
-            name: apply.init(module, keys[name], *inputs)
-            for name, (module, *inputs) in modules.items()
-            if name in used
-        }
-        return base.init_state(networks, objectives)
+        return base.init_state(key, modules, objectives)
 
     def step(state, images, key):
         return base.alternate(objectives, state, images, key, axis_name)
 
-    def embed(state, x):
-        return apply.infer(encoder, "encoder", state.params, state.stats, x)[0]
-
-    def decode(state, z, shape):
-        return apply.infer(decoder(shape), "decoder", state.params, state.stats, z)
-
-    def generated(state, x):
-        return decode(state, embed(state, x), x.shape[1:])
+    embed, decode, generated = base.autoencoding(encoder, decoder)
+    *_, reconstructed_again = base.autoencoding(auxiliary_encoder, decoder, both)
 
     def reconstruct(state, x):
         x_hat = generated(state, x)
-        if not config.dual:
-            return x_hat
-        z, _ = apply.infer(
-            auxiliary_encoder, "auxiliary_encoder", state.params, state.stats, x_hat
-        )
-        return apply.infer(
-            decoder(x.shape), "auxiliary_decoder", state.params, state.stats, z
-        )
+        return reconstructed_again(state, x_hat) if config.dual else x_hat
 
     def score(state, x):
         return reconstruction.l1(x, reconstruct(state, x), "sum")

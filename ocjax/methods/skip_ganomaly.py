@@ -13,9 +13,11 @@ never re-initialized; its statistics follow real images alone.
 """
 
 import dataclasses
+from typing import Any
 
-import jax
+import jax.numpy as jnp
 import optax
+from jax.typing import DTypeLike
 
 from ocjax import _checks
 from ocjax.losses import adversarial, latent, reconstruction
@@ -42,13 +44,16 @@ class Config:
 
 
 def skip_ganomaly(
-    config: Config = Config(), axis_name: str | None = None
+    config: Config = Config(),
+    axis_name: str | None = None,
+    dtype: DTypeLike = jnp.float32,
 ) -> base.Method:
     """Builds Skip-GANomaly for images `[B, S, S, C]` in `[-1, 1]`, `S = 32 * 2^n`.
 
     Args:
       config: hyper-parameters.
       axis_name: mapped axis over whose devices a batch is spread, or None.
+      dtype: that networks compute in; what they learn and return is float32.
 
     Returns:
       The method; its networks are `generator` and `discriminator`. Latents are the
@@ -58,8 +63,13 @@ def skip_ganomaly(
       ValueError: an option of `config` is unknown.
     """
     _checks.one_of("hyper.adversarial", config.adversarial, ADVERSARIAL)
-    generator = unet.UNet(config.features, axis_name)
-    discriminator = dcgan.Discriminator(features=config.features, axis_name=axis_name)
+    shared: dict[str, Any] = {
+        "features": config.features,
+        "axis_name": axis_name,
+        "dtype": dtype,
+    }
+    generator = unet.UNet(**shared)
+    discriminator = dcgan.Discriminator(**shared)
 
     def generate(params, stats, x):
         (x_hat, _), new = apply.train(generator, "generator", params, stats, x)
@@ -96,12 +106,11 @@ def skip_ganomaly(
     }
 
     def init(key, images):
-        keys = jax.random.split(key)
-        networks = {
-            "generator": apply.init(generator, keys[0], images),
-            "discriminator": apply.init(discriminator, keys[1], images),
+        modules = {
+            "generator": (generator, images),
+            "discriminator": (discriminator, images),
         }
-        return base.init_state(networks, objectives)
+        return base.init_state(key, modules, objectives)
 
     def step(state, images, key):
         return base.simultaneous(objectives, state, images, key, axis_name)

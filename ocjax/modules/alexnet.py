@@ -4,6 +4,8 @@ import functools
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from ocjax.modules import layers, pool
 from ocjax.modules.dcgan import check_image_size
@@ -16,7 +18,7 @@ _Conv = functools.partial(
     use_bias=True,
     kernel_init=nn.initializers.he_normal(in_axis=1, out_axis=0),
 )
-_Dense = functools.partial(nn.Dense, kernel_init=nn.initializers.he_normal())
+_Dense = functools.partial(layers.Dense, kernel_init=nn.initializers.he_normal())
 
 
 class AlexNet(nn.Module):
@@ -33,6 +35,7 @@ class AlexNet(nn.Module):
       outputs: length of z.
       width: factor on the number of channels and hidden units.
       axis_name: mapped axis over whose devices a batch is spread.
+      dtype: that it computes in.
 
     References:
       Krizhevsky et al., "ImageNet classification with deep convolutional neural
@@ -43,6 +46,7 @@ class AlexNet(nn.Module):
     outputs: int = 128
     width: float = 1.0
     axis_name: str | None = None
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
@@ -57,6 +61,7 @@ class AlexNet(nn.Module):
           Features `z >= 0` of shape `[B, outputs]`.
         """
         check_image_size(*x.shape[1:3])
+        x = x.astype(self.dtype)
         *convolutions, units = layers.scaled(self.width, 32, 96, 192, 128, 128, 256)
         for stage, channels in enumerate(convolutions):
             x = nn.relu(_Conv(channels)(x))

@@ -1,4 +1,7 @@
-"""Applying one of several networks whose parameters and statistics are named."""
+"""Applying one of several networks whose parameters and statistics are named.
+
+Outputs are float32 whatever a network computes in.
+"""
 
 import contextlib
 from collections.abc import Iterator, Mapping
@@ -9,6 +12,7 @@ import jax
 from flax import errors
 
 from ocjax._checks import InputError
+from ocjax.modules import precision
 
 Networks = Mapping[str, Any]  # {"encoder": ..., "decoder": ...}
 
@@ -41,15 +45,16 @@ def train(
     Returns:
       The module's outputs, and the updated statistics `{name: ...}`.
     """
-    with _of_training(name):
-        applied: Any = module.apply(
-            {"params": params[name], "batch_stats": stats[name]},
-            *inputs,
-            train=True,
-            mutable=["batch_stats"],
-            rngs=None if key is None else {"dropout": key},
-        )
-    outputs, updated = applied
+    outputs, updated = _apply(
+        module,
+        name,
+        params,
+        stats,
+        inputs,
+        train=True,
+        mutable=["batch_stats"],
+        rngs=None if key is None else {"dropout": key},
+    )
     return outputs, {name: updated.get("batch_stats", {})}
 
 
@@ -57,9 +62,7 @@ def infer(
     module: nn.Module, name: str, params: Networks, stats: Networks, *inputs
 ) -> Any:
     """Applies network `name` with its stored statistics, and returns its outputs."""
-    variables = {"params": params[name], "batch_stats": stats[name]}
-    with _of_training(name):
-        return module.apply(variables, *inputs, train=False)
+    return _apply(module, name, params, stats, inputs, train=False, mutable=[])[0]
 
 
 def batchwise(
@@ -77,13 +80,19 @@ def sown(
     module: nn.Module, name: str, params: Networks, stats: Networks, *inputs
 ) -> tuple[Any, Any]:
     """As `infer`; returns the outputs, and what the network has sown on the way."""
+    outputs, found = _apply(
+        module, name, params, stats, inputs, train=False, mutable=["intermediates"]
+    )
+    return outputs, found["intermediates"]
+
+
+def _apply(module, name, params, stats, inputs, **options) -> tuple[Any, Any]:
+    """The outputs, widened, and the collections that `mutable` names."""
     variables = {"params": params[name], "batch_stats": stats[name]}
     with _of_training(name):
-        applied: Any = module.apply(
-            variables, *inputs, train=False, mutable=["intermediates"]
-        )
+        applied: Any = module.apply(variables, *inputs, **options)
     outputs, found = applied
-    return outputs, found["intermediates"]
+    return jax.tree.map(precision.widen, outputs), found
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 import flax.linen as nn
 import jax
 
-from ocjax.modules import pool
+from ocjax.modules import layers, pool, precision
 
 
 class ChannelAttention(nn.Module):
@@ -14,6 +14,7 @@ class ChannelAttention(nn.Module):
     (variance 1 / inputs), biases start at 0, so that weights start near 0.5.
 
     The weights `[B, C]`, in `(0, 1)`, are sown as "attention" among "intermediates".
+    They are float32 whatever the images are: they cost next to nothing.
 
     Attributes:
       reduction: channels for each hidden unit; 16 in the reference code
@@ -30,10 +31,11 @@ class ChannelAttention(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """Weighs the channels of images `[B, H, W, C]`; the shape stays."""
+        dtype, x = x.dtype, precision.widen(x)
         channels = x.shape[-1]
-        hidden = nn.Dense(max(1, channels // self.reduction), name="hidden")
-        output = nn.Dense(channels, name="output")
+        hidden = layers.Dense(max(1, channels // self.reduction), name="hidden")
+        output = layers.Dense(channels, name="output")
         read = lambda summary: output(nn.relu(hidden(summary)))
         weights = nn.sigmoid(read(x.mean(axis=(1, 2))) + read(pool.largest(x)))
         self.sow("intermediates", "attention", weights)
-        return x * weights[:, None, None, :]
+        return (x * weights[:, None, None, :]).astype(dtype)

@@ -14,7 +14,8 @@ when the program is lowered for a platform.
 Kernels are matrices, the same for both: `[O, k * k * C]`, where the `O` side is the
 smaller image. A convolution reads `C` channels and writes `O`; the transposed
 convolution with the same kernel reads `O` and writes `C`. Patches are laid out as
-`(k, k, C)`. Images are `[B, H, W, C]`; kernels are square.
+`(k, k, C)`. Images are `[B, H, W, C]`; kernels are square. Both are of one dtype, which
+is that of the result; products of bfloat16 are added up in float32.
 """
 
 import functools
@@ -144,30 +145,39 @@ def conv_transpose(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.A
 
 
 def _conv_matmul(geometry, x, kernel):
-    return patches(x, geometry) @ kernel.T
+    return _product(patches(x, geometry), kernel.T).astype(x.dtype)
 
 
 def _conv_transpose_matmul(geometry, x, kernel):
     height, width = map(geometry.larger, x.shape[1:3])
-    return overlap_add(x @ kernel, geometry, height, width)
+    y = overlap_add(_product(x, kernel), geometry, height, width)
+    return y.astype(x.dtype)
 
 
 def _conv_matmul_backward(geometry, x, kernel, dy):
-    dx = overlap_add(dy @ kernel, geometry, *x.shape[1:3])
-    return dx, _outer(dy, patches(x, geometry))
+    dx = overlap_add(_product(dy, kernel), geometry, *x.shape[1:3])
+    return dx.astype(x.dtype), _outer(dy, patches(x, geometry))
 
 
 def _conv_transpose_matmul_backward(geometry, x, kernel, dy):
     gathered = patches(dy, geometry)
-    return gathered @ kernel.T, _outer(x, gathered)
+    dx = _product(gathered, kernel.T)
+    return dx.astype(x.dtype), _outer(x, gathered)
+
+
+def _product(a: jax.Array, b: jax.Array) -> jax.Array:
+    """`a b`, added up and returned in float32, or what is given if that is wider."""
+    wide = jnp.promote_types(a.dtype, jnp.float32)
+    return jnp.matmul(a, b, preferred_element_type=wide)
 
 
 def _outer(a: jax.Array, b: jax.Array) -> jax.Array:
     """`a^T b` summed over images and places; this order is the fast one on CPU."""
-    return a.reshape(-1, a.shape[-1]).T @ b.reshape(-1, b.shape[-1])
+    product = _product(a.reshape(-1, a.shape[-1]).T, b.reshape(-1, b.shape[-1]))
+    return product.astype(a.dtype)
 
 
-# Elsewhere: `lax.conv_general_dilated`.
+# Elsewhere: `lax.conv_general_dilated`, which adds bfloat16 up in float32 by itself.
 
 
 def _conv_lax(geometry, x, kernel):

@@ -14,11 +14,12 @@ import functools
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from ocjax._checks import InputError
-from ocjax.modules import norm
+from ocjax.modules import norm, precision
 from ocjax.modules.attention import ChannelAttention
-from ocjax.modules.layers import Conv, ConvTranspose
+from ocjax.modules.layers import Conv, ConvTranspose, Dense
 
 
 def _around_one(key, shape, dtype=jnp.float32):
@@ -62,12 +63,14 @@ class Encoder(nn.Module):
       features: channels of the first convolution; they double at each stage.
       axis_name: mapped axis over whose devices BatchNorm averages.
       attention: reduction of the channel attention after each stage; 0 for none.
+      dtype: that it computes in.
     """
 
     outputs: int = 100
     features: int = 64
     axis_name: str | None = None
     attention: int = 0
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> tuple[jax.Array, jax.Array]:
@@ -81,7 +84,9 @@ class Encoder(nn.Module):
           Linear outputs `[B, outputs]`, and the features before the last convolution,
           flattened to `[B, D]`; `D = 4 * 4 * 256` at 32x32 with 64 features.
         """
-        *_, x = _pyramid(x, self.features, self.axis_name, self.attention, train)
+        *_, x = _pyramid(
+            x.astype(self.dtype), self.features, self.axis_name, self.attention, train
+        )
         return _vector(x, self.outputs), x.reshape(len(x), -1)
 
 
@@ -92,11 +97,13 @@ class StochasticEncoder(nn.Module):
       latent: length of either.
       features: channels of the first convolution; they double at each stage.
       axis_name: mapped axis over whose devices BatchNorm averages.
+      dtype: that it computes in.
     """
 
     latent: int = 100
     features: int = 64
     axis_name: str | None = None
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(
@@ -112,7 +119,7 @@ class StochasticEncoder(nn.Module):
           Means and log variances, linear, `[B, latent]`, and a feature map, the second
           stage's activations `[B, S / 4, S / 4, 2 * features]`.
         """
-        stages = _pyramid(x, self.features, self.axis_name, 0, train)
+        stages = _pyramid(x.astype(self.dtype), self.features, self.axis_name, 0, train)
         mean = _vector(stages[-1], self.latent, "mean")
         return mean, _vector(stages[-1], self.latent, "log_variance"), stages[1]
 
@@ -127,11 +134,13 @@ class Discriminator(nn.Module):
       hidden: length of the features.
       features: channels of the first convolution; they double at each stage.
       axis_name: mapped axis over whose devices BatchNorm averages.
+      dtype: that it computes in.
     """
 
     hidden: int = 100
     features: int = 64
     axis_name: str | None = None
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> tuple[jax.Array, jax.Array]:
@@ -144,10 +153,10 @@ class Discriminator(nn.Module):
         Returns:
           Logits `[B]`, positive for real images, and linear features `[B, hidden]`.
         """
-        *_, x = _pyramid(x, self.features, self.axis_name, 0, train)
+        *_, x = _pyramid(x.astype(self.dtype), self.features, self.axis_name, 0, train)
         features = _vector(x, self.hidden)
         kernel_init = nn.initializers.normal(0.02)
-        logits = nn.Dense(1, use_bias=False, kernel_init=kernel_init)(features)
+        logits = Dense(1, use_bias=False, kernel_init=kernel_init)(features)
         return logits[:, 0], features
 
 
@@ -166,6 +175,7 @@ class Decoder(nn.Module):
       axis_name: mapped axis over whose devices BatchNorm averages.
       attention: reduction of the channel attention after each stage but the last; 0
         for none.
+      dtype: that it computes in.
     """
 
     size: int
@@ -173,12 +183,14 @@ class Decoder(nn.Module):
     features: int = 64
     axis_name: str | None = None
     attention: int = 0
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, z: jax.Array, train: bool) -> jax.Array:
         """Maps latents `[B, D]` to images `[B, S, S, C]` in `[-1, 1]`."""
         check_image_size(self.size, self.size)
         channels = self.features * self.size // 8
+        z = z.astype(self.dtype)
         x = ConvTranspose(channels, kernel=4)(z[:, None, None, :])
         x = nn.relu(BatchNorm(self.axis_name)(x, train))
         x = _attend(x, self.attention)
@@ -188,7 +200,7 @@ class Decoder(nn.Module):
             x = nn.relu(BatchNorm(self.axis_name)(x, train))
             x = _attend(x, self.attention)
         x = ConvTranspose(self.channels, kernel=4, stride=2, padding=1)(x)
-        return jnp.tanh(x)
+        return jnp.tanh(precision.widen(x))
 
 
 def check_image_size(height: int, width: int) -> None:

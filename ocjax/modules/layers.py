@@ -1,4 +1,7 @@
-"""Convolutions as flax layers, with kernels in the matrix form of `conv`."""
+"""Layers with parameters: convolutions, their kernels in the form of `conv`, and dense.
+
+A layer computes in the dtype of its input, its parameters being float32.
+"""
 
 from collections.abc import Callable
 
@@ -14,7 +17,7 @@ def scaled(width: float, *channels: int) -> list[int]:
     return [max(1, round(width * number)) for number in channels]
 
 
-class _Layer(nn.Module):
+class _Convolution(nn.Module):
     """What the two kinds share.
 
     Attributes:
@@ -36,31 +39,53 @@ class _Layer(nn.Module):
     def _geometry(self) -> conv.Geometry:
         return conv.Geometry(self.kernel, self.stride, self.padding)
 
-    def _kernel(self, *shape: int) -> jax.Array:
-        return self.param("kernel", self.kernel_init, shape)
 
-    def _with_bias(self, y: jax.Array) -> jax.Array:
-        if not self.use_bias:
-            return y
-        bias = self.param("bias", nn.initializers.zeros, (y.shape[-1],))
-        return y + jnp.broadcast_to(bias, y.shape)
-
-
-class Conv(_Layer):
+class Conv(_Convolution):
     """Convolution; its kernel is `[features, k * k * C]`."""
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """Maps images `[B, H, W, C]` to `[B, H', W', features]`."""
-        kernel = self._kernel(self.features, self.kernel**2 * x.shape[-1])
-        return self._with_bias(conv.conv(x, kernel, self._geometry()))
+        kernel = _kernel(self, x, self.features, self.kernel**2 * x.shape[-1])
+        return _with_bias(self, conv.conv(x, kernel, self._geometry()))
 
 
-class ConvTranspose(_Layer):
+class ConvTranspose(_Convolution):
     """Transposed convolution; its kernel is `[C, k * k * features]`."""
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """Maps images `[B, H', W', C]` to `[B, H, W, features]`."""
-        kernel = self._kernel(x.shape[-1], self.kernel**2 * self.features)
-        return self._with_bias(conv.conv_transpose(x, kernel, self._geometry()))
+        kernel = _kernel(self, x, x.shape[-1], self.kernel**2 * self.features)
+        return _with_bias(self, conv.conv_transpose(x, kernel, self._geometry()))
+
+
+class Dense(nn.Module):
+    """Linear map of the last axis, as flax's; its kernel is `[inputs, features]`.
+
+    Attributes:
+      features: length of the output.
+      use_bias: whether a bias is added.
+      kernel_init: initializer of the kernel; by default of variance 1 / inputs.
+    """
+
+    features: int
+    use_bias: bool = True
+    kernel_init: Callable = nn.initializers.lecun_normal()
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps `[..., D]` to `[..., features]`."""
+        return _with_bias(self, x @ _kernel(self, x, x.shape[-1], self.features))
+
+
+def _kernel(layer, x: jax.Array, *shape: int) -> jax.Array:
+    return layer.param("kernel", layer.kernel_init, shape).astype(x.dtype)
+
+
+def _with_bias(layer, y: jax.Array) -> jax.Array:
+    if not layer.use_bias:
+        return y
+    bias = layer.param("bias", nn.initializers.zeros, (y.shape[-1],))
+    # Cast last, so that its gradient is added up in float32.
+    return y + jnp.broadcast_to(bias, y.shape).astype(y.dtype)

@@ -19,8 +19,9 @@ import functools
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
-from ocjax.modules import layers
+from ocjax.modules import layers, precision
 
 _Conv = functools.partial(
     layers.Conv,
@@ -44,10 +45,11 @@ class _DenseOfBoth(nn.Module):
         shape = x.shape[-1] + z.shape[-1], self.units
         kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
         bias = self.param("bias", nn.initializers.zeros, (self.units,))
-        of_x, of_z = jnp.split(kernel, [x.shape[-1]])
-        everywhere = z @ of_z + bias[None]
+        of_x, of_z = jnp.split(kernel.astype(x.dtype), [x.shape[-1]])
+        everywhere = precision.widen(z @ of_z) + bias[None]
         places = (1,) * (x.ndim - 2)
-        return x @ of_x + everywhere.reshape(len(z), *places, self.units)
+        y = precision.widen(x @ of_x) + everywhere.reshape(len(z), *places, self.units)
+        return y.astype(x.dtype)
 
 
 class GlobalEstimator(nn.Module):
@@ -56,10 +58,12 @@ class GlobalEstimator(nn.Module):
     Attributes:
       features: channels of the first convolution; the second has half.
       units: of the two hidden dense layers.
+      dtype: that it computes in.
     """
 
     features: int = 64
     units: int = 512
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(
@@ -76,11 +80,12 @@ class GlobalEstimator(nn.Module):
           Scores of shape `[B]`, unbounded.
         """
         del train
-        x = nn.relu(_Conv(self.features, kernel=3)(feature_map))
+        x, z = feature_map.astype(self.dtype), z.astype(self.dtype)
+        x = nn.relu(_Conv(self.features, kernel=3)(x))
         x = _Conv(self.features // 2, kernel=3)(x).reshape(len(x), -1)
         x = nn.relu(_DenseOfBoth(self.units, name="both")(x, z))
-        x = nn.relu(nn.Dense(self.units)(x))
-        return nn.Dense(1)(x)[:, 0]
+        x = nn.relu(layers.Dense(self.units)(x))
+        return layers.Dense(1)(x)[:, 0]
 
 
 class LocalEstimator(nn.Module):
@@ -88,9 +93,11 @@ class LocalEstimator(nn.Module):
 
     Attributes:
       units: of the two hidden layers.
+      dtype: that it computes in.
     """
 
     units: int = 512
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(
@@ -107,6 +114,7 @@ class LocalEstimator(nn.Module):
           Scores of shape `[B, H, W]`, unbounded.
         """
         del train
-        x = nn.relu(_DenseOfBoth(self.units, name="both")(feature_map, z))
-        x = nn.relu(nn.Dense(self.units)(x))
-        return nn.Dense(1)(x)[..., 0]
+        x, z = feature_map.astype(self.dtype), z.astype(self.dtype)
+        x = nn.relu(_DenseOfBoth(self.units, name="both")(x, z))
+        x = nn.relu(layers.Dense(self.units)(x))
+        return layers.Dense(1)(x)[..., 0]

@@ -6,6 +6,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from ocjax.modules import precision
+
 
 class BatchNorm(nn.Module):
     """Normalizes each channel by its mean and variance over batch and places.
@@ -37,8 +39,9 @@ class BatchNorm(nn.Module):
             use the stored ones.
 
         Returns:
-          Activations of the same shape.
+          Activations of the same shape and dtype, computed in float32.
         """
+        dtype, x = x.dtype, precision.widen(x)
         channels = (x.shape[-1],)
         scale = self.param("scale", self.scale_init, channels)
         bias = self.param("bias", nn.initializers.zeros, channels)
@@ -56,7 +59,7 @@ class BatchNorm(nn.Module):
             x = x - wide(mean.value)
             batch_variance = variance.value
         scale = scale * jax.lax.rsqrt(batch_variance + self.epsilon)
-        return x * wide(scale) + wide(bias)
+        return (x * wide(scale) + wide(bias)).astype(dtype)
 
     def _follow(self, stored: jax.Array, batch: jax.Array) -> jax.Array:
         return self.momentum * stored + (1 - self.momentum) * batch

@@ -15,9 +15,10 @@ import functools
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from ocjax import _checks
-from ocjax.modules import layers, norm, pool
+from ocjax.modules import layers, norm, pool, precision
 from ocjax.modules.dcgan import check_image_size
 from ocjax.modules.noise import Dropout
 
@@ -25,7 +26,7 @@ _init = nn.initializers.truncated_normal(0.01)
 _BatchNorm = functools.partial(norm.BatchNorm, momentum=0.99, epsilon=1e-3)
 _Conv3 = functools.partial(layers.Conv, kernel=3, padding=1, kernel_init=_init)
 _Conv1 = functools.partial(layers.Conv, kernel=1, kernel_init=_init)
-_Dense = functools.partial(nn.Dense, kernel_init=_init)
+_Dense = functools.partial(layers.Dense, kernel_init=_init)
 
 DISTANCES = {"signed": lambda x: x, "abs": jnp.abs, "square": jnp.square}
 
@@ -36,10 +37,12 @@ class SplittingAutoencoder(nn.Module):
     Attributes:
       width: factor on the number of channels.
       axis_name: mapped axis over whose devices BatchNorm averages.
+      dtype: that it computes in.
     """
 
     width: float = 1.0
     axis_name: str | None = None
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
@@ -48,6 +51,7 @@ class SplittingAutoencoder(nn.Module):
         `train` makes BatchNorm use the statistics of this batch.
         """
         check_image_size(*x.shape[1:3])
+        x = x.astype(self.dtype)
         image_channels = x.shape[-1]
         (latent,) = layers.scaled(self.width, 128)
         for channels in layers.scaled(self.width, 8, 16, 32, 64):
@@ -60,7 +64,8 @@ class SplittingAutoencoder(nn.Module):
             x = nn.relu(_double(x, channels))
             x = jnp.concatenate([x, nn.relu(_Conv3(channels)(x))], axis=-1)
             x = _BatchNorm(self.axis_name)(x, train)
-        return nn.sigmoid(_Conv3(image_channels, use_bias=True)(x))
+        x = _Conv3(image_channels, use_bias=True)(x)
+        return nn.sigmoid(precision.widen(x))
 
 
 def _double(x: jax.Array, channels: int) -> jax.Array:
@@ -76,11 +81,13 @@ class Backbone(nn.Module):
       outputs: length of z.
       width: factor on the number of channels and hidden units.
       axis_name: mapped axis over whose devices a batch is spread.
+      dtype: that it computes in.
     """
 
     outputs: int = 128
     width: float = 1.0
     axis_name: str | None = None
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
@@ -95,6 +102,7 @@ class Backbone(nn.Module):
           Features z of shape `[B, outputs]`.
         """
         check_image_size(*x.shape[1:3])
+        x = x.astype(self.dtype)
         *blocks, last, units = layers.scaled(self.width, 16, 32, 64, 128, 512, 256)
         for channels in blocks:
             x = _Conv3(channels)(x)
@@ -163,4 +171,4 @@ class Distance(nn.Module):
         _checks.same_shape(z_i=z_i, z_j=z_j)
         difference = DISTANCES[self.kind](z_i - z_j)
         kernel_init = nn.initializers.glorot_uniform()
-        return nn.Dense(1, kernel_init=kernel_init)(difference)[:, 0]
+        return layers.Dense(1, kernel_init=kernel_init)(difference)[:, 0]

@@ -3,7 +3,9 @@
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
+from ocjax.modules import precision
 from ocjax.modules.dcgan import BatchNorm, check_image_size
 from ocjax.modules.layers import Conv, ConvTranspose
 
@@ -19,6 +21,7 @@ class UNet(nn.Module):
       features: channels of the first convolution; they double at each stage, up to
         eight times as many.
       axis_name: mapped axis over whose devices BatchNorm averages.
+      dtype: that it computes in.
 
     References:
       Akcay et al., `Skip-GANomaly <https://arxiv.org/abs/1901.08954>`_, 2019; Isola et
@@ -27,6 +30,7 @@ class UNet(nn.Module):
 
     features: int = 64
     axis_name: str | None = None
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> tuple[jax.Array, jax.Array]:
@@ -42,6 +46,7 @@ class UNet(nn.Module):
         """
         batch, size, width, image_channels = x.shape
         check_image_size(size, width)
+        x = x.astype(self.dtype)
         levels = size.bit_length() - 1  # log2(S): down to 1x1.
         channels = [self.features * min(2**level, 8) for level in range(levels)]
         down = []
@@ -60,4 +65,4 @@ class UNet(nn.Module):
         last = ConvTranspose(
             image_channels, kernel=4, stride=2, padding=1, use_bias=True
         )
-        return jnp.tanh(last(nn.relu(x))), latent
+        return jnp.tanh(precision.widen(last(nn.relu(x)))), latent

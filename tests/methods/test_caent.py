@@ -2,6 +2,7 @@ import functools
 import math
 import re
 
+import gradients
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -26,31 +27,26 @@ def state():
 
 
 @jax.jit
-def _reach(state, weights):
-    """The generator's loss, its metrics, its gradients by all networks."""
-    loss = caent(TINY(**weights)).objectives["generator"].loss
-    value = lambda params: loss(params, state.stats, IMAGES, jax.random.key(2))
-    (total, aux), gradients = jax.value_and_grad(value, has_aux=True)(state.params)
-    return total, aux.metrics, gradients
+def _weighted(state, weights):
+    return gradients.of_generator(caent(TINY(**weights)), state, IMAGES)
 
 
 @pytest.mark.parametrize("term", REACHED)
 def test_each_term_of_the_generator_reaches_its_networks(state, term):
-    *_, gradients = _reach(state, {name: float(name == term) for name in REACHED})
-    any_leaf = lambda tree: any(bool((g != 0).any()) for g in jax.tree.leaves(tree))
-    assert {n for n, tree in gradients.items() if any_leaf(tree)} == REACHED[term]
+    *_, found = _weighted(state, gradients.only(term, REACHED))
+    assert gradients.reached(found) == REACHED[term]
 
 
 def test_the_weights_are_those_of_skip_ganomalys_code(state):
     weights = {name: getattr(Config(), name) for name in REACHED}
-    total, terms, _ = _reach(state, weights)
+    total, terms, _ = _weighted(state, weights)
     expected = terms["adv"] + 50 * terms["con"] + terms["fea"] + 0.01 * terms["entropy"]
     np.testing.assert_allclose(total, expected, rtol=1e-5)
 
 
 def test_a_code_of_one_unit_for_all_images_is_seen(state):
     weights = dict.fromkeys(REACHED, 1.0)
-    _, before, _ = _reach(state, weights)
+    _, before, _ = _weighted(state, weights)
     assert 0 < before["entropy"] <= math.log(3)
     assert before["entropy_peak"] < 0.9
     # The first unit becomes a huge multiple of the sum of the last features, which is
@@ -58,7 +54,7 @@ def test_a_code_of_one_unit_for_all_images_is_seen(state):
     kernel = state.params["encoder"]["Conv_3"]["kernel"]
     encoder = {**state.params["encoder"], "Conv_3": {"kernel": kernel.at[0].add(1e4)}}
     collapsed = state._replace(params={**state.params, "encoder": encoder})
-    _, after, _ = _reach(collapsed, weights)
+    _, after, _ = _weighted(collapsed, weights)
     assert after["entropy"] < 1e-3
     assert after["entropy_peak"] > 0.99
 

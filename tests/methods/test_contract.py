@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny_methods import MAIN, METHODS
+from tiny_methods import MAIN, METHODS, step_of_each_stage
 
 from ocjax import evaluation, training
 from ocjax.methods import Method, State, base
@@ -50,17 +50,9 @@ def case(request):
     images = jax.random.uniform(jax.random.key(0), (8, 32, 32, 1), minval=-1)
     init = jax.jit(method.init)
     before = init(jax.random.key(1), images)
-    step = jax.jit(functools.partial(_step_of_each_stage, method))
+    step = jax.jit(functools.partial(step_of_each_stage, method))
     state, _ = step(before, images, jax.random.key(2))
     return Case(method, before, state, images, init, step, jax.jit(method.score))
-
-
-def _step_of_each_stage(method, state, images, key):
-    metrics = {}
-    for i, stage in enumerate(method.stages):
-        state, terms = stage.step(state, images, jax.random.fold_in(key, i))
-        metrics |= terms
-    return state, metrics
 
 
 def _moved(before, after):
@@ -144,7 +136,7 @@ def test_seeds_under_vmap_equal_one_at_a_time(case):
         init_key, step_key = jax.random.split(key)
         return step(init(init_key, case.images), case.images, step_key)
 
-    step = functools.partial(_step_of_each_stage, case.method)
+    step = functools.partial(step_of_each_stage, case.method)
     many = lambda key: after_a_step(key, case.method.init, step)
     states, metrics = jax.jit(jax.vmap(many))(keys)
     for i, key in enumerate(keys):

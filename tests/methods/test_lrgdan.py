@@ -2,6 +2,7 @@ import functools
 import math
 from typing import Any
 
+import gradients
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,7 +13,6 @@ from ocjax.methods.lrgdan import Config, lrgdan
 
 TINY = functools.partial(Config, latent=3, features=2, units=8)
 IMAGES = jax.random.uniform(jax.random.key(0), (8, 32, 32, 1), minval=-1)
-TERMS = "w_irec w_adv w_zrec w_dual beta_global beta_local gamma".split()
 GENERATOR = {"encoder", "decoder"}
 REACHED = {
     "w_irec": GENERATOR,
@@ -31,28 +31,21 @@ def state():
 
 
 @functools.partial(jax.jit, static_argnums=2)
-def _reach(state, weights, anchored):
-    """The gradients of G's loss by all networks, the terms weighted as said."""
+def _weighted(state, weights, anchored):
     config = TINY(w_information=1.0, anchored=anchored, **weights)
-    loss = lrgdan(config).objectives["generator"].loss
-    value = lambda params: loss(params, state.stats, IMAGES, jax.random.key(2))[0]
-    return jax.grad(value)(state.params)
+    *_, found = gradients.of_generator(lrgdan(config), state, IMAGES)
+    return found
 
 
-def _reached(gradients):
-    any_leaf = lambda tree: any(bool((g != 0).any()) for g in jax.tree.leaves(tree))
-    return {name for name, tree in gradients.items() if any_leaf(tree)}
-
-
-@pytest.mark.parametrize("term", TERMS)
+@pytest.mark.parametrize("term", REACHED)
 def test_each_term_of_the_generator_reaches_its_networks(state, term):
-    weights = {name: float(name == term) for name in TERMS}
-    assert _reached(_reach(state, weights, False)) == REACHED[term]
+    found = _weighted(state, gradients.only(term, REACHED), False)
+    assert gradients.reached(found) == REACHED[term]
 
 
 def test_an_anchor_is_a_constant_to_the_generator(state):
-    weights = {name: float(name == "w_zrec") for name in TERMS}
-    assert _reached(_reach(state, weights, True)) == {"encoder"}
+    found = _weighted(state, gradients.only("w_zrec", REACHED), True)
+    assert gradients.reached(found) == {"encoder"}
 
 
 def test_a_row_of_the_ablation_has_only_its_networks():
@@ -70,7 +63,7 @@ def test_a_row_of_the_ablation_has_only_its_networks():
 
 
 def test_modes_differ_in_the_sign_and_weight_of_the_generators_dual_term(state):
-    only: dict[str, Any] = dict.fromkeys(TERMS, 0.0) | {"w_dual": 1.0}
+    only: dict[str, Any] = gradients.only("w_dual", REACHED)
 
     @jax.jit
     def losses(state):
@@ -105,13 +98,13 @@ def test_the_auxiliary_autoencoder_lowers_the_dual_loss_alone(state):
 
 
 def test_the_generator_lowers_its_part_of_the_dual_loss(state):
-    only: dict[str, Any] = dict.fromkeys(TERMS, 0.0) | {"w_dual": 1.0}
+    only: dict[str, Any] = gradients.only("w_dual", REACHED)
     values = _descended(lrgdan(TINY(**only)), state, "generator", "direc")
     assert values[-1] < values[0]
 
 
 def test_encoder_and_estimators_together_raise_information(state):
-    only: dict[str, Any] = dict.fromkeys(TERMS, 0.0)
+    only: dict[str, Any] = dict.fromkeys(REACHED, 0.0)
     only |= {"beta_global": 1.0, "beta_local": 1.0, "w_information": 1.0}
     method = lrgdan(TINY(**only, learning_rate=1e-2))
     ignorant = 2 * math.log(2)
