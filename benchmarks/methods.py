@@ -36,6 +36,7 @@ def candidates(name: str, method: Method) -> dict[str, tuple[Callable, float]]:
     images = jnp.asarray(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
     order = jnp.arange(steps * batch_size).reshape(steps, batch_size)
     batch, key = to_float(images[:batch_size]), jax.random.key(2)
+    own = jax.random.key_data(key), {}
     found = {}
     for i, stage in enumerate(method.stages):
         state = jax.jit(method.init)(jax.random.key(1), batch)
@@ -43,7 +44,7 @@ def candidates(name: str, method: Method) -> dict[str, tuple[Callable, float]]:
         run = jax.jit(functools.partial(loop.run_steps, stage.step))
 
         def work(run=run, box=[state]):  # noqa: B006
-            box[0], _ = run(box[0], images, order, key, 0, steps)
+            box[0], _ = run(box[0], images, order, own, steps)
             jax.block_until_ready(box[0])
             return steps * batch_size
 

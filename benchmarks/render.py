@@ -14,8 +14,8 @@ INTRODUCTION = """\
 <!-- Written by render.py from results/*.json. Do not edit. -->
 # Benchmarks
 
-Speed of ocjax against PyTorch, of its methods against each other, and the cost of
-starting it.
+Speed of ocjax against PyTorch, of its methods against each other, of many models at
+once, and the cost of starting it.
 
 How to read: images a second differ between machines and hours, ratios far less. So
 candidates take turns within one process, a few seconds each, and a ratio is the
@@ -38,6 +38,8 @@ How to run, with PyTorch installed beside ocjax:
 python benchmarks/train_step.py
 python benchmarks/score.py
 python benchmarks/methods.py
+python benchmarks/sweep.py
+python benchmarks/scaling.py
 python benchmarks/startup.py
 python benchmarks/render.py
 ```
@@ -56,6 +58,8 @@ def section(result: dict) -> str:
         lines.append(f"Settings: {', '.join(settings)}.")
     for caption, rows in result["tables"].items():
         lines += [f"{caption}:", interleave.table(rows)]
+    if "picture" in result:
+        lines.append(f"![{result['title']}]({result['picture']})")
     return "\n\n".join(lines) + "\n"
 
 

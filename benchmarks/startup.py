@@ -6,17 +6,12 @@ Every measurement is a fresh process; medians are reported.
 """
 
 import json
-import os
-import pathlib
 import shlex
-import subprocess
-import sys
 import tempfile
-import time
 from statistics import median
-from typing import NamedTuple
 
 import interleave
+import processes
 from absl import app, flags
 
 TRAIN_ARGS = flags.DEFINE_string(
@@ -25,56 +20,24 @@ TRAIN_ARGS = flags.DEFINE_string(
 NAME = flags.DEFINE_string("name", "startup", "Of the file with the result.")
 
 REPEATS = flags.DEFINE_integer("repeats", 3, "Processes of each kind.")
-REPOSITORY = pathlib.Path(__file__).parent.parent
 WITHOUT = "import jax, flax.linen, optax"
 WITH = f"{WITHOUT}, ocjax, sys; assert 'tensorflow' not in sys.modules"
 
 
-class Run(NamedTuple):
-    """A finished process."""
-
-    seconds: float  # From start to end.
-    peak: float  # Largest resident memory, MiB.
-    output: str
-
-
-def run(*arguments: str, **environment: str) -> Run:
-    """Runs Python with `arguments` and waits for it.
-
-    On Linux a process inherits the peak memory of the one that starts it, so this
-    one stays small: it imports nothing that it measures.
-    """
-    with tempfile.TemporaryFile("w+") as output:
-        start = time.perf_counter()
-        process = subprocess.Popen(
-            [sys.executable, *arguments],
-            cwd=REPOSITORY,
-            env=os.environ | environment,
-            stdout=output,
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            raise subprocess.CalledProcessError(process.returncode, process.args)
-        output.seek(0)
-        return Run(seconds, usage.ru_maxrss / 1024, output.read())
-
-
 def imports() -> dict[str, list[float]]:
     """Seconds of a process that only imports, without and with ocjax."""
-    run("-c", WITH)  # Writes the bytecode, reads the disk.
+    processes.run("-c", WITH)  # Writes the bytecode, reads the disk.
     times = {WITHOUT: [], WITH: []}
     for _ in range(REPEATS.value):
         for statement, seconds in times.items():
-            seconds.append(run("-c", statement).seconds)
+            seconds.append(processes.run("-c", statement).seconds)
     return times
 
 
 def train(cache: str, *arguments: str) -> tuple[float, float]:
     """Seconds from process start to the first step, and peak memory in MiB."""
     with tempfile.TemporaryDirectory() as workdir:
-        finished = run(
+        finished = processes.run(
             "experiments/train.py",
             f"--workdir={workdir}/run",
             *arguments,

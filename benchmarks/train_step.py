@@ -51,10 +51,11 @@ def ocjax_candidate(images: np.ndarray, steps: int, batch_size: int):
     state = jax.jit(method.init)(jax.random.key(1), to_float(resident[:batch_size]))
 
     run = jax.jit(functools.partial(loop.run_steps, method.stages[0].step))
+    own = jax.random.key_data(jax.random.key(2)), {}
 
     def work():
         nonlocal state
-        state, _ = run(state, resident, order, jax.random.key(2), 0, steps)
+        state, _ = run(state, resident, order, own, steps)
         jax.block_until_ready(state)
         return steps * batch_size
 

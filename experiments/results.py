@@ -79,6 +79,14 @@ class Paper:
                 return classes.get(name)
         return None
 
+    def published(self, config: Mapping) -> dict[str, float]:
+        """Class, or "mean", -> AUROC in the paper of what is nearest to `config`."""
+        variant, _ = self.configuration({"config": config})
+        names = self.reported().get((config["dataset"], config["protocol"]), [])
+        where = (variant, config["dataset"], config["protocol"])
+        found = {name: self.theirs(*where, name) for name in [*names, MEAN]}
+        return {name: auroc for name, auroc in found.items() if auroc is not None}
+
     def ours(self, variant: Mapping, dataset, protocol, name) -> list[float]:
         """AUROCs of honest runs that differ in nothing else, one for each seed."""
         by_class = {}

@@ -17,15 +17,19 @@ import os  # noqa: E402
 import pathlib  # noqa: E402
 import shlex  # noqa: E402
 import sys  # noqa: E402
+from collections.abc import Mapping  # noqa: E402
 from typing import NoReturn  # noqa: E402
 
 import jax  # noqa: E402
+import results  # noqa: E402
 from absl import app, flags, logging  # noqa: E402
 from ml_collections import config_flags  # noqa: E402
 
 from ocjax import launch  # noqa: E402
 from ocjax._checks import InputError  # noqa: E402
+from ocjax.launch import cluster  # noqa: E402
 from ocjax.launch.display import say  # noqa: E402
+from ocjax.training import processes  # noqa: E402
 
 DEFAULT = pathlib.Path(__file__).parent / "lrgdan" / "digits.py"
 CONFIG = config_flags.DEFINE_config_file(
@@ -39,6 +43,24 @@ WORKDIR = flags.DEFINE_string(
 DATA_DIR = flags.DEFINE_string("data_dir", None, "Where TFDS keeps its data sets.")
 SEED = flags.DEFINE_integer(
     "seed", 0, "Of initialization and batch order.", lower_bound=0
+)
+PROFILE_STEPS = flags.DEFINE_integer(
+    "profile_steps",
+    0,
+    "Write a trace of so many steps, by JAX's profiler, into the run folder.",
+    lower_bound=0,
+)
+COORDINATOR = flags.DEFINE_string(
+    "coordinator",
+    None,
+    "Of a job of several processes: host:port of process 0, or auto where the "
+    "environment tells (Slurm, Cloud TPU, Kubernetes, Open MPI).",
+)
+NUM_PROCESSES = flags.DEFINE_integer(
+    "num_processes", None, "Of the job.", lower_bound=1
+)
+PROCESS_ID = flags.DEFINE_integer(
+    "process_id", None, "Of this process, from 0 on.", lower_bound=0
 )
 
 COMMAND = shlex.join(["python", *sys.argv])
@@ -58,8 +80,22 @@ def main(_) -> None:
         data_dir=DATA_DIR.value,
         command=COMMAND,
         started=STARTED,
+        published=_published,
+        profile_steps=PROFILE_STEPS.value,
     )
+    processes.agree(0)  # Others wait here while process 0 draws.
+    if not processes.primary():
+        return
     print(json.dumps(result))
+    if result.get("diverged"):
+        fail(NOT_FINITE, f"{result['diverged']} runs diverged; the table names them.")
+
+
+def _published(config: Mapping) -> dict[str, float]:
+    """What the paper of the method has, where it is one of these experiments."""
+    folder = pathlib.Path(__file__).parent / config["method"]
+    file = folder / f"{config['dataset']}.py"
+    return results.Paper(folder).published(config) if file.exists() else {}
 
 
 def parse(arguments: list[str]) -> list[str]:
@@ -79,7 +115,20 @@ def parse(arguments: list[str]) -> list[str]:
         fail(USER_ERROR, error)
     if unknown:
         fail(USER_ERROR, f"Unexpected argument {unknown[0]!r}: use --name=value.")
+    _check_job(COORDINATOR.value, NUM_PROCESSES.value, PROCESS_ID.value)
     return sys.argv[:1]
+
+
+def _check_job(coordinator: str | None, count: int | None, number: int | None) -> None:
+    given = [count is not None, number is not None]
+    if coordinator == "auto" and not any(given):
+        return
+    if coordinator is None and any(given):
+        fail(USER_ERROR, "--num_processes and --process_id need a --coordinator.")
+    if coordinator is not None and (count is None or number is None):
+        fail(USER_ERROR, "--coordinator needs --num_processes and --process_id.")
+    if count is not None and number is not None and number >= count:
+        fail(USER_ERROR, f"`process_id` (={number}) must be below {count}.")
 
 
 def _names_no_file(argument: str) -> bool:
@@ -107,5 +156,20 @@ def guarded(arguments: list[str]) -> None:
         fail(1, error)
 
 
+def start(arguments: list[str]) -> None:
+    """Runs `guarded`, in a job of several processes if the flags say so."""
+    coordinator = COORDINATOR.value
+    if coordinator is None:
+        guarded(arguments)
+        return
+    cluster.watch()
+
+    def work():
+        processes.start(coordinator, NUM_PROCESSES.value, PROCESS_ID.value)
+        guarded(arguments)
+
+    cluster.end_on_error(work)
+
+
 if __name__ == "__main__":
-    app.run(guarded, flags_parser=parse)
+    app.run(start, flags_parser=parse)

@@ -1,8 +1,9 @@
 """Applies a function of image batches to any number of images.
 
-The images stay on the host and go to the device a piece at a time, so the device's
-memory does not grow with their number. Every piece has one size, the last one padded
-and its results cut, so that a function is compiled once per image shape.
+The images stay on the host and go to the devices a piece at a time, so their memory
+does not grow with the number of images. Every piece has one size, the last one padded
+and its results cut, so that a function is compiled once per image shape. All local
+devices take part, each with its share of every piece.
 """
 
 import functools
@@ -36,7 +37,7 @@ def map_images(
       images: `[N, H, W, C]` for any `N`; uint8, or floats in [-1, 1].
       arguments: pytrees of arrays.
       chunk: images `B` in one application of `function`.
-      piece: images sent to the device together, a multiple of `chunk`. Fewer images
+      piece: images sent to a device together, a multiple of `chunk`. Fewer images
         than that take the smallest power of two of chunks that holds them.
 
     Returns:
@@ -53,19 +54,31 @@ def map_images(
             f"Expected `piece` to be a positive multiple of `chunk`, got {piece=} "
             f"and {chunk=}."
         )
-    needed = -(-len(images) // chunk)
+    devices = jax.local_device_count()
+    needed = -(-len(images) // (chunk * devices))
     chunks = min(piece // chunk, 1 << max(needed - 1, 0).bit_length())
-    results = []
-    for start in range(0, max(len(images), 1), chunks * chunk):
-        padded = np.zeros((chunks * chunk, *images.shape[1:]), images.dtype)
-        part = images[start : start + len(padded)]
+    shape, run, results = images.shape[1:], _program(function, devices), []
+    size = devices * chunks * chunk
+    for start in range(0, max(len(images), 1), size):
+        padded = np.zeros((size, *shape), images.dtype)
+        part = images[start : start + size]
         padded[: len(part)] = part
-        chunked = padded.reshape(chunks, chunk, *images.shape[1:])
-        results.append(jax.device_get(_map_chunks(function, arguments, chunked)))
+        chunked = padded.reshape(devices, chunks, chunk, *shape)
+        found = jax.device_get(run(arguments, chunked if devices > 1 else chunked[0]))
+        if devices > 1:
+            found = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), found)
+        results.append(found)
     return jax.tree.map(lambda *xs: np.concatenate(xs)[: len(images)], *results)
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@functools.lru_cache(32)
+def _program(function: Callable[..., Any], devices: int) -> Callable[..., Any]:
+    chunks = functools.partial(_map_chunks, function)
+    if devices == 1:
+        return jax.jit(chunks)
+    return jax.pmap(chunks, in_axes=(None, 0), devices=jax.local_devices())
+
+
 def _map_chunks(function: Callable[..., Any], arguments: tuple, images: jax.Array):
     """Maps over the first axis of `[chunks, B, H, W, C]`, and joins the first two."""
     results = jax.lax.map(lambda x: function(*arguments, to_float(x)), images)

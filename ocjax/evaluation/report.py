@@ -61,7 +61,8 @@ def write_report(
       path: of the file to write.
       summary: the result. The keys of `metrics.summary`, and: method, dataset,
         protocol, target ("normal class 8"), seed, epochs, images_per_second,
-        compile_seconds, train_seconds, threshold, promised_false_positive_rate,
+        compile_seconds, train_seconds, score_seconds, draw_seconds, threshold,
+        promised_false_positive_rate,
         reached_false_positive_rate, held_out_normals, threshold_note and
         command. Speed and seconds may be None; so may the threshold and its rates, and
         then the note says why.

@@ -2,7 +2,7 @@
 
 from ocjax.launch.config import configure as configure
 from ocjax.launch.record import Stopped as Stopped
-from ocjax.launch.single import run as run
+from ocjax.launch.runs import run as run
 from ocjax.launch.table import launch as launch
 from ocjax.launch.task import Task as Task
 from ocjax.launch.task import load as load

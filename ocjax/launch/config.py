@@ -1,6 +1,7 @@
 """What a run does, as one flat configuration."""
 
 import dataclasses
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -68,9 +69,12 @@ class RunConfig:
     validation_fraction: float = 0.15  # Of the training normals, held out.
     epochs: int = 15
     batch_size: int = 64
+    precision: str = "float32"  # Of networks; parameters, statistics, losses: float32.
     seeds: int = 1  # Runs, with seeds from the given one on.
     false_positive_rate: float = 0.05  # Promised by the threshold.
-    devices: int = 1  # That share each batch; 0 for all.
+    vary: str = ""  # Runs with other values: "learning_rate=1e-4,1e-3 w_con=1,50".
+    models_at_once: int = 0  # Of many, on each device; 0: 1 on CPUs, else all.
+    devices: int = 1  # That share each batch, or many runs; 0 for all.
     memory_budget_mb: float = 8192.0  # Images beyond it are streamed to the device.
     checkpoint_seconds: float = 60.0  # Save at least this often; 0 for never.
     checkpoint_epochs: int = 0  # Save after so many epochs; 0 for never.
@@ -112,7 +116,9 @@ def parse(values: Mapping[str, Any]) -> tuple[RunConfig, Any]:
     one_of("method", config.method, methods.METHODS)
     one_of("data set", config.dataset, data.SOURCES)
     one_of("protocol", config.protocol, protocols.PROTOCOLS)
-    at_least = {"epochs": 1, "batch_size": 1, "seeds": 1, "log_every": 1, "devices": 0}
+    one_of("config.precision", config.precision, ("float32", "bfloat16"))
+    at_least = dict.fromkeys(("epochs", "batch_size", "seeds", "log_every"), 1)
+    at_least |= {"devices": 0, "models_at_once": 0}
     for name, least in at_least.items():
         if getattr(config, name) < least:
             raise InputError(
@@ -130,6 +136,40 @@ def parse(values: Mapping[str, Any]) -> tuple[RunConfig, Any]:
     one_of("config.paper_code.best_epoch", flags.best_epoch, BEST_EPOCH)
     own, _ = methods.METHODS[config.method]
     return config, _replace("config.hyper", own(), hyper)
+
+
+def varied(config: RunConfig, own: Any) -> list[dict[str, Any]]:
+    """The hyper-parameters of each run that `config.vary` asks for.
+
+    Args:
+      config: of the runs.
+      own: the method's own `Config`, whose fields may vary.
+
+    Returns:
+      Every combination of the values: field -> value; one that is empty for "".
+
+    Raises:
+      InputError: a field is unknown, or a value is not of its kind.
+    """
+    names, rows = [], []
+    for part in config.vary.split():
+        name, _, values = part.partition("=")
+        known = [field.name for field in dataclasses.fields(own)]
+        one_of("field of config.hyper", name, known)
+        kind = type(getattr(own, name))
+        names.append(name)
+        rows.append([_value(name, kind, value) for value in values.split(",")])
+    return [dict(zip(names, row, strict=True)) for row in itertools.product(*rows)]
+
+
+def _value(name: str, kind: type, text: str) -> Any:
+    try:
+        return {"True": True, "False": False}[text] if kind is bool else kind(text)
+    except (KeyError, ValueError):
+        raise InputError(
+            f"`config.vary`: {name}={text!r} is no {kind.__name__}; write "
+            f"{name}=VALUE,VALUE."
+        ) from None
 
 
 def _run_config(changes: Mapping[str, Any]) -> RunConfig:

@@ -1,5 +1,6 @@
 """From a trained state to the judgement in the run folder."""
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,10 +36,12 @@ def judge(
     Returns:
       The summary.
     """
+    start = time.perf_counter()
     scores, held_out = paper_code.both_scores(task, method, state, folder)
     task = paper_code.reported(task)
     split = task.split
     threshold, chosen = _threshold(held_out, scores[~split.anomalous], task)
+    scored = time.perf_counter()
     summary: dict[str, Any] = (
         _identity(task)
         | metrics.summary(split.anomalous, scores)
@@ -49,6 +52,10 @@ def judge(
     _write_scores(folder, task, scores, threshold)
     interval = metrics.Interval(summary["auroc_low"], summary["auroc_high"])
     figures = pictures.draw(task, method, state, scores, threshold, interval, folder)
+    summary |= {
+        "score_seconds": round(scored - start, 2),
+        "draw_seconds": round(time.perf_counter() - scored, 2),
+    }
     for name, figure in figures.items():
         folder.write(f"plots/{name}.png", figure)
     evaluation.write_report(

@@ -5,19 +5,19 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from ocjax import data, evaluation, training
-from ocjax.launch.config import RunConfig
 from ocjax.launch.display import Display, say
 from ocjax.launch.folder import MetricsLog, RunFolder
 from ocjax.launch.paper_code import BestEpoch
 from ocjax.launch.task import Task
 from ocjax.methods import Method, State
+from ocjax.training import processes
 from ocjax.training.checkpoint import Checkpoints
 
 MONITORED = 20  # About how often a run looks at the held-out normals.
@@ -27,134 +27,185 @@ class Stopped(Exception):
     """Training was asked to stop, and saved its state."""
 
 
-class Trained(NamedTuple):
-    """A trained state, and what it took."""
+class Run:
+    """A run in its folder: restored, logged, saved."""
 
-    state: State
-    compile_seconds: float
-    train_seconds: float  # Of all processes that worked on the run.
-    images_per_second: float | None  # Median over the logged steps.
-    first_step_at: float | None  # `time.monotonic()` after the first step.
+    def __init__(
+        self,
+        method: Method,
+        task: Task,
+        folder: RunFolder,
+        display: Display,
+        name: str,
+    ):
+        """Nothing is read or written yet.
 
-
-def train(
-    method: Method,
-    watched: Method,
-    task: Task,
-    devices: training.Devices,
-    folder: RunFolder,
-) -> Trained:
-    """Trains to the last epoch, from the newest checkpoint in `folder` if any.
-
-    Args:
-      method: built for `devices`.
-      watched: the same built for one device, to look at held-out images with.
-      task: data and configuration.
-      devices: that share each batch.
-      folder: where logs and checkpoints go.
-
-    Raises:
-      Stopped: SIGTERM came; the state is saved.
-      InputError: there are checkpoints, but none is whole.
-      training.NonFiniteError: a loss is not finite; the last checkpoint stays.
-    """
-    config, images = task.config, task.dataset.images[task.split.train]
-    key = jax.random.key(task.seed)
-    like = jax.eval_shape(method.init, key, jnp.zeros((1, *images.shape[1:])))
-    with _sigterm() as stop, Checkpoints(folder.checkpoints) as checkpoints:
-        state = checkpoints.restore(like)
-        step = 0 if state is None else int(state.step)
-        if step:
-            say(f"Resuming {folder.path} after step {step}.")
-        steps = training.train(
-            method,
-            images,
-            key,
-            epochs=config.epochs,
-            batch_size=config.batch_size,
-            state=state,
-            devices=devices,
-            streamed=images.nbytes > config.memory_budget_mb * 2**20,
-        )
-        saving = _Saving(checkpoints, config, len(images) // config.batch_size)
-        with Recorder(watched, task, folder, step) as recorder:
-            progress = next(steps)
-            recorder.compile_seconds = progress.seconds
-            for progress in steps:
-                if not progress.metrics:  # A later stage begins.
-                    recorder.compile_seconds += progress.seconds
-                    continue
-                recorder.write(progress)
-                saving.write(progress, now=stop.is_set())
-                if stop.is_set():
-                    break
-            else:
-                saving.write(progress, now=True)
-    if stop.is_set():
-        raise Stopped(f"Stopped on request; saved after step {progress.step}.")
-    rates = [
-        row["images_per_second"]
-        for row in folder.metrics()
-        if "images_per_second" in row
-    ]
-    return Trained(
-        progress.state,
-        recorder.compile_seconds,
-        recorder.seconds,
-        float(np.median(rates)) if rates else None,
-        recorder.first_step_at,
-    )
-
-
-class Recorder:
-    """Writes metrics and progress, and watches the held-out normals."""
-
-    def __init__(self, method: Method, task: Task, folder: RunFolder, step: int):
-        """Goes on after `step` of training."""
-        rows = folder.keep_metrics(step)
-        self.seconds = rows[-1]["seconds"] if rows else 0.0
-        self.compile_seconds = 0.0
-        self.first_step_at = None
-        self._config = config = task.config
+        Args:
+          method: built for one device, to look at held-out images with.
+          task: data and configuration.
+          folder: where logs and checkpoints go.
+          display: that shows how far the run is.
+          name: of the run there; "" for one alone.
+        """
+        self.method, self.task, self.folder = method, task, folder
+        self.first_step_at = None  # `time.monotonic()` after the first step.
+        config = task.config
         self._steps_per_epoch = len(task.split.train) // config.batch_size
-        self._watch = Watch(method, task, folder)
-        self._log = MetricsLog(folder, step)
-        epochs = training.total_epochs(method, config.epochs)
-        self._display = Display(epochs, self._steps_per_epoch, step)
-        self._before = epochs - config.epochs  # Epochs of earlier stages.
+        self._epochs = training.total_epochs(method, config.epochs)
+        self._compile_seconds = 0.0
+        self._writes = processes.primary()
+        self.is_open = False
+        self._checkpoints = self._progress = None
+        self.show = display.add(name, self._epochs, self._steps_per_epoch)
 
-    def __enter__(self):
-        self._display.__enter__()
-        return self
+    def open(self) -> State | None:
+        """Begins, or goes on: the newest state in the folder, if there is one.
 
-    def __exit__(self, *_):
-        self._display.__exit__()
-        self._log.close()
+        Raises:
+          InputError: there are checkpoints, but none is whole.
+        """
+        images = self.task.dataset.images
+        like = jax.eval_shape(
+            self.method.init, jax.random.key(0), jnp.zeros((1, *images.shape[1:]))
+        )
+        self.is_open, self._last_save = True, time.monotonic()
+        state = None
+        if self._writes:
+            self._checkpoints = Checkpoints(self.folder.checkpoints)
+            state = self._checkpoints.restore(like)
+        state = _shared(state, like)
+        step = 0 if state is None else int(state.step)
+        self.show.begin(step)
+        if self._writes:
+            if step:
+                say(f"Resuming {self.folder.path} after step {step}.")
+            rows = self.folder.keep_metrics(step)
+            self._seconds = rows[-1]["seconds"] if rows else 0.0
+            self._log = MetricsLog(self.folder, step)
+            self._watch = Watch(self.method, self.task, self.folder)
+        return state
 
     def write(self, progress: training.Progress) -> None:
-        """Logs every so many steps, and the held-out score after an epoch."""
-        self.first_step_at = self.first_step_at or time.monotonic()
+        """Logs every so many steps, looks at held-out normals, and saves."""
+        if not progress.metrics:
+            self._compile_seconds += progress.seconds
+        elif not progress.error:
+            self._progress = progress
+            self.first_step_at = self.first_step_at or time.monotonic()
+            if self._writes:
+                self._log_steps(progress)
+            epochs, into = divmod(progress.step, self._steps_per_epoch)
+            before = self._epochs - self.task.config.epochs  # Of earlier stages.
+            if into == 0 and epochs > before:
+                self._look(progress, epochs - before)
+            if progress.done or self._save_is_due(epochs, into):
+                self._save(progress)
+
+    def save(self) -> int:
+        """Saves where the run is; returns the steps taken until there."""
+        if self._progress is not None:
+            self._save(self._progress)
+        self.close()
+        return self.show.done
+
+    def close(self) -> None:
+        """Finishes writing, also when training failed."""
+        if self._checkpoints is not None:
+            self._checkpoints.close()
+            self._log.close()
+        self.is_open, self._checkpoints = False, None
+
+    def finish(self) -> dict[str, Any]:
+        """Ends training; what the summary says of it."""
+        self.close()
+        self._progress = None  # Its state is not needed any more.
+        if not self._writes:
+            return {}
+        rows = self.folder.metrics()
+        rates = [r["images_per_second"] for r in rows if "images_per_second" in r]
+        return {
+            "images_per_second": float(np.median(rates)) if rates else None,
+            "compile_seconds": round(self._compile_seconds, 2),
+            "train_seconds": round(self._seconds, 2),  # Of all processes.
+            "train_normals": len(self.task.split.train),
+            "workdir": str(self.folder.path),
+        }
+
+    def _log_steps(self, progress: training.Progress) -> None:
+        config = self.task.config
         count = len(next(iter(progress.metrics.values())))
-        rate = count * self._config.batch_size / progress.seconds
-        self.seconds += progress.seconds
+        rate = count * config.batch_size / progress.seconds
+        self._seconds += progress.seconds
         shared = {
             "epoch": progress.epoch + 1,
-            "seconds": round(self.seconds, 3),
+            "seconds": round(self._seconds, 3),
             "images_per_second": round(rate, 1),
         }
         for i in range(count):
             step = progress.step - count + i + 1
-            if step % self._config.log_every == 0:
+            if step % config.log_every == 0:
                 terms = {name: float(v[i]) for name, v in progress.metrics.items()}
                 self._log.write({"step": step, **shared, **terms})
-        epochs, into = divmod(progress.step, self._steps_per_epoch)
-        if into == 0 and epochs > self._before:
-            found = self._watch.look(progress.state, epochs - self._before)
-            if found:
-                shared.pop("images_per_second")
-                self._log.write({"step": progress.step, **shared, **found})
         means = {name: float(v.mean()) for name, v in progress.metrics.items()}
-        self._display.update(progress.step, progress.epoch, means, rate)
+        self.show.update(progress.step, progress.epoch, means, rate)
+
+    def _look(self, progress: training.Progress, epoch: int) -> None:
+        state = progress.state  # By all processes, which may have parts of it.
+        found = self._watch.look(state, epoch) if self._writes else {}
+        if found:
+            shared = {"epoch": progress.epoch + 1, "seconds": round(self._seconds, 3)}
+            self._log.write({"step": progress.step, **shared, **found})
+
+    def _save_is_due(self, epochs: int, into: int) -> bool:
+        config = self.task.config
+        waited = time.monotonic() - self._last_save
+        late = config.checkpoint_seconds and waited > config.checkpoint_seconds
+        ended = into == 0 and config.checkpoint_epochs
+        due = late or (ended and epochs % config.checkpoint_epochs == 0)
+        return bool(processes.agree(int(due)))
+
+    def _save(self, progress: training.Progress) -> None:
+        state = progress.state
+        if self._checkpoints is not None:
+            self._checkpoints.save(state)
+        self._last_save = time.monotonic()
+
+
+class Profile:
+    """A trace of some steps, by JAX's profiler."""
+
+    def __init__(self, folder: RunFolder, steps: int):
+        """Traces `steps` or more, those after the first compiled call; none for 0."""
+        self._path, self._left, self._on = folder.path / "profile", steps, False
+
+    def look(self, progress: training.Progress) -> None:
+        """Begins, or ends, after the steps that progress was made by."""
+        if not progress.metrics or not self._left:
+            return
+        if self._on:
+            count = len(next(iter(progress.metrics.values())))
+            self._left = max(0, self._left - count)
+        if not self._left or (self._on and progress.done):
+            self.close()
+        elif not self._on and not progress.done:
+            self._path.mkdir(parents=True, exist_ok=True)
+            jax.profiler.start_trace(self._path)
+            self._on = True
+
+    def close(self) -> None:
+        """Writes the trace."""
+        if self._on:
+            jax.profiler.stop_trace()
+            say(f"A trace is in {self._path}; see it with XProf or Perfetto.")
+        self._left, self._on = 0, False
+
+
+def _shared(state: State | None, like: State) -> State | None:
+    """The state that process 0 found."""
+    if not processes.agree(state is not None):
+        return None
+    empty = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like)
+    return processes.share(empty if state is None else state)
 
 
 class Watch:
@@ -187,29 +238,8 @@ class Watch:
         return {name: float(value) for name, value in found.items()}
 
 
-class _Saving:
-    """Saves a state when it is time to."""
-
-    def __init__(
-        self, checkpoints: Checkpoints, config: RunConfig, steps_per_epoch: int
-    ):
-        self._checkpoints, self._config = checkpoints, config
-        self._steps_per_epoch = steps_per_epoch
-        self._last = time.monotonic()
-
-    def write(self, progress: training.Progress, now: bool) -> None:
-        config = self._config
-        epochs, into = divmod(progress.step, self._steps_per_epoch)
-        ended = into == 0 and config.checkpoint_epochs
-        waited = time.monotonic() - self._last
-        late = config.checkpoint_seconds and waited > config.checkpoint_seconds
-        if now or late or (ended and epochs % config.checkpoint_epochs == 0):
-            self._checkpoints.save(progress.state)
-            self._last = time.monotonic()
-
-
 @contextlib.contextmanager
-def _sigterm() -> Iterator[threading.Event]:
+def sigterm() -> Iterator[threading.Event]:
     """An event that SIGTERM sets meanwhile, instead of ending the process."""
     event = threading.Event()
     if threading.current_thread() is not threading.main_thread():

@@ -1,67 +1,244 @@
-"""One run: images in, a finished run folder out."""
+"""Runs: images in, finished run folders out."""
 
+import contextlib
+import dataclasses
+import functools
 import os
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
 
 from ocjax import methods, training
 from ocjax.launch import environment, paper_code, record
-from ocjax.launch.display import say
+from ocjax.launch.config import PaperCode, RunConfig
+from ocjax.launch.display import Display, say
 from ocjax.launch.folder import RunFolder
 from ocjax.launch.judge import judge
 from ocjax.launch.task import Task
+from ocjax.methods import Method
+from ocjax.training import processes
+
+Result = dict[str, Any] | training.NonFiniteError
 
 
-def run(
-    task: Task,
-    path: str | os.PathLike,
+def run(task: Task, path: str | os.PathLike, **options) -> dict[str, Any]:
+    """One run; arguments, result and errors are those of `run_all`.
+
+    Raises:
+      training.NonFiniteError: a loss is not finite; the last checkpoint stays.
+    """
+    (result,) = run_all([task], [path], **options)
+    if isinstance(result, training.NonFiniteError):
+        raise result
+    return result
+
+
+def run_all(
+    tasks: Sequence[Task],
+    paths: Sequence[str | os.PathLike],
     *,
     command: str = "",
     started: float | None = None,
-) -> dict[str, Any]:
+    profile_steps: int = 0,
+) -> list[Result]:
     """Trains, scores, judges and draws, or goes on where that was interrupted.
 
     Args:
-      task: what to do.
-      path: of the run folder.
-      command: what reproduces the run, for the report.
+      tasks: what to do: one run, whose batches the devices share; or many with the same
+        data and configuration but for class, seed and hyper-parameters, which the
+        devices share out.
+      paths: of the run folders.
+      command: what reproduces the runs, for the reports.
       started: `time.monotonic()` when the process started, to tell how long it took
         until the first step.
+      profile_steps: write a trace of so many steps into the first folder.
 
     Returns:
-      The summary, as kept in `eval/summary.json`. A finished run is not run again.
+      The summary of each run, as kept in `eval/summary.json`; or the error that ended
+      it, which does not touch the others. A finished run is not run again. Of several
+      processes, process 0 alone writes and returns summaries; others return {}.
 
     Raises:
-      InputError: the folder or its checkpoints cannot be used.
+      InputError: a folder or its checkpoints cannot be used.
       record.Stopped: SIGTERM came; the same call goes on from there.
-      training.NonFiniteError: a loss is not finite.
-      OSError: the folder cannot be written.
+      OSError: a folder cannot be written.
     """
-    config, split, images = task.config, task.split, task.dataset.images
-    devices = training.Devices.local(config.devices)
-    _, build = methods.METHODS[config.method]
-    trained_as = build(task.hyper, axis_name=devices.axis_name)
-    method = build(task.hyper)  # On one device, to score and to draw.
-    paper_code.check(config.paper_code, method)
-    if config.paper_code.mnist_normalization:
-        trained_as, method = map(paper_code.mnist_normalized, (trained_as, method))
-    normals = images[split.train]
-    # Before anything is written.
-    training.check(trained_as, normals, config.epochs, config.batch_size, devices)
-    folder = RunFolder(path)
-    folder.open(task.identity())
-    if (finished := folder.result()) is not None:
-        say(f"{path} is finished; this is its result.")
-        return finished
-    folder.write_json("env.json", environment.describe())
-    trained = record.train(trained_as, method, task, devices, folder)
-    first = trained.first_step_at
-    facts = {
-        "images_per_second": trained.images_per_second,
-        "compile_seconds": round(trained.compile_seconds, 2),
-        "train_seconds": round(trained.train_seconds, 2),
-        "first_step_seconds": round(first - started, 2) if first and started else None,
-        "train_normals": len(split.train),
+    config, images = tasks[0].config, tasks[0].dataset.images
+    devices = _devices(config, len(tasks))
+    groups = _groups(tasks, devices)
+    for group in groups:  # Before anything is written.
+        training.check(
+            group.build(**group.hyper[0]),
+            images,
+            [_model(tasks[i]) for i in group.numbers],
+            config.epochs,
+            config.batch_size,
+            devices,
+        )
+    folders = [RunFolder(path) for path in paths]
+    results = _claim(tasks, folders)
+    many = len(tasks) > 1
+    with contextlib.ExitStack() as opened:
+        stop = opened.enter_context(record.sigterm())
+        display = opened.enter_context(Display(quiet=not processes.primary()))
+        runs = {}
+        for i, task in enumerate(tasks):
+            if results[i] is None:
+                name = folders[i].path.name if many else ""
+                runs[i] = record.Run(_builder(task)(), task, folders[i], display, name)
+                opened.callback(runs[i].close)
+        profile = record.Profile(folders[0], profile_steps * processes.primary())
+        opened.callback(profile.close)
+        for group in groups:
+            for number, progress in _train(group, tasks, runs, devices):
+                run = runs[number]
+                profile.look(progress)
+                run.write(progress)
+                if processes.any_of(stop.is_set()):
+                    saved = [run.save() for run in runs.values() if run.is_open]
+                    raise record.Stopped(
+                        f"Stopped on request; saved after step "
+                        f"{', '.join(map(str, saved))}."
+                    )
+                if progress.done:
+                    results[number] = _finish(run, progress, command, started)
+    return [result for result in results if result is not None]  # All of them.
+
+
+def _claim(tasks: Sequence[Task], folders: Sequence[RunFolder]) -> list[Result | None]:
+    """Opens the folders; returns the results of runs that are finished."""
+    results: list[Result | None] = [None] * len(tasks)
+    if processes.primary():
+        for task, folder in zip(tasks, folders, strict=True):
+            folder.open(task.identity())
+        results = [folder.result() for folder in folders]
+        for folder, result in zip(folders, results, strict=True):
+            if result is not None:
+                say(f"{folder.path} is finished; this is its result.")
+            elif not (folder.path / "env.json").exists():
+                folder.write_json("env.json", environment.describe())
+    finished = processes.share(np.array([result is not None for result in results]))
+    return [
+        {} if done and result is None else result
+        for done, result in zip(finished, results, strict=True)
+    ]
+
+
+def _finish(
+    run: record.Run, progress: training.Progress, command: str, started: float | None
+) -> Result:
+    facts = run.finish()
+    if progress.error:
+        run.show.end(str(progress.error))
+        return progress.error
+    state = progress.state  # By all processes, which may have parts of it.
+    if not processes.primary():
+        return {}
+    first = run.first_step_at
+    facts |= {
         "command": command,
-        "workdir": str(path),
+        "first_step_seconds": round(first - started, 2) if first and started else None,
     }
-    return judge(task, method, trained.state, folder, facts)
+    result = judge(run.task, run.method, state, run.folder, facts)
+    run.show.end(f"AUROC {result['auroc']:.4f}")
+    return result
+
+
+class _Group(NamedTuple):
+    """Runs that one program can train."""
+
+    numbers: list[int]
+    build: Callable[..., Method]
+    hyper: list[dict[str, float]]  # Of each run: what `build` takes.
+
+
+def _groups(tasks: Sequence[Task], devices: training.Devices) -> list[_Group]:
+    """Runs whose hyper-parameters differ but in arguments of one program."""
+    first = tasks[0]
+    names = [field.name for field in dataclasses.fields(first.hyper)]
+    of = lambda task, name: getattr(task.hyper, name)
+    differ = [n for n in names if len({of(task, n) for task in tasks}) > 1]
+    shape = (first.config.batch_size, *first.dataset.images.shape[1:])
+    traced = [
+        name
+        for name in differ
+        if devices.lanes > 1
+        and isinstance(of(first, name), float)
+        and training.traceable(_builder(first), {name: of(first, name)}, shape)
+    ]
+    groups = {}
+    for i, task in enumerate(tasks):
+        rest = tuple(of(task, name) for name in differ if name not in traced)
+        build = _builder(task, devices.axis_name)
+        group = groups.setdefault(rest, _Group([], build, []))
+        group.numbers.append(i)
+        group.hyper.append({name: of(task, name) for name in traced})
+    return list(groups.values())
+
+
+def _builder(task: Task, axis_name: str | None = None) -> Callable[..., Method]:
+    """`build(**hyper)` of the task's method, with some hyper-parameters given."""
+    config = task.config
+
+    def build(**hyper) -> Method:
+        # What is traced has no hash.
+        make = _method.__wrapped__ if hyper else _method
+        own = dataclasses.replace(task.hyper, **hyper)
+        return make(config.method, own, axis_name, config.precision, config.paper_code)
+
+    return build
+
+
+@functools.lru_cache(16)
+def _method(
+    name: str, hyper: Any, axis_name: str | None, precision: str, flags: PaperCode
+) -> Method:
+    """One object for all runs that are alike, so that they share compiled programs."""
+    _, builder = methods.METHODS[name]
+    method = builder(hyper, axis_name, jnp.dtype(precision))
+    paper_code.check(flags, method)
+    return paper_code.mnist_normalized(method) if flags.mnist_normalization else method
+
+
+def _devices(config: RunConfig, runs: int) -> training.Devices:
+    found = training.choose_devices(config.devices)
+    if runs == 1:
+        return training.Devices(found)
+    width = training.width(runs, len(found), config.models_at_once)
+    return training.ModelDevices(found, width=width)
+
+
+def _model(task: Task, **own) -> training.Model:
+    return training.Model(jax.random.key(task.seed), task.split.train, **own)
+
+
+def _train(
+    group: _Group,
+    tasks: Sequence[Task],
+    runs: Mapping[int, record.Run],
+    devices: training.Devices,
+) -> Iterator[tuple[int, training.Progress]]:
+    """The progress of a group's runs that are not finished, by their numbers."""
+    left = [
+        (number, hyper)
+        for number, hyper in zip(group.numbers, group.hyper, strict=True)
+        if number in runs
+    ]
+    config, images = tasks[0].config, tasks[0].dataset.images
+    models = [
+        _model(tasks[number], state=runs[number].open, hyper=hyper)
+        for number, hyper in left
+    ]
+    for which, progress in training.sweep(
+        group.build,
+        images,
+        models,
+        epochs=config.epochs,
+        batch_size=config.batch_size,
+        devices=devices,
+        streamed=images.nbytes > config.memory_budget_mb * 2**20,
+    ):
+        yield left[which][0], progress

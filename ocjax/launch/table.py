@@ -5,16 +5,20 @@ import json
 import os
 import pathlib
 import statistics
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from ocjax import data
+from ocjax.evaluation import plots
 from ocjax.launch import task as tasks
-from ocjax.launch.config import parse
+from ocjax.launch.config import parse, varied
 from ocjax.launch.display import say
 from ocjax.launch.folder import RunFolder
-from ocjax.launch.single import run
+from ocjax.launch.runs import Result, run, run_all
 from ocjax.launch.task import Task
+from ocjax.training import processes
+
+MEAN = "mean"
 
 
 def launch(
@@ -25,59 +29,82 @@ def launch(
     data_dir: str | os.PathLike | None = None,
     command: str = "",
     started: float | None = None,
+    published: Callable[[Mapping[str, Any]], Mapping[str, float]] | None = None,
+    profile_steps: int = 0,
 ) -> dict[str, Any]:
     """Does what a configuration says: one run, or all classes and seeds.
 
     Args:
       values: as `configure` makes them; `normal_class` (or `anomalous_class`) may be
-        "all", and `seeds` more than 1.
+        "all", `seeds` more than 1, and hyper-parameters may `vary`.
       seed: of the first run.
       workdir: run folder, of many runs the folder of their folders; by default one
         below `runs/` that is named by the configuration.
       data_dir: where TFDS keeps its data sets.
       command: what reproduces this, for the reports.
       started: `time.monotonic()` when the process started.
+      profile_steps: write a trace of so many steps of the first run into its folder.
+      published: what the paper has of a configuration: class, or "mean", -> AUROC.
 
     Returns:
-      The summary of the run, or of the table.
+      The summary of the run, or of the table; {} in processes that do not write.
 
     Raises:
       InputError: the configuration, the data or a folder cannot be used.
     """
-    todo = _tasks(values, seed, data_dir)
+    options: dict[str, Any] = {
+        "command": command,
+        "started": started,
+        "profile_steps": profile_steps,
+    }
+    todo, choices = _tasks(values, seed, data_dir)
+    first = next(iter(todo.values()))
     workdir = pathlib.Path(workdir or _default_workdir(values, seed, todo))
     if len(todo) == 1:
-        return run(todo[0], workdir, command=command, started=started)
+        return run(first, workdir, **options)
     folder = RunFolder(workdir)
-    folder.open({"runs": [task.identity() for task in todo]})
-    results = []
-    for i, task in enumerate(todo):
-        name = f"{_class_name(task)}-seed{task.seed}"
-        say(f"Run {i + 1} of {len(todo)}: {name}")
-        results.append(run(task, workdir / name, command=command))
-    return _write_table(folder, results)
+    if processes.primary():
+        folder.open({"runs": [task.identity() for task in todo.values()]})
+    paths = [workdir / name for name in todo]
+    results = run_all(list(todo.values()), paths, **options)
+    if not processes.primary():
+        return {}
+    paper = published(first.identity()) if published else {}
+    table = Table(list(todo.values()), results, choices, paper)
+    table.write(folder)
+    say(table.markdown())
+    return table.summary() | {"workdir": str(workdir)}
 
 
-def _tasks(values, seed, data_dir) -> list[Task]:
-    config, _ = parse(values)
+def _tasks(values, seed, data_dir) -> tuple[dict[str, Task], list[dict]]:
+    """Name -> run; and the hyper-parameters that vary."""
+    config, own = parse(values)
+    choices = varied(config, own)
     field = data.TARGET[config.protocol]
     classes = [getattr(config, field)]
+    dataset = tasks.dataset_of(config, data_dir)
     if classes == ["all"]:
-        dataset = data.load(config.dataset, data_dir=data_dir, size=config.image_size)
         classes = list(dataset.class_names)
-    return [
-        tasks.load({**values, field: name}, one_seed, data_dir)
-        for name in classes
-        for one_seed in range(seed, seed + config.seeds)
-    ]
+    todo = {}
+    for name in classes:
+        for choice in choices:
+            own_values = {**values, field: name}
+            own_values["hyper"] = {**values["hyper"], **choice}
+            for one_seed in range(seed, seed + config.seeds):
+                task = tasks.load(own_values, one_seed, dataset=dataset)
+                parts = [_class_name(task), f"seed{one_seed}"]
+                parts += [f"{name}={value}" for name, value in choice.items()]
+                todo["-".join(parts)] = task
+    return todo, choices
 
 
-def _default_workdir(values, seed, todo: Sequence[Task]) -> str:
+def _default_workdir(values, seed, todo: Mapping[str, Task]) -> str:
     """A name that another configuration does not have."""
-    config = todo[0].config
-    identity = json.dumps([task.identity() for task in todo], sort_keys=True)
+    runs = list(todo.values())
+    config = runs[0].config
+    identity = json.dumps([task.identity() for task in runs], sort_keys=True)
     digest = hashlib.sha256(identity.encode()).hexdigest()[:6]
-    which = "all" if len(todo) > 1 else _class_name(todo[0])
+    which = "all" if len(runs) > 1 else _class_name(runs[0])
     parts = [config.method, config.dataset, config.protocol, which, f"seed{seed}"]
     return os.path.join("runs", "-".join([*parts, digest]))
 
@@ -87,39 +114,136 @@ def _class_name(task: Task) -> str:
     return "".join(c if c.isalnum() else "_" for c in name)
 
 
-def _write_table(folder: RunFolder, results: Sequence[dict]) -> dict[str, Any]:
-    """Writes `table.md`, `table.csv` and `results.jsonl`; returns the means."""
-    field = data.TARGET[results[0]["protocol"]]
-    by_class = {}
-    for result in results:
-        by_class.setdefault(result[field], []).append(result["auroc"])
-    rows = [
-        (name, statistics.mean(values), _deviation(values), len(values))
-        for name, values in by_class.items()
-    ]
-    means = [mean for _, mean, _, _ in rows]
-    per_seed = list(zip(*by_class.values(), strict=True))
-    overall = [statistics.mean(values) for values in per_seed]
-    rows.append(("mean", statistics.mean(means), _deviation(overall), len(overall)))
-    header = [field.replace("_", " "), "AUROC", "deviation over seeds", "seeds"]
-    lines = [header, ["---"] * len(header)]
-    cell = lambda deviation: "" if deviation is None else f"{deviation:.4f}"
-    lines += [[n, f"{m:.4f}", cell(d), str(k)] for n, m, d, k in rows]
-    markdown = "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
-    folder.write("table.md", markdown)
-    folder.write_csv("table.csv", header, rows)
-    folder.write("results.jsonl", "".join(json.dumps(r) + "\n" for r in results))
-    say(markdown)
-    shared = ("method", "dataset", "protocol", "epochs")
-    return {name: results[0][name] for name in shared} | {
-        "classes": len(by_class),
-        "seeds": len(overall),
-        "auroc_mean": rows[-1][1],
-        "auroc_deviation": rows[-1][2],
-        "workdir": str(folder.path),
-    }
+class Row(NamedTuple):
+    """A line of a table: a class, or the mean over all of them."""
+
+    choice: dict[str, Any]  # Hyper-parameters, of those that vary.
+    name: str
+    values: list[float]  # AUROCs, one for each seed that did not diverge.
+    diverged: int
+    published: float | None
+
+    @property
+    def mean(self) -> float | None:
+        """None where all diverged."""
+        return statistics.mean(self.values) if self.values else None
+
+    @property
+    def deviation(self) -> float | None:
+        """Sample standard deviation; None of a single value."""
+        return statistics.stdev(self.values) if len(self.values) > 1 else None
 
 
-def _deviation(values: Sequence[float]) -> float | None:
-    """Sample standard deviation; None of a single value."""
-    return statistics.stdev(values) if len(values) > 1 else None
+class Table:
+    """AUROCs of many runs, by class and by what varies, beside the paper's."""
+
+    def __init__(
+        self,
+        todo: Sequence[Task],
+        results: Sequence[Result],
+        choices: Sequence[Mapping[str, Any]],
+        published: Mapping[str, float],
+    ):
+        """Groups the results.
+
+        Args:
+          todo: runs.
+          results: of each, its summary or what ended it.
+          choices: values of the hyper-parameters that vary.
+          published: class, or "mean", -> AUROC of the paper.
+        """
+        self._first, self._results = todo[0], results
+        self._field = data.TARGET[todo[0].config.protocol]
+        self.rows, self._choices = [], choices
+        for choice in choices:
+            by_class: dict[str, dict[int, float | None]] = {}
+            for task, result in zip(todo, results, strict=True):
+                if all(getattr(task.hyper, k) == v for k, v in choice.items()):
+                    found = None if isinstance(result, Exception) else result["auroc"]
+                    name = task.dataset.class_names[task.target]
+                    by_class.setdefault(name, {})[task.seed] = found
+            for name, seeds in by_class.items():
+                values = list(seeds.values())
+                self.rows.append(self._row(choice, name, values, published))
+            # Of seeds that no class lacks: others are means over other classes.
+            overall = [
+                None if None in values else statistics.mean(values)
+                for values in zip(*(s.values() for s in by_class.values()), strict=True)
+            ]
+            self.rows.append(self._row(choice, MEAN, overall, published))
+
+    @staticmethod
+    def _row(choice, name, values, published) -> Row:
+        found = [value for value in values if value is not None]
+        lost = len(values) - len(found)
+        return Row(dict(choice), name, found, lost, published.get(name))
+
+    def markdown(self) -> str:
+        """As a Markdown table."""
+        number = lambda value: "–" if value is None else f"{value:.4f}"
+        lines = []
+        for row in self.rows:
+            count = str(len(row.values))
+            if row.diverged:
+                count += f" ({row.diverged} diverged)"
+            cells = [number(row.mean), number(row.deviation), count]
+            paper = "–" if row.published is None else f"{row.published:.3f}"
+            choice = map(str, row.choice.values())
+            lines.append([*choice, row.name, *cells, paper])
+        lines = [self._header(), ["---"] * len(self._header()), *lines]
+        return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+    def write(self, folder: RunFolder) -> None:
+        """Writes `table.md`, `table.csv`, `table.png` and `results.jsonl`."""
+        folder.write("table.md", self.markdown())
+        rows = [
+            [
+                *row.choice.values(),
+                row.name,
+                row.mean,
+                row.deviation,
+                len(row.values),
+                row.published,
+                row.diverged,
+            ]
+            for row in self.rows
+        ]
+        folder.write_csv("table.csv", [*self._header(), "diverged"], rows)
+        finished = [r for r in self._results if not isinstance(r, Exception)]
+        lines = [json.dumps(result) + "\n" for result in finished]
+        folder.write("results.jsonl", "".join(lines))
+        folder.write("table.png", plots.png(self.figure()))
+
+    def figure(self):
+        """Bars with deviations, and the paper's numbers beside them."""
+        series = {}
+        for row in self.rows:
+            label = ", ".join(f"{k} {v}" for k, v in row.choice.items()) or "ours"
+            series.setdefault(label, []).append((row.mean, row.deviation))
+        names = [row.name for row in self.rows[: len(self.rows) // len(self._choices)]]
+        paper = [row.published for row in self.rows[: len(names)]]
+        config = self._first.config
+        title = f"{config.method}, {config.dataset}, {config.protocol}"
+        return plots.table(names, series, paper, title)
+
+    def summary(self) -> dict[str, Any]:
+        """What the launcher prints."""
+        config = self._first.config
+        shared = ("method", "dataset", "protocol", "epochs")
+        means = [row for row in self.rows if row.name == MEAN]
+        found: dict[str, Any] = {name: getattr(config, name) for name in shared}
+        found |= {
+            "classes": len(self.rows) // len(means) - 1,
+            "seeds": config.seeds,
+            "diverged": sum(isinstance(r, Exception) for r in self._results),
+        }
+        if len(means) == 1:
+            mean = {"auroc_mean": means[0].mean, "auroc_deviation": means[0].deviation}
+            return found | mean
+        return found | {
+            "choices": [{**row.choice, "auroc_mean": row.mean} for row in means]
+        }
+
+    def _header(self) -> list[str]:
+        about = [*self._choices[0], self._field.replace("_", " ")]
+        return [*about, "AUROC", "deviation over seeds", "seeds", "paper"]

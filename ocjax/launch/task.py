@@ -22,7 +22,7 @@ class Task(NamedTuple):
     def identity(self) -> dict[str, Any]:
         """All that the result depends on, and how it is logged and saved."""
         values = dataclasses.asdict(self.config) | {"seed": self.seed}
-        for name in ("normal_class", "anomalous_class", "seeds"):
+        for name in ("normal_class", "anomalous_class", "seeds", "vary"):
             del values[name]
         field = data.TARGET[self.config.protocol]
         name = self.dataset.class_names[self.target]
@@ -30,7 +30,10 @@ class Task(NamedTuple):
 
 
 def load(
-    values: Mapping[str, Any], seed: int, data_dir: str | os.PathLike | None = None
+    values: Mapping[str, Any],
+    seed: int,
+    data_dir: str | os.PathLike | None = None,
+    dataset: data.Dataset | None = None,
 ) -> Task:
     """Loads and splits the data of a run.
 
@@ -38,12 +41,13 @@ def load(
       values: configuration, as `configure` makes it.
       seed: of initialization and batch order.
       data_dir: where TFDS keeps its data sets.
+      dataset: the data, where they are loaded already.
 
     Raises:
       InputError: the configuration cannot be run.
     """
     config, hyper = parse(values)
-    dataset = data.load(config.dataset, data_dir=data_dir, size=config.image_size)
+    dataset = dataset or dataset_of(config, data_dir)
     target = data.class_index(dataset, getattr(config, data.TARGET[config.protocol]))
     split = data.split(
         config.protocol,
@@ -54,3 +58,8 @@ def load(
         validation_fraction=config.validation_fraction,
     )
     return Task(config, hyper, seed, dataset, target, split)
+
+
+def dataset_of(config: RunConfig, data_dir: str | os.PathLike | None) -> data.Dataset:
+    """Loads the data that a configuration names."""
+    return data.load(config.dataset, data_dir=data_dir, size=config.image_size)

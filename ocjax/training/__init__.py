@@ -1,9 +1,16 @@
-"""Training: the loop, devices, checkpoints."""
+"""Training: the loop, sweeps of many models, devices, checkpoints."""
 
+from ocjax.training.loop import Model as Model
 from ocjax.training.loop import NonFiniteError as NonFiniteError
 from ocjax.training.loop import Progress as Progress
 from ocjax.training.loop import check as check
 from ocjax.training.loop import fit as fit
+from ocjax.training.loop import together as together
 from ocjax.training.loop import total_epochs as total_epochs
 from ocjax.training.loop import train as train
 from ocjax.training.parallel import Devices as Devices
+from ocjax.training.parallel import ModelDevices as ModelDevices
+from ocjax.training.parallel import choose_devices as choose_devices
+from ocjax.training.sweep import sweep as sweep
+from ocjax.training.sweep import traceable as traceable
+from ocjax.training.sweep import width as width

@@ -17,7 +17,8 @@ class Checkpoints:
 
     A state is saved with a checksum of every array, and restored only if all agree;
     a damaged checkpoint is set aside and the one before it restored. Use it as a
-    context manager: leaving it waits until all is written.
+    context manager: leaving it waits until all is written. Of several processes,
+    process 0 alone uses it.
     """
 
     def __init__(self, folder: pathlib.Path, *, keep: int = 3):
@@ -26,9 +27,15 @@ class Checkpoints:
 
         self._ocp = ocp
         self._folder = pathlib.Path(folder).absolute()
+        self._folder.mkdir(parents=True, exist_ok=True)
+        alone = ocp.options.MultiprocessingOptions(
+            primary_host=0, active_processes={0}, barrier_sync_key_prefix="ocjax"
+        )
         self._manager = ocp.CheckpointManager(
             self._folder,
-            options=ocp.CheckpointManagerOptions(max_to_keep=keep, create=True),
+            options=ocp.CheckpointManagerOptions(
+                max_to_keep=keep, create=False, multiprocessing_options=alone
+            ),
         )
 
     def save(self, state: State) -> None:
@@ -80,6 +87,10 @@ class Checkpoints:
         return self
 
     def __exit__(self, *_) -> None:
+        """Closes."""
+        self.close()
+
+    def close(self) -> None:
         """Finishes writing, also when training failed, and lets go of the folder."""
         self._manager.close()
 

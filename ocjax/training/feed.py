@@ -3,8 +3,7 @@
 Both give the same batches, those of a given order of each epoch.
 """
 
-import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import jax
@@ -14,74 +13,89 @@ from ocjax.data import stream
 from ocjax.training.order import Order
 from ocjax.training.parallel import Devices
 
+MOST_STEPS = 256  # In one compiled call: room for their indices and metrics.
 STREAMED_STEPS = 16  # In one piece when images are streamed: room for their batches.
 
 
-class Plan(NamedTuple):
-    """Which steps there are, counted from the start of training."""
+class Course(NamedTuple):
+    """Which images one model sees, step by step from the start of training."""
 
+    order: Order
     batch_size: int
     steps_per_epoch: int
     first: int  # The step to begin with.
     last: int  # The step to end before.
 
+    def batches(self, step: int, limit: int) -> np.ndarray:
+        """Indices `[n, B]` of the next steps, of one epoch and at most `limit`."""
+        epoch, first = divmod(step, self.steps_per_epoch)
+        steps = min(limit, self.steps_per_epoch - first)
+        rows = self.order(epoch).reshape(-1, self.batch_size)
+        return rows[first : first + steps]
+
 
 class Piece(NamedTuple):
-    """What one compiled call reads: rows `first : first + steps` of `order`."""
+    """What one compiled call reads: the first `steps` rows of each lane's order."""
 
     images: jax.Array
     order: jax.Array
-    first: int
-    steps: int
+    steps: tuple[int, ...]
 
 
 class Resident:
-    """Keeps all images on the devices; a piece is some steps of an epoch's order."""
+    """Keeps all images on the devices; a piece is some steps of each lane's epoch."""
 
-    def __init__(self, images: np.ndarray, order: Order, plan: Plan, devices: Devices):
+    def __init__(self, images: np.ndarray, courses: Sequence[Course], devices: Devices):
         """Copies the images to the devices."""
-        self._images = devices.replicate(images)
-        self._plan = plan
-        self._order = functools.lru_cache(1)(
-            lambda epoch: devices.split(order(epoch).reshape(-1, plan.batch_size))
-        )
+        self._images = devices.copies(images)
+        self._courses, self._devices = courses, devices
 
-    def take(self, step: int, limit: int) -> Piece:
-        """Up to `limit` steps from `step` on, of one epoch."""
-        epoch, first = divmod(step, self._plan.steps_per_epoch)
-        steps = min(limit, self._plan.steps_per_epoch - first)
-        return Piece(self._images, self._order(epoch), first, steps)
+    def take(self, steps: Sequence[int | None], limit: int) -> Piece:
+        """Up to `limit` steps of each lane from its one of `steps` on, or none."""
+        limit = min(limit, MOST_STEPS)
+        orders, counts = [], []
+        for course, step in zip(self._courses, steps, strict=True):
+            # Of one size, so that one program serves all sizes of classes.
+            padded = np.zeros((MOST_STEPS, course.batch_size), np.int32)
+            orders.append(padded)
+            counts.append(0)
+            if step is not None:
+                rows = course.batches(step, limit)
+                padded[: len(rows)], counts[-1] = rows, len(rows)
+        return Piece(self._images, self._devices.parts(orders), tuple(counts))
 
 
 class Streamed:
-    """Reads the batches of a few steps at a time, ahead of their use."""
+    """Reads the batches of a few steps at a time, ahead of their use, for one lane."""
 
-    def __init__(self, images: np.ndarray, order: Order, plan: Plan, devices: Devices):
+    def __init__(self, images: np.ndarray, courses: Sequence[Course], devices: Devices):
         """Begins to read."""
-        self._plan, self._devices = plan, devices
-        self._most = min(STREAMED_STEPS, plan.steps_per_epoch)
-        rows = np.arange(self._most * plan.batch_size // devices.count)
-        self._order = devices.replicate(rows.reshape(self._most, -1))
+        (self._course,) = courses
+        self._devices = devices
+        course = self._course
+        self._most = min(STREAMED_STEPS, course.steps_per_epoch)
+        rows = np.arange(self._most * course.batch_size // devices.sharing)
+        self._order = devices.copies(rows.reshape(self._most, -1).astype(np.int32))
         batches = stream.batches(
             images,
-            order,
-            batch_size=plan.batch_size,
-            steps_per_epoch=plan.steps_per_epoch,
-            start_step=plan.first,
-            stop_step=plan.last,
+            course.order,
+            batch_size=course.batch_size,
+            steps_per_epoch=course.steps_per_epoch,
+            start_step=course.first,
+            stop_step=course.last,
         )
         self._pieces = stream.prefetch(self._stacked(batches), self._put)
 
-    def take(self, step: int, limit: int) -> Piece:
+    def take(self, steps: Sequence[int | None], limit: int) -> Piece:
         """The next steps, of one epoch; they come in their order, so many at a time."""
-        del step, limit
+        del steps, limit
         return next(self._pieces)
 
     def _stacked(self, batches: Iterator[np.ndarray]):
         """Arrays `[most, B, S, S, C]`, the last of an epoch filled up with zeros."""
-        step = self._plan.first
-        while step < self._plan.last:
-            left = self._plan.steps_per_epoch - step % self._plan.steps_per_epoch
+        step, course = self._course.first, self._course
+        while step < course.last:
+            left = course.steps_per_epoch - step % course.steps_per_epoch
             steps = min(self._most, left)
             stacked = np.stack([next(batches) for _ in range(steps)])
             missing = [(0, self._most - steps)] + [(0, 0)] * (stacked.ndim - 1)
@@ -90,4 +104,4 @@ class Streamed:
 
     def _put(self, item: tuple[np.ndarray, int]) -> Piece:
         stacked, steps = item
-        return Piece(self._devices.split(stacked), self._order, 0, steps)
+        return Piece(self._devices.parts([stacked]), self._order, (steps,))

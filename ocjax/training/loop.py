@@ -6,10 +6,12 @@ random choice is a function of (key, epoch, step), so that training can
 be stopped after any step and resumed to the same bits.
 """
 
+import copy
+import dataclasses
 import functools
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import jax
@@ -18,27 +20,44 @@ import numpy as np
 
 from ocjax._checks import InputError
 from ocjax.data import images as images_lib
-from ocjax.methods.base import Method, Stage, State
-from ocjax.training import order
-from ocjax.training.feed import Piece, Plan, Resident, Streamed
+from ocjax.methods.base import Method, State
+from ocjax.training import order, processes
+from ocjax.training.feed import MOST_STEPS, Course, Resident, Streamed
 from ocjax.training.parallel import Devices
 
 FIRST_STEPS = 4  # In the first compiled call, before its speed is known.
-MOST_STEPS = 256  # In one compiled call: room for their metrics.
 
 
 class NonFiniteError(ArithmeticError):
     """A loss became infinite or not a number."""
 
 
-class Progress(NamedTuple):
-    """What happened since the last one."""
+class Model(NamedTuple):
+    """What one model has of its own, where several share images and a method."""
 
-    state: State  # After `step` steps.
+    key: jax.Array  # Of all randomness.
+    rows: np.ndarray | None = None  # Indices of its images; None for all.
+    state: State | Callable[[], State | None] | None = None  # Where to go on, or how
+    # to find it when this model's turn comes; None for a new state.
+    hyper: Mapping[str, float] = {}  # Hyper-parameters that are the model's own.
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """What happened to one model since the last one."""
+
+    fetch: Callable[[], State]  # What `state` calls, once.
     step: int  # Steps taken since training began.
     epoch: int  # That these steps belong to, counted from 0.
     metrics: dict[str, np.ndarray]  # `[n]` each: one value for each of the n steps.
     seconds: float  # That the n steps took.
+    error: NonFiniteError | None = None  # What ended this model's training early.
+    done: bool = False  # No more follows of this model.
+
+    @functools.cached_property
+    def state(self) -> State:
+        """After `step` steps."""
+        return self.fetch()
 
 
 def fit(method: Method, images: np.ndarray, key: jax.Array, **options) -> State:
@@ -52,31 +71,23 @@ def train(
     images: np.ndarray,
     key: jax.Array,
     *,
-    epochs: int,
-    batch_size: int,
+    rows: np.ndarray | None = None,
     state: State | None = None,
-    devices: Devices | None = None,
-    streamed: bool = False,
-    seconds_per_call: float = 1.0,
+    **options,
 ) -> Iterator[Progress]:
-    """Trains, yielding after every compiled call.
+    """Trains one model, yielding after every compiled call.
 
-    Epochs go over the images in random order; the remainder of less than a batch is
-    left out. Each stage begins with a `Progress` that has no steps: its seconds are the
+    Each stage begins with a `Progress` that has no steps: its seconds are the
     compilation.
 
     Args:
       method: what to train, built with the `axis_name` of `devices`.
-      images: normal images, shape `[N, S, S, C]`, `uint8`, or floats in `[-1, 1]`
+      images: shape `[N, S, S, C]`, `uint8`, or floats in `[-1, 1]`
         (`ocjax.data.images.check` brings other ranges there).
       key: of all randomness.
-      epochs: passes over the images in the last stage; earlier ones have their own.
-      batch_size: images a step, over all devices.
+      rows: indices of the images to train on, all of them normal; by default all.
       state: where to go on, by default a new state.
-      devices: that share each batch; by default one.
-      streamed: read batches from host memory as they are needed instead of keeping
-        all images on the device.
-      seconds_per_call: about how long one compiled call may take.
+      **options: of `together`.
 
     Yields:
       `Progress`, at least once for every epoch.
@@ -85,25 +96,65 @@ def train(
       ValueError: sizes do not fit each other.
       NonFiniteError: a loss is not finite; the epoch, step and term are named.
     """
+    for _, progress in together(method, images, [Model(key, rows, state)], **options):
+        if progress.error:
+            raise progress.error
+        yield progress
+
+
+def together(
+    method: Method,
+    images: np.ndarray,
+    models: Sequence[Model],
+    *,
+    epochs: int,
+    batch_size: int,
+    devices: Devices | None = None,
+    streamed: bool = False,
+    steps: Sequence[Callable] | None = None,
+    seconds_per_call: float = 1.0,
+) -> Iterator[tuple[int, Progress]]:
+    """Trains one model in each lane of `devices`, none of which affects another.
+
+    Epochs go over a model's images in random order; the remainder of less than a batch
+    is left out.
+
+    Args:
+      method: what to train, built with the `axis_name` of `devices`.
+      images: shape `[N, S, S, C]`, `uint8`, or floats in `[-1, 1]`; shared.
+      models: at most one for each lane.
+      epochs: passes over the images in the last stage; earlier ones have their own.
+      batch_size: images a step of a model, over all devices that share it.
+      devices: where to train; by default one.
+      streamed: read batches from host memory as they are needed instead of keeping
+        all images on the device; for one lane.
+      steps: of each stage `step(state, images, key, **hyper)`; by default `method`'s.
+      seconds_per_call: about how long one compiled call may take.
+
+    Yields:
+      The number of a model and its `Progress`. The last one of each is `done`; it has
+      an `error` where a loss was not finite, and its state is of no use then.
+
+    Raises:
+      ValueError: sizes do not fit each other.
+    """
     devices = devices or Devices()
-    images = check(method, images, epochs, batch_size, devices)
-    init_key, order_key, step_key = jax.random.split(key, 3)
-    begun = jax.jit(method.init)(init_key, _sample(images)) if state is None else state
-    steps_per_epoch, step = len(images) // batch_size, int(begun.step)
-    stops = [steps_per_epoch * end for end in _ends(method, epochs)]
-    if step >= stops[-1]:
-        yield Progress(begun, step, step // steps_per_epoch - 1, {}, 0.0)
-    for stage, stop in zip(method.stages, stops, strict=True):
-        if step >= stop:
+    images = check(method, images, models, epochs, batch_size, devices)
+    lanes = [_Lane(method, images, model, epochs, batch_size) for model in models]
+    for number, lane in enumerate(lanes):
+        if lane.finished:
+            epoch = lane.step // lane.steps_per_epoch - 1
+            yield number, Progress(lane.fetch, lane.step, epoch, {}, 0.0, done=True)
+    lanes += [lanes[0].idle() for _ in range(devices.lanes - len(lanes))]
+    steps = steps or [stage.step for stage in method.stages]
+    for stage, step in enumerate(steps):
+        if all(lane.next(stage) is None for lane in lanes):
             continue
-        indices = _order(stage, begun, images, order_key, batch_size, devices)
-        plan = Plan(batch_size, steps_per_epoch, step, stop)
-        feed = (Streamed if streamed else Resident)(images, indices, plan, devices)
-        for progress in _steps(
-            stage, begun, feed, plan, step_key, devices, seconds_per_call
-        ):
-            yield progress
-            begun, step = progress.state, progress.step
+        courses = [
+            lane.course(method, images, stage, batch_size, devices) for lane in lanes
+        ]
+        feed = (Streamed if streamed else Resident)(images, courses, devices)
+        yield from _take_steps(step, lanes, stage, feed, devices, seconds_per_call)
 
 
 def total_epochs(method: Method, epochs: int) -> int:
@@ -117,52 +168,119 @@ def _ends(method: Method, epochs: int) -> list[int]:
     return list(itertools.accumulate([*lengths, epochs]))
 
 
-def _order(
-    stage: Stage,
-    state: State,
-    images: np.ndarray,
-    key: jax.Array,
-    batch_size: int,
-    devices: Devices,
-) -> order.Order:
-    """The order of the images in each epoch of a stage that begins, or goes on."""
-    length = len(images) // batch_size * batch_size
-    if stage.groups is None:
-        return order.shuffled(key, len(images), length)
-    members = stage.groups(state, images).members
-    order.check_groups(members, batch_size, devices.count)
-    return order.grouped(key, list(members.values()), length)
+class _Lane:
+    """A model in training: where it is, and where it gets its images."""
+
+    def __init__(self, method, images, model: Model, epochs: int, batch_size: int):
+        keys = jax.random.split(model.key, 3)
+        self._order_key, self.step_key = keys[1], jax.random.key_data(keys[2])
+        self.hyper = {k: np.float32(v) for k, v in model.hyper.items()}
+        self.rows = np.arange(len(images)) if model.rows is None else model.rows
+        state = model.state() if callable(model.state) else model.state
+        if state is None:
+            state = jax.jit(method.init)(keys[0], _sample(images))
+        self.fetch = lambda: state
+        self.step = int(state.step)
+        self.steps_per_epoch = len(self.rows) // batch_size
+        self.stops = [self.steps_per_epoch * end for end in _ends(method, epochs)]
+
+    @property
+    def finished(self) -> bool:
+        return self.step >= self.stops[-1]
+
+    def next(self, stage: int) -> int | None:
+        """The step to take next in a stage; None after its end."""
+        return None if self.step >= self.stops[stage] else self.step
+
+    def stop(self) -> None:
+        """Takes no more steps."""
+        self.stops = [0] * len(self.stops)
+
+    def idle(self) -> "_Lane":
+        """A lane that takes no steps, where there are more lanes than models."""
+        lane = copy.copy(self)
+        lane.stop()
+        return lane
+
+    def course(self, method, images, stage: int, batch_size: int, devices) -> Course:
+        """The order of the images in each epoch of a stage that begins, or goes on."""
+        length, rows = self.steps_per_epoch * batch_size, self.rows
+        groups = method.stages[stage].groups
+        if groups is None or self.next(stage) is None:
+            found = order.shuffled(self._order_key, len(rows), length)
+        else:
+            members = groups(self.fetch(), images[rows]).members
+            order.check_groups(members, batch_size, devices.sharing)
+            found = order.grouped(self._order_key, list(members.values()), length)
+        return Course(
+            functools.lru_cache(2)(lambda epoch: rows[found(epoch)]),
+            batch_size,
+            self.steps_per_epoch,
+            self.step,
+            self.stops[stage],
+        )
+
+    def advance(self, metrics: dict[str, np.ndarray], seconds: float) -> Progress:
+        """Notes that steps were taken, with a value of each metric for each."""
+        error = _non_finite(metrics, self.step, self.steps_per_epoch)
+        epoch = self.step // self.steps_per_epoch
+        self.step += len(next(iter(metrics.values())))
+        if error:
+            self.stop()
+        return Progress(
+            self.fetch, self.step, epoch, metrics, seconds, error, self.finished
+        )
 
 
-def _steps(
-    stage: Stage,
-    state: State,
+def _take_steps(
+    step: Callable,
+    lanes: Sequence[_Lane],
+    stage: int,
     feed: Resident | Streamed,
-    plan: Plan,
-    key: jax.Array,
     devices: Devices,
     seconds_per_call: float,
-) -> Iterator[Progress]:
-    """Takes the steps of `plan`, which begin after `state`."""
-    run = devices.map(
-        functools.partial(run_steps, stage.step), (0, 0, 0, None, None, None)
-    )
-    step, per_epoch = plan.first, plan.steps_per_epoch
-    piece = feed.take(step, FIRST_STEPS)
-    current = devices.replicate(state)
-    _, seconds = _timed(run, current, key, piece._replace(steps=0))
-    yield Progress(state, step, step // per_epoch, {}, seconds)
+) -> Iterator[tuple[int, Progress]]:
+    """Brings all lanes to the end of a stage."""
+    run = _program(step, devices)
+    own = devices.own([(lane.step_key, lane.hyper) for lane in lanes])
+
+    def call(state, piece, counts):
+        counts = devices.own([np.int32(count) for count in counts])
+        start = time.perf_counter()
+        done = run(state, piece.images, piece.order, own, counts)
+        return jax.block_until_ready(done), time.perf_counter() - start
+
+    state = devices.own([lane.fetch() for lane in lanes])
+    piece = feed.take([lane.next(stage) for lane in lanes], FIRST_STEPS)
+    _, seconds = call(state, piece, [0] * len(lanes))
+    for number, lane in enumerate(lanes):
+        if lane.next(stage) is not None:
+            epoch = lane.step // lane.steps_per_epoch
+            yield number, Progress(lane.fetch, lane.step, epoch, {}, seconds)
     while True:
-        (current, metrics), seconds = _timed(run, current, key, piece)
-        metrics = jax.device_get(devices.first(metrics))
-        metrics = {name: values[: piece.steps] for name, values in metrics.items()}
-        _check_finite(metrics, step, per_epoch)
-        epoch, step = step // per_epoch, step + piece.steps
-        yield Progress(devices.first(current), step, epoch, metrics, seconds)
-        if step == plan.last:
+        (state, metrics), seconds = call(state, piece, piece.steps)
+        states = functools.cache(functools.partial(devices.each, state))
+        logged = jax.device_get(devices.each(metrics))
+        for number, (lane, count) in enumerate(zip(lanes, piece.steps, strict=True)):
+            lane.fetch = _item(states, number)
+            if count:
+                found = {name: rows[:count] for name, rows in logged[number].items()}
+                yield number, lane.advance(found, seconds)
+        upcoming = [lane.next(stage) for lane in lanes]
+        if all(step is None for step in upcoming):
             return
-        limit = int(seconds_per_call * piece.steps / seconds)
-        piece = feed.take(step, max(1, min(MOST_STEPS, limit)))
+        limit = int(seconds_per_call * max(piece.steps) / seconds)
+        piece = feed.take(upcoming, max(1, processes.agree(limit)))
+
+
+def _item(function: Callable[[], Sequence], number: int) -> Callable:
+    return lambda: function()[number]
+
+
+@functools.lru_cache(8)
+def _program(step: Callable, devices: Devices) -> Callable:
+    """The compiled loop of a step, for all models that take it one after another."""
+    return devices.map(functools.partial(run_steps, step))
 
 
 def run_steps(
@@ -170,19 +288,18 @@ def run_steps(
     state: State,
     images: jax.Array,
     order: jax.Array,
-    key: jax.Array,
-    first: jax.Array,
+    own: tuple[jax.Array, Mapping[str, jax.Array]],
     count: jax.Array,
 ) -> tuple[State, dict[str, jax.Array]]:
     """Takes `count` steps; one program for any count up to `MOST_STEPS`.
 
     Args:
-      step: the method's.
+      step: `step(state, images, key, **hyper)`.
       state: before the steps.
       images: shape `[..., S, S, C]`, leading axes taken as one.
       order: indices of the images of each batch, shape `[steps, B]`.
-      key: of which each step gets its own part, by its number.
-      first: row of `order` to begin with.
+      own: data of the key of which each step gets its own part, by its number; and
+        `hyper`.
       count: steps to take.
 
     Returns:
@@ -190,14 +307,15 @@ def run_steps(
       `count` values filled.
     """
     images = images.reshape(-1, *images.shape[-3:])  # Streamed: `[steps, B, ...]`.
+    key, hyper = jax.random.wrap_key_data(own[0]), own[1]
 
     def one(state, row):
         batch = images_lib.to_float(images[order[row]])
-        return step(state, batch, jax.random.fold_in(key, state.step))
+        return step(state, batch, jax.random.fold_in(key, state.step), **hyper)
 
     def body(i, carry):
         state, log = carry
-        state, metrics = one(state, first + i)
+        state, metrics = one(state, i)
         return state, jax.tree.map(lambda all, new: all.at[i].set(new), log, metrics)
 
     _, metrics = jax.eval_shape(one, state, 0)
@@ -205,26 +323,26 @@ def run_steps(
     return jax.lax.fori_loop(0, count, body, (state, log))
 
 
-def _timed(run: Callable, state: State, key: jax.Array, piece: Piece):
-    start = time.perf_counter()
-    done = run(state, piece.images, piece.order, key, piece.first, piece.steps)
-    return jax.block_until_ready(done), time.perf_counter() - start
-
-
 def check(
-    method: Method, images: np.ndarray, epochs: int, batch_size: int, devices: Devices
+    method: Method,
+    images: np.ndarray,
+    models: Sequence[Model],
+    epochs: int,
+    batch_size: int,
+    devices: Devices,
 ) -> np.ndarray:
-    """Returns the images, if `train` can train on them; costs next to nothing.
+    """Returns the images, if `together` can train on them; costs next to nothing.
 
     Raises:
       ValueError: sizes do not fit each other, or values are out of range.
       TypeError: images are neither `uint8` nor floating point.
     """
     images = images_lib.check_ready(images)
-    if not 1 <= batch_size <= len(images):
+    fewest = min(len(images if m.rows is None else m.rows) for m in models)
+    if not 1 <= batch_size <= fewest:
         raise InputError(
             f"`batch_size` (={batch_size}) must be at least 1 and not exceed the "
-            f"number of training images (={len(images)})."
+            f"number of training images (={fewest})."
         )
     if epochs < 1:
         raise InputError(f"`epochs` (={epochs}) must be at least 1.")
@@ -243,16 +361,16 @@ def _sample(images: np.ndarray) -> jax.Array:
     return jnp.zeros((1, *images.shape[1:]))
 
 
-def _check_finite(metrics, step: int, steps_per_epoch: int) -> None:
-    """Raises `NonFiniteError` at the first step with a non-finite metric."""
+def _non_finite(metrics, step: int, steps_per_epoch: int) -> NonFiniteError | None:
+    """Names the first step with a non-finite metric."""
     bad = {name: ~np.isfinite(values) for name, values in metrics.items()}
     first = {name: int(np.argmax(where)) for name, where in bad.items() if where.any()}
     if not first:
-        return
+        return None
     offset = min(first.values())
     terms = sorted(name for name, at in first.items() if at == offset)
     step += offset
-    raise NonFiniteError(
+    return NonFiniteError(
         f"Not finite: {', '.join(terms)} at step {step} (epoch "
         f"{step // steps_per_epoch + 1}). Try a smaller learning rate."
     )

@@ -1,94 +1,170 @@
-"""One device or several: the only file that knows.
+"""One device or several, of one process or several: the only file that knows.
 
-A train step is written for one device and an optional mapped axis over which it
-averages. On several devices `jax.pmap` runs it, each device holding the whole state
-and its part of every batch.
+Training takes its steps in lanes, one for each model that trains at the same time. A
+train step is written for one device and an optional mapped axis over which it averages.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from ocjax._checks import InputError
+from ocjax.training import processes
 
 AXIS = "batch"
 
 
 class Devices:
-    """Local devices that share each batch.
+    """Devices that share each batch of one model, each with the whole state.
 
     Attributes:
-      axis_name: what to build a method with: `"batch"`, or None for one device.
       count: how many devices there are.
+      lanes: how many models train at the same time: one.
+      sharing: how many devices share a batch.
+      axis_name: what to build a method with: `"batch"`, or None for one device.
     """
+
+    lanes = 1
 
     def __init__(self, devices: Sequence | None = None):
         """Takes `devices`, by default the first local one."""
-        self._devices = list(devices or jax.local_devices()[:1])
-        self.count = len(self._devices)
+        self._devices = tuple(devices or jax.local_devices()[:1])
+        self.count = self.sharing = len(self._devices)
         self.axis_name = AXIS if self.count > 1 else None
-        mesh = Mesh(np.array(self._devices), (AXIS,))
+        # A process gives and gets the rows of its own devices only.
+        here = jax.process_index()
+        own = [i for i, d in enumerate(self._devices) if d.process_index == here]
+        mesh = Mesh(np.array([self._devices[i] for i in own]), (AXIS,))
         self._sharding = NamedSharding(mesh, PartitionSpec(AXIS))
+        self._own_rows = slice(own[0], own[-1] + 1)
 
-    @staticmethod
-    def local(count: int) -> "Devices":
-        """The first `count` local devices, or all of them for 0."""
-        found = jax.local_devices()
-        if not 0 <= count <= len(found):
-            raise InputError(f"`devices` (={count}) must be 0 to {len(found)} here.")
-        return Devices(found[:count] if count else found)
+    def __eq__(self, other) -> bool:
+        """Whether a program of the one is a program of the other."""
+        return isinstance(other, Devices) and self._key() == other._key()
 
-    def map(self, function: Callable, in_axes: tuple) -> Callable:
-        """Compiles `function` for the devices.
+    def __hash__(self) -> int:
+        return hash(self._key())
 
-        Args:
-          function: of arrays as one device sees them.
-          in_axes: for each argument 0 if it was made by `replicate` or `split`, None
-            if it is the same small value everywhere.
+    def map(self, function: Callable) -> Callable:
+        """Compiles `function(state, images, order, own, count)` of one lane.
 
-        Returns:
-          A function of such arguments; its results are as if made by `replicate`.
+        Images are made by `copies`, or by `parts` as the order is; the others, and all
+        results, by `own`.
         """
         if self.count == 1:
             return jax.jit(function)
-        return jax.pmap(
-            function, axis_name=AXIS, in_axes=in_axes, devices=self._devices
-        )
+        return jax.pmap(function, axis_name=AXIS, devices=self._devices)
 
-    def replicate(self, tree):
-        """Gives every device a copy."""
+    def copies(self, tree) -> Any:
+        """Gives every device the same."""
         if self.count == 1:
             return jax.device_put(tree, self._devices[0])
         stack = lambda x: np.broadcast_to(x, (self.count, *np.shape(x)))
-        return jax.device_put(jax.tree.map(stack, tree), self._sharding)
+        return self._put(jax.tree.map(stack, tree))
 
-    def split(self, batches: np.ndarray) -> jax.Array:
-        """Gives every device its part of each batch.
+    def own(self, trees: Sequence) -> Any:
+        """Gives every lane its own of `trees`."""
+        (tree,) = trees
+        return self.copies(tree)
 
-        Args:
-          batches: shape `[S, B, ...]`; B must be a multiple of the device count.
+    def parts(self, batches: Sequence[np.ndarray]) -> Any:
+        """Gives every lane its own batches `[S, B, ...]`, and each device its part.
 
-        Returns:
-          An array of which every device sees `[S, B / count, ...]`.
+        B must be a multiple of the number of devices that share it.
         """
+        (whole,) = batches
         if self.count == 1:
-            return jax.device_put(batches, self._devices[0])
-        steps, batch_size, *rest = batches.shape
-        parts = batches.reshape(steps, self.count, batch_size // self.count, *rest)
-        return jax.device_put(np.moveaxis(parts, 1, 0), self._sharding)
+            return jax.device_put(whole, self._devices[0])
+        steps, batch_size, *rest = whole.shape
+        parts = whole.reshape(steps, self.count, batch_size // self.count, *rest)
+        return self._put(np.moveaxis(parts, 1, 0))
 
-    def first(self, tree):
-        """The first device's copy of what `replicate` or a mapped function made."""
+    def each(self, tree) -> list:
+        """What each lane has of what `own` or a mapped function made."""
         if self.count == 1:
-            return tree
-        return jax.tree.map(lambda x: x.addressable_data(0)[0], tree)
+            return [tree]
+        return [jax.tree.map(lambda x: x.addressable_data(0)[0], tree)]
 
     def check_batch_size(self, batch_size: int) -> None:
         """Raises `InputError` unless the devices can share a batch equally."""
-        if batch_size % self.count:
+        if batch_size % self.sharing:
             raise InputError(
                 f"`batch_size` (={batch_size}) must be a multiple of the number of "
                 f"devices (={self.count})."
             )
+
+    def _put(self, tree) -> Any:
+        """Puts row i of every array on device i."""
+        rows = jax.tree.map(lambda x: x[self._own_rows], tree)
+        return jax.device_put(rows, self._sharding)
+
+    def _key(self) -> tuple:
+        return type(self), self._devices, self.lanes
+
+
+class ModelDevices(Devices):
+    """Devices that share out models: each trains `width` of them at once.
+
+    Nothing passes between devices.
+    """
+
+    def __init__(self, devices: Sequence | None = None, *, width: int = 1):
+        """Takes `devices`, by default the first local one."""
+        super().__init__(devices)
+        self.width, self.lanes = width, width * self.count
+        self.sharing, self.axis_name = 1, None
+
+    def map(self, function: Callable) -> Callable:
+        """As the base class; all lanes of a device have the same images.
+
+        Under `vmap` a loop takes as many turns as its longest lane, and the other lanes
+        keep their state meanwhile.
+        """
+        if self.width > 1:
+            function = jax.vmap(function, in_axes=(0, None, 0, 0, 0))
+        return super().map(function)
+
+    def own(self, trees: Sequence) -> Any:
+        """Gives every lane its own of `trees`."""
+        if self.lanes == 1:
+            return super().own(trees)
+        axes = [size for size in (self.count, self.width) if size > 1]
+        join = lambda *xs: np.stack(xs).reshape(*axes, *xs[0].shape)
+        joined = jax.tree.map(join, *jax.device_get(list(trees)))
+        if self.count > 1:
+            return self._put(joined)
+        return jax.device_put(joined, self._devices[0])
+
+    def parts(self, batches: Sequence[np.ndarray]) -> Any:
+        """Gives every lane its own batches."""
+        return self.own(batches)
+
+    def each(self, tree) -> list:
+        """What each lane has; where there are several, on the host."""
+        if self.lanes == 1:
+            return [tree]
+        axes = (self.count > 1) + (self.width > 1)
+        leaves, structure = jax.tree.flatten(processes.gather(tree))
+        lanes = zip(
+            *(x.reshape(self.lanes, *x.shape[axes:]) for x in leaves), strict=True
+        )
+        return [jax.tree.unflatten(structure, lane) for lane in lanes]
+
+
+def choose_devices(count: int) -> list:
+    """The first `count` devices, or all of them for 0; those of all processes.
+
+    Raises:
+      InputError: there are not so many, or some process would have none.
+    """
+    found = jax.devices()
+    if not 0 <= count <= len(found):
+        raise InputError(f"`devices` (={count}) must be 0 to {len(found)} here.")
+    if jax.process_count() > 1 and count not in (0, len(found)):
+        raise InputError(
+            f"`devices` (={count}) must be 0, for all, where several processes work."
+        )
+    return found[:count] if count else found

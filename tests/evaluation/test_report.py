@@ -24,6 +24,8 @@ def arguments():
         "images_per_second": 371.4,
         "compile_seconds": 4.25,
         "train_seconds": 812.4,
+        "score_seconds": 3.2,
+        "draw_seconds": 4.1,
         "threshold": 0.012345,
         "promised_false_positive_rate": 0.05,
         "reached_false_positive_rate": 0.0417,
@@ -100,6 +102,8 @@ def test_what_was_not_measured_is_left_out(tmp_path, arguments):
         "images_per_second": None,
         "compile_seconds": None,
         "train_seconds": None,
+        "score_seconds": None,
+        "draw_seconds": None,
     }
     text = text_of(written(tmp_path / "report.html", arguments | {"figures": {}}))
     assert "No normal images were held out." in text
@@ -122,7 +126,7 @@ def test_every_picture_has_a_caption(tmp_path, arguments):
     """The names of the functions that draw are those of the captions."""
     names = [name for name, value in vars(plots).items() if inspect.isfunction(value)]
     png = bytes(16) + (400).to_bytes(4) + bytes(8)
-    figures = {name: png for name in names if name != "png"}
+    figures = {name: png for name in names if name not in ("png", "table")}
     page = written(tmp_path / "report.html", arguments | {"figures": figures})
     captions = re.findall(r"<figcaption>(.*?)</figcaption>", page)
     assert len(captions) == len(set(captions)) == len(figures)

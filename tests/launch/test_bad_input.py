@@ -1,5 +1,7 @@
 """What a user's mistake costs: one line, exit code 2, nothing half-written."""
 
+import json
+
 import pytest
 from commands import TINY, run
 
@@ -21,6 +23,12 @@ MISTAKES = {
     "epochs": (["--config.epochs=0"], "`config.epochs` (=0) must be at least 1"),
     "devices": (["--config.devices=64"], "`devices` (=64)"),
     "seed": (["--seed=-1"], "seed"),
+    "process without a coordinator": (["--process_id=0"], "need a --coordinator"),
+    "process beyond the last": (
+        ["--coordinator=localhost:1", "--num_processes=2", "--process_id=2"],
+        "`process_id` (=2)",
+    ),
+    "hyper-parameter to vary": (["--config.vary=latnt=1,2"], "did you mean 'latent'"),
     "data set not prepared": (
         ["--config.dataset=mnist", "--data_dir=nowhere"],
         "pip install 'ocjax[prepare]'",
@@ -47,6 +55,24 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_is_named(tmp_path):
     assert "Not finite: " in error and "generator" in error and "(epoch " in error
     assert "Traceback" not in error
     assert output == ""
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_a_run_of_many_that_diverges_is_reported_and_spoils_no_other(at_once, tmp_path):
+    many = [
+        *TINY,
+        "--config.epochs=1",
+        "--config.vary=learning_rate=2e-4,1e12",
+        f"--config.models_at_once={at_once}",
+    ]
+    code, output, error = run(*many, f"--workdir={tmp_path}/runs", cwd=tmp_path)
+    assert code == 3, error
+    assert "1 runs diverged" in error and "Traceback" not in error
+    good, bad = json.loads(output)["choices"]
+    assert 0 <= good["auroc_mean"] <= 1
+    assert bad == {"learning_rate": 1e12, "auroc_mean": None}
+    table = (tmp_path / "runs" / "table.md").read_text()
+    assert "0 (1 diverged)" in table
 
 
 def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path):

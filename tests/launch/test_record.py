@@ -1,19 +1,23 @@
+import dataclasses
+
 import pytest
 
 from ocjax import launch, training
-from ocjax.launch import record
 
 
 def test_the_last_good_checkpoint_stays_when_a_loss_is_not_finite(
     tmp_path, monkeypatch
 ):
-    def diverges(*arguments, train=training.train, **options):
-        for progress in train(*arguments, **options):
+    def diverges(*arguments, sweep=training.sweep, **options):
+        for number, progress in sweep(*arguments, **options):
             if progress.step > 3:
-                raise training.NonFiniteError("Not finite: generator at step 4.")
-            yield progress
+                error = training.NonFiniteError("Not finite: generator at step 4.")
+                progress = dataclasses.replace(progress, error=error, done=True)
+            yield number, progress
+            if progress.done:
+                return
 
-    monkeypatch.setattr(record.training, "train", diverges)
+    monkeypatch.setattr(training, "sweep", diverges)
     config = launch.configure(
         epochs=3,
         batch_size=32,

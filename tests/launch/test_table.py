@@ -1,75 +1,109 @@
+import csv
 import json
 
 import pytest
 
-from ocjax import launch
+from ocjax import launch, training
 from ocjax._checks import InputError
 from ocjax.launch import table
 from ocjax.launch.folder import RunFolder
 
+NONE = training.NonFiniteError("Not finite.")
 
-def _results(scores):
-    return [
-        {
-            "method": "ganomaly",
-            "dataset": "digits",
-            "protocol": "p2",
-            "epochs": 1,
-            "normal_class": name,
-            "seed": seed,
-            "auroc": value,
-        }
-        for name, values in scores.items()
-        for seed, value in enumerate(values)
+
+def _table(scores, published=None, **changes):
+    """A table of class -> AUROCs, one for each seed, of each choice that varies."""
+    config = launch.configure(normal_class="all", **changes).to_dict()
+    config["seeds"] = len(next(iter(scores.values())))
+    todo, choices = table._tasks(config, 0, None)
+    tasks = list(todo.values())
+    names = [task.dataset.class_names[task.target] for task in tasks]
+    results = [
+        NONE if scores[name][task.seed] is None else {"auroc": scores[name][task.seed]}
+        for name, task in zip(names, tasks, strict=True)
     ]
+    return table.Table(tasks, results, choices, published or {})
+
+
+def _scores(**others):
+    return {str(digit): [0.5, 0.5] for digit in range(10)} | {
+        name.strip("_"): values for name, values in others.items()
+    }
 
 
 def test_means_and_deviations_by_hand(tmp_path):
-    scores = {"0": [0.8, 0.9], "1": [0.6, 0.5]}
-    summary = table._write_table(RunFolder(tmp_path), _results(scores))
-    # Classes 0.85 and 0.55: mean 0.7. Seeds (0.8 + 0.6) / 2 = 0.7 and 0.7: deviation 0.
-    assert summary["auroc_mean"] == pytest.approx(0.7)
+    found = _table(_scores(_0=[0.8, 0.9], _1=[0.6, 0.5]), {"0": 0.95, "mean": 0.7})
+    # Classes 0.85, 0.55 and eight 0.5: mean 0.54; so are both seeds: deviation 0.
+    summary = found.summary()
+    assert summary["auroc_mean"] == pytest.approx(0.54)
     assert summary["auroc_deviation"] == pytest.approx(0)
+    assert (summary["classes"], summary["seeds"], summary["diverged"]) == (10, 2, 0)
+    found.write(RunFolder(tmp_path))
     lines = (tmp_path / "table.md").read_text().splitlines()
     # Deviation of 0.8 and 0.9: sqrt(2 * 0.05^2 / 1) = 0.0707
-    assert "| 0 | 0.8500 | 0.0707 | 2 |" in lines
-    assert "| mean | 0.7000 | 0.0000 | 2 |" in lines
+    assert "| 0 | 0.8500 | 0.0707 | 2 | 0.950 |" in lines
+    assert "| 2 | 0.5000 | 0.0000 | 2 | – |" in lines
+    assert "| mean | 0.5400 | 0.0000 | 2 | 0.700 |" in lines
     rows = (tmp_path / "results.jsonl").read_text().splitlines()
-    assert [json.loads(row)["auroc"] for row in rows] == [0.8, 0.9, 0.6, 0.5]
+    assert [json.loads(row)["auroc"] for row in rows[:4]] == [0.8, 0.9, 0.6, 0.5]
+    table_csv = list(csv.DictReader((tmp_path / "table.csv").read_text().splitlines()))
+    assert float(table_csv[0]["AUROC"]) == pytest.approx(0.85)
+    assert table_csv[0]["paper"] == "0.95" and table_csv[1]["paper"] == ""
+    assert (tmp_path / "table.png").read_bytes()[:4] == b"\x89PNG"
 
 
-def test_one_seed_has_no_deviation(tmp_path):
-    table._write_table(RunFolder(tmp_path), _results({"0": [0.8], "1": [0.6]}))
-    assert "| 0 | 0.8000 |  | 1 |" in (tmp_path / "table.md").read_text()
+def test_one_seed_has_no_deviation():
+    scores = {name: values[:1] for name, values in _scores(_0=[0.8, 0.0]).items()}
+    assert "| 0 | 0.8000 | – | 1 | – |" in _table(scores).markdown()
+
+
+def test_runs_that_diverged_are_counted_and_left_out_of_means(tmp_path):
+    found = _table(_scores(_0=[0.8, None], _1=[None, None]))
+    lines = found.markdown().splitlines()
+    assert "| 0 | 0.8000 | – | 1 (1 diverged) | – |" in lines
+    assert "| 1 | – | – | 0 (2 diverged) | – |" in lines
+    # No seed has all classes.
+    assert "| mean | – | – | 0 (2 diverged) | – |" in lines
+    assert found.summary()["diverged"] == 3
+    found.write(RunFolder(tmp_path))
+    assert len((tmp_path / "results.jsonl").read_text().splitlines()) == 17
+
+
+def test_what_varies_has_rows_of_its_own():
+    found = _table(_scores(), vary="learning_rate=1e-4,1e-3 score=l1")
+    assert (
+        found.markdown()
+        .splitlines()[0]
+        .startswith("| learning_rate | score | normal class | AUROC |")
+    )
+    assert len(found.rows) == 2 * 11
+    means = found.summary()["choices"]
+    assert [mean["learning_rate"] for mean in means] == [1e-4, 1e-3]
 
 
 def test_all_classes_and_seeds_become_runs_of_their_own():
     config = launch.configure(normal_class="all", seeds=2).to_dict()
-    tasks = table._tasks(config, 5, None)
-    assert [(t.target, t.seed) for t in tasks] == [
+    todo, _ = table._tasks(config, 5, None)
+    assert [(t.target, t.seed) for t in todo.values()] == [
         (label, seed) for label in range(10) for seed in (5, 6)
     ]
+    assert list(todo)[:2] == ["0-seed5", "0-seed6"]
+    assert len({id(task.dataset.images) for task in todo.values()}) == 1
 
 
-def test_every_class_and_seed_is_run_and_tabulated(tmp_path, monkeypatch):
-    two_classes = lambda *a, tasks=table._tasks: tasks(*a)[:4]
-    monkeypatch.setattr(table, "_tasks", two_classes)
-    config = launch.configure(
-        normal_class="all",
-        seeds=2,
-        epochs=1,
-        batch_size=64,
-        hyper={"latent": 3, "features": 2},
-    )
-    summary = launch.launch(config.to_dict(), workdir=tmp_path / "runs")
-    assert (summary["classes"], summary["seeds"]) == (2, 2)
-    folders = {p.name for p in (tmp_path / "runs").iterdir() if p.is_dir()}
-    assert folders == {"0-seed0", "0-seed1", "1-seed0", "1-seed1"}
-    rows = map(
-        json.loads, (tmp_path / "runs" / "results.jsonl").read_text().split("\n")[:4]
-    )
-    found = [row["auroc"] for row in rows]
-    assert summary["auroc_mean"] == pytest.approx(sum(found) / 4)
+@pytest.mark.parametrize(
+    "vary, message",
+    [
+        ("learning_rat=1", "did you mean 'learning_rate'"),
+        ("learning_rate=fast", "learning_rate='fast' is no float"),
+        ("latent=2.5", "latent='2.5' is no int"),
+        ("latent", "latent='' is no int"),
+    ],
+)
+def test_what_cannot_vary_is_refused(vary, message):
+    config = launch.configure(vary=vary).to_dict()
+    with pytest.raises(InputError, match=message):
+        table._tasks(config, 0, None)
 
 
 def test_unknown_fields_are_refused_with_the_near_name():

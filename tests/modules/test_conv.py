@@ -1,5 +1,6 @@
 """The matrix form of convolutions against `lax`, for every geometry in use."""
 
+import functools
 import itertools
 
 import jax
@@ -122,6 +123,40 @@ def test_gradient_inside_a_scan_equals_gradient_outside(function):
     for _ in range(3):
         kernel, _ = step(kernel, x)
     _assert_close(scanned, kernel)
+
+
+@pytest.mark.parametrize("function", [conv_lib.conv, conv_lib.conv_transpose])
+def test_bfloat16_is_near_float32_in_both_forms(function):
+    geometry = Geometry(4, 2, 1)
+    x, kernel = _inputs(geometry, (8, 8), 5 if "trans" in function.__name__ else 3, 5)
+    half = lambda a: a.astype(jnp.bfloat16)
+    single = lambda a: half(a).astype(jnp.float32)  # The same numbers.
+    on_lax = getattr(conv_lib, f"_{function.__name__}_lax")
+    forms = [lambda x, k: function(x, k, geometry), functools.partial(on_lax, geometry)]
+    y, pull = jax.vjp(forms[0], single(x), single(kernel))
+    dy = jax.random.normal(jax.random.key(1), y.shape)
+    expected = y, *pull(single(dy))
+    for form in forms:
+        y, pull = jax.vjp(form, half(x), half(kernel))
+        for actual, wanted in zip((y, *pull(half(dy))), expected, strict=True):
+            assert actual.dtype == jnp.bfloat16
+            # One rounding of the sum: eight bits.
+            far = jnp.abs(actual - wanted).max() / jnp.abs(wanted).max()
+            assert far < 2**-8
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [layers.Conv(2, kernel=1, use_bias=True), layers.Dense(2)],
+    ids=["conv", "dense"],
+)
+def test_a_layer_of_bfloat16_adds_the_gradient_of_its_bias_up_in_float32(layer):
+    x = jnp.zeros((2, 32, 32, 3), jnp.bfloat16)
+    params = layer.init(jax.random.key(0), x)
+    assert layer.apply(params, x).dtype == jnp.bfloat16
+    gradients = jax.grad(lambda p: layer.apply(p, x).astype(jnp.float32).sum())(params)
+    # One from each place; added up in bfloat16, a sum of 256 grows no more.
+    np.testing.assert_array_equal(gradients["params"]["bias"], 2 * 32 * 32)
 
 
 def test_overlap_add_by_hand():

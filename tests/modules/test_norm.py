@@ -79,3 +79,18 @@ def test_momentum_and_epsilon_can_be_those_of_keras():
     # (1 - 2) / sqrt(1 + 1e-3) = -0.9995004;  0.99 * 0 + 0.01 * 2 = 0.02
     np.testing.assert_allclose(y, [[-0.9995004], [0.9995004]], rtol=1e-6)
     np.testing.assert_allclose(updated["batch_stats"]["mean"], [0.02], rtol=1e-5)
+
+
+@pytest.mark.parametrize("train", [True, False])
+def test_statistics_of_bfloat16_are_those_of_the_same_numbers_in_float32(train):
+    x = X.astype(jnp.bfloat16)
+    variables = BatchNorm().init(jax.random.key(1), x, True)
+    results: Any = [
+        BatchNorm().apply(variables, x, train, mutable=["batch_stats"])
+        for x in (x, x.astype(jnp.float32))
+    ]
+    (half, found), (single, expected) = results
+    assert half.dtype == jnp.bfloat16
+    np.testing.assert_array_equal(half, single.astype(jnp.bfloat16))
+    jax.tree.map(np.testing.assert_array_equal, found, expected)
+    assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(found))

@@ -6,40 +6,43 @@ BatchNorm does not amplify rounding.
 
 import functools
 import json
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from tiny_methods import MAIN
 
-from ocjax.training import Devices, loop
+from ocjax import evaluation
+from ocjax.data import images as images_lib
+from ocjax.training import Devices, ModelDevices, loop, sweep
 
 STEPS, BATCH_SIZE = 10, 16
 
 
 def train(build, config, count):
     """Parameters after ten steps of each stage on `count` devices."""
-    devices = Devices.local(count)
-    method = build(config, axis_name=devices.axis_name)
+    devices = Devices(jax.local_devices()[:count])
+    method = build(config, axis_name=devices.axis_name, dtype=jnp.float64)
     images = np.random.default_rng(0).uniform(-1, 1, (40, 32, 32, 1))
     order = np.random.default_rng(1).integers(0, 40, (STEPS, BATCH_SIZE))
     state = jax.jit(method.init)(jax.random.key(0), jnp.zeros((1, 32, 32, 1)))
     double = lambda x: x.astype(jnp.float64) if x.dtype == jnp.float32 else x
-    state = devices.replicate(jax.tree.map(double, state))
-    images, order, metrics = devices.replicate(images), devices.split(order), {}
+    state = devices.own([jax.tree.map(double, state)])
+    key = jax.random.key_data(jax.random.key(2))
+    own, steps = devices.own([(key, {})]), devices.own([np.int32(STEPS)])
+    images, order, metrics = devices.copies(images), devices.parts([order]), {}
     for stage in method.stages:
-        run = devices.map(
-            functools.partial(loop.run_steps, stage.step), (0, 0, 0, None, None, None)
-        )
-        state, metrics = run(state, images, order, jax.random.key(2), 0, STEPS)
-    final = devices.first(state)
+        run = devices.map(functools.partial(loop.run_steps, stage.step))
+        state, metrics = run(state, images, order, own, steps)
+    (final,), (logged,) = devices.each(state), devices.each(metrics)
     assert final.step == STEPS * len(method.stages)
-    return jax.device_get((final.params, final.stats, devices.first(metrics)))
+    return jax.device_get((final.params, final.stats, logged))
 
 
 def losses(count, streamed):
     """The generator's losses of a whole training, in single precision."""
-    devices = Devices.local(count)
+    devices = Devices(jax.local_devices()[:count])
     build, config = MAIN["ganomaly"]
     images = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 1), np.uint8)
     steps = loop.train(
@@ -55,6 +58,42 @@ def losses(count, streamed):
     return np.concatenate(found)
 
 
+def check_sweeps():
+    """Models that devices share out end as they do alone; so do scores."""
+    build, config = MAIN["ganomaly"]
+    method = build(config)
+    images = np.random.default_rng(0).integers(0, 256, (24, 32, 32, 1), np.uint8)
+    rows = [np.arange(8 + 4 * i) for i in range(5)]  # Of other sizes.
+    sizes: dict[str, Any] = {"epochs": 2, "batch_size": 4}
+
+    def model(i):
+        return jax.random.key(i), rows[i]
+
+    alone = []
+    for i in range(5):
+        key, own = model(i)
+        *_, last = loop.train(method, images, key, rows=own, **sizes)
+        alone.append(jax.device_get(last.state))
+    for width in (1, 2):  # Five models in lanes of four: twice with idle ones.
+        devices = ModelDevices(jax.local_devices()[: 4 // width], width=width)
+        models = [loop.Model(*model(i)) for i in range(5)]
+        found = {}
+        for i, progress in sweep(
+            lambda: method, images, models, devices=devices, **sizes
+        ):
+            found[i] = progress
+        assert sorted(found) == list(range(5)) and all(p.done for p in found.values())
+        for i, progress in found.items():
+            assert progress.state.step == alone[i].step == 2 * (2 + i)
+            near = lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=2e-3)
+            jax.tree.map(near, progress.state.params, alone[i].params)
+    state = alone[0]
+    expected = jax.jit(method.score)(state, images_lib.to_float(jnp.asarray(images)))
+    np.testing.assert_allclose(
+        evaluation.score(method, state, images, chunk=2), expected, rtol=1e-4
+    )
+
+
 def main():
     """Checks whole trainings, then prints the differences after ten steps.
 
@@ -63,6 +102,7 @@ def main():
     one, two, streamed = losses(1, False), losses(2, False), losses(2, True)
     np.testing.assert_allclose(two, one, rtol=1e-3)
     np.testing.assert_array_equal(streamed, two)
+    check_sweeps()
     jax.config.update("jax_enable_x64", True)
     differences = {}
     for name, (build, config) in MAIN.items():

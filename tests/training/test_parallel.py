@@ -30,4 +30,4 @@ def test_several_devices_equal_one_for_every_method():
 
 def test_more_devices_than_there_are_is_refused():
     with pytest.raises(InputError, match=r"`devices` \(=99\) must be 0 to 1 here"):
-        training.Devices.local(99)
+        training.choose_devices(99)

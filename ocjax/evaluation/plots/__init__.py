@@ -9,6 +9,7 @@ from ocjax.evaluation.plots.charts import latents as latents
 from ocjax.evaluation.plots.charts import measures as measures
 from ocjax.evaluation.plots.charts import roc as roc
 from ocjax.evaluation.plots.charts import score_histogram as score_histogram
+from ocjax.evaluation.plots.charts import table as table
 from ocjax.evaluation.plots.charts import training_curves as training_curves
 from ocjax.evaluation.plots.images import image_grid as image_grid
 from ocjax.evaluation.plots.images import manifold as manifold

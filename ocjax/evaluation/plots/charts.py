@@ -221,6 +221,56 @@ def distances(
     return figure
 
 
+def table(
+    names: Sequence[str],
+    series: Mapping[str, Sequence[tuple[float | None, float | None]]],
+    published: Sequence[float | None],
+    title: str,
+) -> Figure:
+    """AUROC of each class as a bar, its deviation over seeds as a line on it.
+
+    Args:
+      names: of the classes, the last one "mean".
+      series: label -> of each name (AUROC, deviation), either None where there is none.
+      published: of each name what the paper has, drawn as a black stroke, or None.
+      title: over the picture.
+    """
+    from matplotlib import colormaps
+
+    figure = style.new_figure(max(4.8, 0.7 * len(names) + 1.5), 3.4)
+    axes = style.tidy(figure.subplots(), title)
+    place, each = np.arange(len(names)), 0.8 / len(series)
+    colors = [style.NORMAL, *colormaps["viridis"](np.linspace(0.4, 0.95, len(series)))]
+    known = lambda value: np.nan if value is None else value
+    lowest = [0.5]
+    for i, (label, row) in enumerate(series.items()):
+        means, deviations = np.array([[known(v) for v in pair] for pair in row]).T
+        middle = place - 0.4 + each * (i + 0.5)
+        axes.bar(middle, means, 0.9 * each, color=colors[i], label=label)
+        axes.errorbar(
+            middle, means, deviations, fmt="none", ecolor=style.INK, capsize=2, lw=1
+        )
+        lowest.append(np.nanmin(means - np.nan_to_num(deviations), initial=1))
+    theirs = np.array([known(value) for value in published], float)
+    if not np.isnan(theirs).all():
+        axes.hlines(theirs, place - 0.45, place + 0.45, color="black", lw=2)
+        axes.plot([], color="black", lw=2, label="paper")
+        lowest.append(np.nanmin(theirs))
+    axes.axvline(len(names) - 1.5, color=style.FAINT, lw=1)
+    axes.set_xticks(place, names, rotation=30 if max(map(len, names)) > 5 else 0)
+    axes.set(ylabel="AUROC", ylim=(max(0, np.floor(10 * min(lowest)) / 10 - 0.1), 1))
+    axes.axhline(0.5, color=style.FAINT, lw=1, zorder=0)
+    axes.legend(
+        loc="lower right",
+        bbox_to_anchor=(1, 1),
+        ncols=len(series) + 1,
+        frameon=False,
+        fontsize=8,
+        labelcolor=style.INK,
+    )
+    return figure
+
+
 def _by_class(normals: ArrayLike, anomalies: ArrayLike) -> Series:
     classes = [
         ("normal", style.NORMAL, normals),

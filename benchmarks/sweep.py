@@ -1,0 +1,86 @@
+"""Ten models of GANomaly in one sweep, against ten single runs after each other.
+
+    python benchmarks/sweep.py
+
+Each model sees its own part of the images. All candidates are compiled beforehand, so
+the single runs are charged no compilation.
+"""
+
+from collections.abc import Callable
+
+import interleave
+import jax
+import numpy as np
+from absl import app, flags
+
+from ocjax import training
+from ocjax.methods import METHODS
+
+METHOD = flags.DEFINE_string("method", "ganomaly", "Which method.")
+MODELS = flags.DEFINE_integer("models", 10, "How many.")
+STEPS = flags.DEFINE_integer("steps", 4, "Of each model in one turn.")
+BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "Images a step of a model.")
+SIZE = flags.DEFINE_integer("size", 32, "Height and width of the images.")
+ROUNDS = flags.DEFINE_integer("rounds", 5, "Turns of each candidate.")
+NAME = flags.DEFINE_string("name", "sweep", "Of the file with the result.")
+BASELINE = "single runs"
+
+
+def candidates() -> dict[str, Callable[[], int]]:
+    """Each trains all models, from their start."""
+    config, build = METHODS[METHOD.value]
+    method = build(config())
+    each, count = STEPS.value * BATCH_SIZE.value, MODELS.value
+    shape = (count * each, SIZE.value, SIZE.value, 1)
+    images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    rows = np.arange(count * each).reshape(count, each)
+    # Calls of all steps, as a run has that trains for longer than this.
+    options = {"epochs": 1, "batch_size": BATCH_SIZE.value}
+
+    def single():
+        for i in range(count):
+            state = training.fit(
+                method, images, jax.random.key(i), rows=rows[i], **options
+            )
+            jax.block_until_ready(state)
+        return count * each
+
+    def swept(width):
+        devices = training.ModelDevices(width=width)
+
+        def work():
+            models = [training.Model(jax.random.key(i), rows[i]) for i in range(count)]
+            for _, progress in training.sweep(
+                lambda: method, images, models, devices=devices, **options
+            ):
+                if progress.done:
+                    jax.block_until_ready(progress.state)
+            return count * each
+
+        return work
+
+    return {
+        BASELINE: single,
+        "sweep, one after another": swept(1),
+        "sweep, all at once under vmap": swept(count),
+    }
+
+
+def main(_):
+    """Measures, prints and writes the result."""
+    rates = interleave.interleaved(candidates(), rounds=ROUNDS.value, seconds=0.1)
+    size, batch_size = SIZE.value, BATCH_SIZE.value
+    caption = (
+        f"{MODELS.value} models of {METHOD.value}, {size}x{size}x1, batches of "
+        f"{batch_size}, {STEPS.value} steps each"
+    )
+    interleave.write(
+        NAME.value,
+        "Sweep",
+        {caption: interleave.compare(rates, baselines=(BASELINE,))},
+        rates=rates,
+    )
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,94 @@
+"""Several processes that work as one: what they agree on, and who writes.
+
+All run the same program and take the same decisions in the same order. Where clocks,
+signals or files decide, process 0 decides for all; it alone writes.
+"""
+
+import jax
+import numpy as np
+
+AXIS = "process"
+HEARTBEAT_SECONDS = 20  # Without a sign of life for so long, a process is lost.
+
+
+def start(
+    coordinator: str, count: int | None = None, number: int | None = None
+) -> None:
+    """Joins a job, before anything else is done with JAX.
+
+    Args:
+      coordinator: address of process 0, "host:port"; or "auto" where the environment
+        tells all (Slurm, Cloud TPU, Kubernetes, Open MPI).
+      count: of processes.
+      number: of this one, from 0 on.
+    """
+    # JAX would catch SIGTERM, which is ours to handle.
+    jax.config.update("jax_enable_preemption_service", False)
+    jax.distributed.initialize(
+        None if coordinator == "auto" else coordinator,
+        count,
+        number,
+        heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
+    )
+    # Connections are made on first use, within 30 s of each other: so here, together.
+    ones = np.ones((jax.local_device_count(), 1), np.float32)
+    everywhere = jax.pmap(
+        lambda x: jax.lax.psum(x, AXIS), axis_name=AXIS, devices=jax.devices()
+    )
+    jax.block_until_ready(everywhere(ones))
+    agree(0)
+
+
+def primary() -> bool:
+    """Whether this process writes."""
+    return jax.process_index() == 0
+
+
+def agree(value: int) -> int:
+    """What process 0 says."""
+    if jax.process_count() == 1:
+        return value
+    return int(share(np.array(value)))
+
+
+def any_of(flag: bool) -> bool:
+    """Whether any process says so."""
+    if jax.process_count() == 1:
+        return flag
+    return bool(np.any(gather(np.array([flag]))))
+
+
+def gather(tree):
+    """Arrays of all processes in their order, joined along the first axis."""
+    if jax.process_count() == 1:
+        return jax.device_get(tree)
+    from jax.experimental import multihost_utils
+
+    return multihost_utils.process_allgather(tree, tiled=True)
+
+
+def share(tree):
+    """Process 0's arrays, to the last bit; the others give some of the same shapes."""
+    if jax.process_count() == 1:
+        return tree
+    from jax.experimental import multihost_utils
+
+    leaves, structure = jax.tree.flatten(jax.device_get(tree))
+    leaves = [np.asarray(leaf) for leaf in leaves]
+    # As integers: a broadcast is a sum, which loses the sign of -0.0.
+    raw = b"".join(leaf.tobytes() for leaf in leaves)
+    words = np.frombuffer(raw + bytes(-len(raw) % 4), np.uint32)
+    raw = np.asarray(multihost_utils.broadcast_one_to_all(words)).tobytes()
+    shared, start = [], 0
+    for leaf in leaves:
+        found = np.frombuffer(raw, leaf.dtype, leaf.size, start)
+        shared.append(found.reshape(leaf.shape))
+        start += leaf.nbytes
+    return jax.tree.unflatten(structure, shared)
+
+
+def lost(error: BaseException) -> bool:
+    """Whether an error says that another process is gone."""
+    signs = ("Gloo", "coordination service", "Connection closed by peer", "NCCL")
+    text = str(error)
+    return jax.process_count() > 1 and any(sign in text for sign in signs)

@@ -1,0 +1,106 @@
+"""Many models of one method: other classes, seeds or hyper-parameters.
+
+Devices share out the models, and each trains some of its own at once: one after another
+in the same compiled program, as suits a CPU, or several under `vmap`, as suits an
+accelerator. What a model sees and draws at random never depends on that. One after
+another, each gets the very bits of a run of its own.
+"""
+
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ocjax.methods.base import Method
+from ocjax.training.loop import Model, Progress, together
+from ocjax.training.parallel import Devices, ModelDevices
+
+
+def sweep(
+    build: Callable[..., Method],
+    images: np.ndarray,
+    models: Sequence[Model],
+    *,
+    devices: Devices | None = None,
+    **options,
+) -> Iterator[tuple[int, Progress]]:
+    """Trains models, as many at once as there are lanes.
+
+    Args:
+      build: `build(**hyper)` of a model's hyper-parameters. Several lanes take these as
+        arguments of one program, so they must be `traceable`; a single lane has a
+        program for each choice of them.
+      images: shared, shape `[N, S, S, C]`, as `train` takes them.
+      models: what to train; all have a value for the same hyper-parameters.
+      devices: that share out the models, or share the batches of one after another; by
+        default one, as wide as suits it.
+      **options: of `together`.
+
+    Yields:
+      The number of a model and its `Progress`, as `together` does. A model that ends
+      with an error does not stop the others.
+    """
+    devices = devices or ModelDevices(width=width(len(models)))
+    built = functools.cache(build)
+    alone = devices.lanes == 1
+    steps = None if alone or not models[0].hyper else _steps(build, models[0].hyper)
+    for start in range(0, len(models), devices.lanes):
+        group = models[start : start + devices.lanes]
+        method = built(**group[0].hyper)
+        if alone:
+            group = [group[0]._replace(hyper={})]
+        for number, progress in together(
+            method, images, group, devices=devices, steps=steps, **options
+        ):
+            yield start + number, progress
+
+
+def width(models: int, devices: int = 1, at_once: int = 0) -> int:
+    """How many models each device trains at once: groups as equal as can be.
+
+    Args:
+      models: to train in all.
+      devices: that share them out.
+      at_once: at most so many on each device; 0 for one on CPUs, else all.
+    """
+    share = -(-models // devices)
+    if not at_once:
+        at_once = 1 if jax.default_backend() == "cpu" else share
+    rounds = -(-share // at_once)
+    return -(-share // rounds)
+
+
+def traceable(
+    build: Callable[..., Method], hyper: Mapping[str, float], shape: tuple[int, ...]
+) -> bool:
+    """Whether one program can take hyper-parameters as arguments.
+
+    It cannot where they decide what is computed.
+
+    Args:
+      build: `build(**hyper)`.
+      hyper: values.
+      shape: of a batch of images.
+    """
+    images, key = jnp.zeros(shape), jax.random.key(0)
+    state = jax.eval_shape(build(**hyper).init, key, images[:1])
+    try:
+        for step in _steps(build, hyper):
+            jax.eval_shape(step, state, images, key, **hyper)
+    except (jax.errors.ConcretizationTypeError, TypeError):
+        return False
+    return True
+
+
+def _steps(build: Callable[..., Method], hyper: Mapping[str, float]) -> list[Callable]:
+    """Steps of all stages, which take hyper-parameters as arguments."""
+    return [_step(build, stage) for stage in range(len(build(**hyper).stages))]
+
+
+@functools.lru_cache(8)
+def _step(build: Callable[..., Method], stage: int) -> Callable:
+    return lambda state, images, key, **hyper: (
+        build(**hyper).stages[stage].step(state, images, key)
+    )
