@@ -105,16 +105,17 @@ class MetricsLog:
 
     def __init__(self, folder: RunFolder, step: int):
         """Goes on after `step`."""
-        from tensorboardX import SummaryWriter
-
         self._file = open(folder.path / "metrics.jsonl", "a", buffering=1)
-        self._events = SummaryWriter(
-            str(folder.path / "tensorboard"), purge_step=step + 1
-        )
+        self._folder, self._step = str(folder.path / "tensorboard"), step
+        self._events = None
 
     def write(self, row: Mapping[str, Any]) -> None:
         """Appends one row; it has a "step"."""
         self._file.write(json.dumps(row) + "\n")
+        if self._events is None:  # Not before the first step: the import is slow.
+            from tensorboardX import SummaryWriter
+
+            self._events = SummaryWriter(self._folder, purge_step=self._step + 1)
         for name, value in row.items():
             if name != "step":
                 self._events.add_scalar(name, value, row["step"])
@@ -122,7 +123,8 @@ class MetricsLog:
     def close(self) -> None:
         """Writes what is still in memory."""
         self._file.close()
-        self._events.close()
+        if self._events is not None:
+            self._events.close()
 
 
 def _check_same(path: pathlib.Path, old: Mapping, new: Mapping) -> None:

@@ -65,9 +65,8 @@ class Run:
           InputError: there are checkpoints, but none is whole.
         """
         images = self.task.dataset.images
-        like = jax.eval_shape(
-            self.method.init, jax.random.key(0), jnp.zeros((1, *images.shape[1:]))
-        )
+        sample = jnp.zeros((1, *images.shape[1:]))
+        like = jax.eval_shape(jax.jit(self.method.init), jax.random.key(0), sample)
         self.is_open, self._last_save = True, time.monotonic()
         state = None
         if self._writes:

@@ -210,13 +210,16 @@ def _lax_backward(forward: Callable) -> Callable:
 
 def _differentiable(matmul: Callable, backward: Callable, on_lax: Callable) -> Callable:
     """A function of (x, kernel, geometry) with the gradient that is fast."""
+    lax_backward = _lax_backward(on_lax)
 
+    @functools.lru_cache(32)
     def by_platform(matmul, on_lax, geometry):
-        return functools.partial(
+        both = functools.partial(
             lax.platform_dependent,
             cpu=functools.partial(matmul, geometry),
             default=functools.partial(on_lax, geometry),
         )
+        return jax.jit(both, inline=True)  # Traced once for equal shapes.
 
     @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
     def function(x, kernel, geometry):
@@ -226,8 +229,7 @@ def _differentiable(matmul: Callable, backward: Callable, on_lax: Callable) -> C
         return function(x, kernel, geometry), (x, kernel)
 
     def run_backward(geometry, residuals, dy):
-        run = by_platform(backward, _lax_backward(on_lax), geometry)
-        return run(*residuals, dy)
+        return by_platform(backward, lax_backward, geometry)(*residuals, dy)
 
     function.defvjp(run_forward, run_backward)
     return function

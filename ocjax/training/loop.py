@@ -25,7 +25,7 @@ from ocjax.training import order, processes
 from ocjax.training.feed import MOST_STEPS, Course, Resident, Streamed
 from ocjax.training.parallel import Devices
 
-FIRST_STEPS = 4  # In the first compiled call, before its speed is known.
+FIRST_STEPS = 1  # In the first compiled call, before its speed is known.
 
 
 class NonFiniteError(ArithmeticError):
@@ -308,6 +308,7 @@ def run_steps(
     """
     images = images.reshape(-1, *images.shape[-3:])  # Streamed: `[steps, B, ...]`.
     key, hyper = jax.random.wrap_key_data(own[0]), own[1]
+    step = jax.jit(step, inline=True)  # Traced once, though called twice.
 
     def one(state, row):
         batch = images_lib.to_float(images[order[row]])
@@ -318,7 +319,7 @@ def run_steps(
         state, metrics = one(state, i)
         return state, jax.tree.map(lambda all, new: all.at[i].set(new), log, metrics)
 
-    _, metrics = jax.eval_shape(one, state, 0)
+    _, metrics = jax.eval_shape(one, state, jnp.int32(0))
     log = jax.tree.map(lambda m: jnp.zeros(MOST_STEPS, m.dtype), metrics)
     return jax.lax.fori_loop(0, count, body, (state, log))
 
@@ -352,7 +353,8 @@ def check(
             f"`method` was built with axis_name={method.axis_name!r}, but these "
             f"{devices.count} devices need {devices.axis_name!r}."
         )
-    jax.eval_shape(method.init, jax.random.key(0), _sample(images))
+    # Compiled later on: so it is traced once.
+    jax.eval_shape(jax.jit(method.init), jax.random.key(0), _sample(images))
     return images
 
 

@@ -58,3 +58,15 @@ def test_a_class_is_found_by_name_or_number(digits):
             sources.class_index(dataset, wrong)
     with pytest.raises(InputError, match="did you mean 'cat'"):
         sources.class_index(dataset, "cats")
+
+
+def test_digits_are_those_of_scikit_learn():
+    from sklearn import datasets
+
+    pixels, labels = datasets.load_digits(return_X_y=True)
+    ours = sources.load("digits", size=8)
+    order = np.lexsort((*pixels.T, labels))
+    flat = ours.images.reshape(len(labels), -1)
+    again = np.lexsort((*flat.T, ours.labels))
+    np.testing.assert_array_equal(flat[again], np.round(pixels[order] * 255 / 16))
+    np.testing.assert_array_equal(ours.labels[again], labels[order])
