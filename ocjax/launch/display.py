@@ -20,7 +20,7 @@ class Display:
         self.quiet = quiet
         self._bar = _bar() if sys.stderr.isatty() and not quiet else None
         self._runs: list[Run] = []
-        self._start = self._next_line = time.monotonic()
+        self._start, self._next_line = None, 0.0
 
     def __enter__(self):
         if self._bar:
@@ -39,14 +39,16 @@ class Display:
 
     def line(self, run: "Run", text: str) -> None:
         """Says what a run says, where there is no terminal and it is time for it."""
-        now = time.monotonic()
+        now, taken = time.monotonic(), sum(run.done - run.first for run in self._runs)
+        if self._start is None:  # After the compilation.
+            self._start, self._taken = now, taken
+            self._next_line = now + 1  # Enough to tell the speed by.
         last = run.done == run.steps and len(self._runs) == 1
         if self.quiet or self._bar or (now < self._next_line and not last):
             return
         self._next_line = now + SECONDS_BETWEEN_LINES
-        taken = sum(run.done - run.first for run in self._runs)
         waiting = sum(run.steps - run.done for run in self._runs)
-        left = (now - self._start) * waiting / max(taken, 1)
+        left = (now - self._start) * waiting / max(taken - self._taken, 1)
         if len(self._runs) > 1:
             ended = sum(run.ended for run in self._runs)
             text = f"{ended} of {len(self._runs)} done  {run.name}: {text}"

@@ -160,6 +160,8 @@ def test_the_python_functions_do_what_the_command_does(whole, tmp_path):
         log_every=1,
         hyper={"latent": 3, "features": 2},
     )
-    again = launch.run(launch.load(config.to_dict(), seed=0), tmp_path / "run")
+    task = launch.load(config.to_dict(), seed=0)
+    again = launch.run(task, tmp_path / "run", profile_steps=2)
     assert again["auroc"] == summary["auroc"]
+    assert list((tmp_path / "run" / "profile").rglob("*.xplane.pb"))
     _assert_same(tmp_path / "run", workdir)
