@@ -34,7 +34,9 @@ KEPT = (
     "train_normals images_per_second train_seconds leaks"
 ).split()
 # What else than hyper-parameters makes another configuration.
-COMPARED = ("epochs", "batch_size", "image_size", "split_seed", "validation_fraction")
+COMPARED = (
+    "epochs batch_size image_size split_seed validation_fraction precision"
+).split()
 MEAN, CLASSES = "mean", 10  # All data sets here have ten.
 OVERALL = {
     "MNIST": ("mnist", ("8", "4")),
@@ -57,8 +59,10 @@ class Paper:
     def configuration(self, result: Mapping) -> tuple[dict, list[str]]:
         """The variant that a result is nearest to, and in what else it differs."""
         config = result["config"]
-        ran = config["hyper"] | {name: config[name] for name in COMPARED}
         standard = _standard(self._folder, config["dataset"])
+        # Runs from before there was a field did what its default does.
+        general = {name: config.get(name, standard[name]) for name in COMPARED}
+        ran = config["hyper"] | general
 
         def others(variant):
             wanted = standard | variant["hyper"]

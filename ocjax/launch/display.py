@@ -100,11 +100,14 @@ class Run:
 def _bar():
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.table import Column
 
+    rest = Column(ratio=1, no_wrap=True)  # Cut off where the terminal ends.
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(16),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[text]}"),  # Cut off where the terminal ends.
+        TextColumn("{task.fields[text]}", table_column=rest),
         console=Console(stderr=True),
+        expand=True,
     )
