@@ -79,6 +79,7 @@ class RunConfig:
     checkpoint_seconds: float = 60.0  # Save at least this often; 0 for never.
     checkpoint_epochs: int = 0  # Save after so many epochs; 0 for never.
     log_every: int = 10  # Steps between logged steps.
+    report: bool = True  # Draw pictures and write the report.
     paper_code: PaperCode = PaperCode()  # Leaks of published code; all off.
 
 

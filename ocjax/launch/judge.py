@@ -51,21 +51,26 @@ def judge(
     )
     _write_scores(folder, task, scores, threshold)
     interval = metrics.Interval(summary["auroc_low"], summary["auroc_high"])
-    figures = pictures.draw(task, method, state, scores, threshold, interval, folder)
+    figures = {}
+    if task.config.report:
+        figures = pictures.draw(
+            task, method, state, scores, threshold, interval, folder
+        )
     summary |= {
         "score_seconds": round(scored - start, 2),
         "draw_seconds": round(time.perf_counter() - scored, 2),
     }
     for name, figure in figures.items():
         folder.write(f"plots/{name}.png", figure)
-    evaluation.write_report(
-        folder.path / "report.html",
-        summary=summary,
-        config=folder.read_json("config.json"),
-        environment=folder.read_json("env.json"),
-        figures=figures,
-        warnings=[f"Not honest: {leak}" for leak in summary["leaks"]],
-    )
+    if task.config.report:
+        evaluation.write_report(
+            folder.path / "report.html",
+            summary=summary,
+            config=folder.read_json("config.json"),
+            environment=folder.read_json("env.json"),
+            figures=figures,
+            warnings=[f"Not honest: {leak}" for leak in summary["leaks"]],
+        )
     folder.write_json("eval/summary.json", summary)
     return summary
 

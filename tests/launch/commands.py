@@ -17,6 +17,8 @@ TINY = [
     "--config.log_every=1",
 ]
 
+PLAIN = [*TINY, "--config.report=False"]  # Without pictures, which take seconds.
+
 
 def start(*arguments: str, cwd: pathlib.Path, **environment: str) -> subprocess.Popen:
     """Starts the command."""

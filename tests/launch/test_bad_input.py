@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from commands import TINY, run
+from commands import PLAIN, TINY, run
 
 MISTAKES = {
     "flag": (["--wrkdir=x"], "wrkdir"),
@@ -59,7 +59,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_is_named(tmp_path):
 
 def test_a_run_of_many_that_diverges_is_reported_and_spoils_no_other(tmp_path):
     many = [
-        *TINY,
+        *PLAIN,
         "--config.epochs=1",
         "--config.vary=learning_rate=2e-4,1e12",
         "--config.models_at_once=2",

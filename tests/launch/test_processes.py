@@ -6,7 +6,7 @@ import signal
 import socket
 
 import numpy as np
-from commands import TINY, result, run, start, wait_for_checkpoint
+from commands import PLAIN, result, run, start, wait_for_checkpoint
 
 from ocjax.launch import cluster
 
@@ -38,7 +38,7 @@ def _worker(process) -> int:
 
 
 def test_a_killed_process_ends_the_job_which_the_same_command_resumes(tmp_path):
-    command = [*TINY, f"--workdir={tmp_path / 'both'}"]
+    command = [*PLAIN, f"--workdir={tmp_path / 'both'}"]
     both = _start_both(*command, cwd=tmp_path)
     wait_for_checkpoint(tmp_path / "both", both[0])
     os.kill(_worker(both[1]), signal.SIGKILL)
@@ -53,7 +53,7 @@ def test_a_killed_process_ends_the_job_which_the_same_command_resumes(tmp_path):
     assert "Resuming" in error
     # Two devices of one process do the same arithmetic.
     code, expected, error = run(
-        *TINY,
+        *PLAIN,
         "--config.devices=2",
         f"--workdir={tmp_path / 'one'}",
         cwd=tmp_path,
@@ -68,7 +68,7 @@ def test_a_killed_process_ends_the_job_which_the_same_command_resumes(tmp_path):
 
 
 def test_processes_share_out_models(tmp_path):
-    command = [*TINY, "--config.epochs=2", "--config.seeds=2"]
+    command = [*PLAIN, "--config.epochs=2", "--config.seeds=2"]
     ((output, error), code), ((silent, _), other) = _finish(
         _start_both(*command, f"--workdir={tmp_path / 'both'}", cwd=tmp_path)
     )

@@ -6,7 +6,7 @@ import signal
 import jax
 import numpy as np
 import pytest
-from commands import TINY, result, run, start, wait_for_checkpoint
+from commands import PLAIN, TINY, result, run, start, wait_for_checkpoint
 
 from ocjax import launch, methods
 from ocjax.training.checkpoint import Checkpoints
@@ -52,7 +52,7 @@ def whole(tmp_path_factory):
 @pytest.mark.parametrize("more", [[], [STREAMED]], ids=["resident", "streamed"])
 def test_a_killed_run_resumes_to_the_same_bits(whole, more, tmp_path):
     workdir = tmp_path / "run"
-    command = [*TINY, *more, f"--workdir={workdir}"]
+    command = [*PLAIN, *more, f"--workdir={workdir}"]
     process = start(*command, cwd=tmp_path)
     wait_for_checkpoint(workdir, process)
     process.kill()
@@ -68,7 +68,7 @@ def test_a_killed_sweep_goes_on_and_its_runs_have_the_bits_of_single_ones(
     whole, tmp_path
 ):
     workdir = tmp_path / "sweep"
-    command = [*TINY, "--config.seeds=2", f"--workdir={workdir}"]
+    command = [*PLAIN, "--config.seeds=2", f"--workdir={workdir}"]
     process = start(*command, cwd=tmp_path)
     wait_for_checkpoint(workdir / "8-seed1", process)
     process.kill()
@@ -76,6 +76,7 @@ def test_a_killed_sweep_goes_on_and_its_runs_have_the_bits_of_single_ones(
     assert not (workdir / "table.md").exists()
     code, output, error = run(*command, cwd=tmp_path)
     assert code == 0, error
+    assert not list(workdir.rglob("*.html")) + list(workdir.rglob("plots"))
     assert "8-seed0 is finished" in error and "Resuming" in error
     _assert_same(workdir / "8-seed0", whole[0])  # A run alone.
     folders = [workdir / "8-seed0", workdir / "8-seed1"]
@@ -87,7 +88,7 @@ def test_a_killed_sweep_goes_on_and_its_runs_have_the_bits_of_single_ones(
 
 def test_sigterm_saves_and_the_run_resumes_to_the_same_bits(whole, tmp_path):
     workdir = tmp_path / "run"
-    command = [*TINY, f"--workdir={workdir}"]
+    command = [*PLAIN, f"--workdir={workdir}"]
     process = start(*command, cwd=tmp_path)
     wait_for_checkpoint(workdir, process)
     process.send_signal(signal.SIGTERM)
