@@ -22,8 +22,8 @@ BATCHES = flags.DEFINE_list("batches", ["16", "64", "256"], "Images a step.")
 SIZES = flags.DEFINE_list("sizes", ["32", "64", "128"], "Height and width.")
 DEVICES = flags.DEFINE_list("devices", ["1", "2", "4"], "Forced on a CPU.")
 ROUNDS = flags.DEFINE_integer("rounds", 3, "Processes of each point.")
-STEPS = flags.DEFINE_integer("steps", 4, "Of each model in one timed call.")
-CALLS = flags.DEFINE_integer("calls", 3, "That are timed in each process.")
+STEPS = flags.DEFINE_integer("steps", 4, "Of each model in an epoch.")
+EPOCHS = flags.DEFINE_integer("epochs", 3, "That are timed in each process.")
 NAME = flags.DEFINE_string("name", "scaling", "Of the file with the result.")
 POINT = flags.DEFINE_string("point", None, "Measures one point; JSON.")
 STANDARD = {"models": 1, "width": 1, "batch_size": 64, "size": 32, "devices": 1}
@@ -66,19 +66,19 @@ def measure(point: dict[str, int]) -> float:
     config, build = METHODS["ganomaly"]
     method = build(config(), axis_name=devices.axis_name)
     models = [training.Model(jax.random.key(i), rows[i]) for i in range(count)]
-    rates, taken = [], 0
-    # Its first call takes few steps; what is timed are the calls after it.
+    rates = []
+    # The first epoch is not timed: its first call meets cold memory.
     for _, progress in training.sweep(
         lambda: method,
         images,
         models,
         devices=devices,
-        epochs=CALLS.value + 1,
+        epochs=EPOCHS.value + 1,
         batch_size=point["batch_size"],
     ):
-        taken += bool(progress.metrics)
         if progress.epoch and progress.metrics:
-            rates.append(each * width / progress.seconds)
+            count = progress.count * point["batch_size"] * width
+            rates.append(count / progress.seconds)
     return statistics.median(rates)
 
 
@@ -89,7 +89,7 @@ def run(point: dict[str, int]) -> tuple[float, float]:
         "benchmarks/scaling.py",
         f"--point={json.dumps(point)}",
         f"--steps={STEPS.value}",
-        f"--calls={CALLS.value}",
+        f"--epochs={EPOCHS.value}",
         XLA_FLAGS=f"{os.environ.get('XLA_FLAGS', '')} {flag}",
     )
     return float(finished.output.splitlines()[-1]), finished.peak

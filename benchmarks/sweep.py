@@ -34,7 +34,6 @@ def candidates() -> dict[str, Callable[[], int]]:
     shape = (count * each, SIZE.value, SIZE.value, 1)
     images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     rows = np.arange(count * each).reshape(count, each)
-    # Calls of all steps, as a run has that trains for longer than this.
     options = {"epochs": 1, "batch_size": BATCH_SIZE.value}
 
     def single():

@@ -64,7 +64,7 @@ PROCESS_ID = flags.DEFINE_integer(
 )
 
 COMMAND = shlex.join(["python", *sys.argv])
-USER_ERROR, NOT_FINITE, STOPPED = 2, 3, 75  # 75: "try again", as sendmail has it.
+USER_ERROR, NOT_FINITE, STOPPED = 2, 3, cluster.TRY_AGAIN
 
 
 def main(_) -> None:

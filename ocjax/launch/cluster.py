@@ -16,7 +16,7 @@ LOST = (
     "command again on all: it goes on from the last checkpoint."
 )
 WATCHED = "OCJAX_WATCHED"  # In the environment of a process that another one watches.
-TRY_AGAIN = 75
+TRY_AGAIN = 75  # As sendmail has it.
 
 
 def watch() -> None:

@@ -20,7 +20,7 @@ class Display:
         self.quiet = quiet
         self._bar = _bar() if sys.stderr.isatty() and not quiet else None
         self._runs: list[Run] = []
-        self._start, self._next_line = None, 0.0
+        self._start, self._taken, self._next_line = None, 0, 0.0
 
     def __enter__(self):
         if self._bar:

@@ -55,7 +55,7 @@ class Run:
         self._compile_seconds = 0.0
         self._writes = processes.primary()
         self.is_open = False
-        self._checkpoints = self._progress = None
+        self._checkpoints = self._progress = self._saved = None
         self.show = display.add(name, self._epochs, self._steps_per_epoch)
 
     def open(self) -> State | None:
@@ -85,7 +85,7 @@ class Run:
         return state
 
     def write(self, progress: training.Progress) -> None:
-        """Logs every so many steps, looks at held-out normals, and saves."""
+        """Logs every so many steps, and sees to what is due after an epoch."""
         if not progress.metrics:
             self._compile_seconds += progress.seconds
         elif not progress.error:
@@ -97,14 +97,24 @@ class Run:
             before = self._epochs - self.task.config.epochs  # Of earlier stages.
             if into == 0 and epochs > before:
                 self._look(progress, epochs - before)
-            if progress.done or self._save_is_due(epochs, into):
-                self._save(progress)
+            every = self.task.config.checkpoint_epochs
+            if progress.done or (into == 0 and every and epochs % every == 0):
+                self.save()
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it was not saved for longer than it should be."""
+        seconds = self.task.config.checkpoint_seconds
+        return bool(seconds) and time.monotonic() - self._last_save > seconds
 
     def save(self) -> int:
-        """Saves where the run is; returns the steps taken until there."""
-        if self._progress is not None:
-            self._save(self._progress)
-        self.close()
+        """Saves where the run is, once; returns the steps taken until there."""
+        progress = self._progress
+        if progress is not None and progress.step != self._saved:
+            state = progress.state  # By all processes, which may have parts of it.
+            if self._checkpoints is not None:
+                self._checkpoints.save(state)
+            self._saved, self._last_save = progress.step, time.monotonic()
         return self.show.done
 
     def close(self) -> None:
@@ -132,7 +142,7 @@ class Run:
 
     def _log_steps(self, progress: training.Progress) -> None:
         config = self.task.config
-        count = len(next(iter(progress.metrics.values())))
+        count = progress.count
         rate = count * config.batch_size / progress.seconds
         self._seconds += progress.seconds
         shared = {
@@ -155,20 +165,6 @@ class Run:
             shared = {"epoch": progress.epoch + 1, "seconds": round(self._seconds, 3)}
             self._log.write({"step": progress.step, **shared, **found})
 
-    def _save_is_due(self, epochs: int, into: int) -> bool:
-        config = self.task.config
-        waited = time.monotonic() - self._last_save
-        late = config.checkpoint_seconds and waited > config.checkpoint_seconds
-        ended = into == 0 and config.checkpoint_epochs
-        due = late or (ended and epochs % config.checkpoint_epochs == 0)
-        return bool(processes.agree(int(due)))
-
-    def _save(self, progress: training.Progress) -> None:
-        state = progress.state
-        if self._checkpoints is not None:
-            self._checkpoints.save(state)
-        self._last_save = time.monotonic()
-
 
 class Profile:
     """A trace of some steps, by JAX's profiler."""
@@ -182,8 +178,7 @@ class Profile:
         if not progress.metrics or not self._left:
             return
         if self._on:
-            count = len(next(iter(progress.metrics.values())))
-            self._left = max(0, self._left - count)
+            self._left = max(0, self._left - progress.count)
         if not self._left or (self._on and progress.done):
             self.close()
         elif not self._on and not progress.done:
@@ -203,8 +198,9 @@ def _shared(state: State | None, like: State) -> State | None:
     """The state that process 0 found."""
     if not processes.agree(state is not None):
         return None
-    empty = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like)
-    return processes.share(empty if state is None else state)
+    if state is None:
+        state = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like)
+    return processes.share(state)
 
 
 class Watch:

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -97,15 +98,25 @@ def run_all(
                 run = runs[number]
                 profile.look(progress)
                 run.write(progress)
-                if processes.any_of(stop.is_set()):
-                    saved = [run.save() for run in runs.values() if run.is_open]
-                    raise record.Stopped(
-                        f"Stopped on request; saved after step "
-                        f"{', '.join(map(str, saved))}."
-                    )
+                if progress.last:
+                    _see_to([run for run in runs.values() if run.is_open], stop)
                 if progress.done:
                     results[number] = _finish(run, progress, command, started)
     return [result for result in results if result is not None]  # All of them.
+
+
+def _see_to(runs: Sequence[record.Run], stop: threading.Event) -> None:
+    """Saves runs where it is time to, or where the job is asked to stop.
+
+    Raises:
+      record.Stopped: it was.
+    """
+    if processes.any_of(stop.is_set()):
+        steps = ", ".join([str(run.save()) for run in runs])
+        raise record.Stopped(f"Stopped on request; saved after step {steps}.")
+    if processes.agree(any(run.is_late for run in runs)):
+        for run in runs:
+            run.save()
 
 
 def _claim(tasks: Sequence[Task], folders: Sequence[RunFolder]) -> list[Result | None]:

@@ -53,6 +53,12 @@ class Progress:
     seconds: float  # That the n steps took.
     error: NonFiniteError | None = None  # What ended this model's training early.
     done: bool = False  # No more follows of this model.
+    last: bool = False  # No more follows of the compiled call that took the steps.
+
+    @property
+    def count(self) -> int:
+        """Steps since the last one."""
+        return len(next(iter(self.metrics.values()), ()))
 
     @functools.cached_property
     def state(self) -> State:
@@ -220,15 +226,15 @@ class _Lane:
             self.stops[stage],
         )
 
-    def advance(self, metrics: dict[str, np.ndarray], seconds: float) -> Progress:
-        """Notes that steps were taken, with a value of each metric for each."""
+    def advance(self, count: int, metrics, seconds: float, last: bool) -> Progress:
+        """Notes that `count` steps were taken."""
         error = _non_finite(metrics, self.step, self.steps_per_epoch)
         epoch = self.step // self.steps_per_epoch
-        self.step += len(next(iter(metrics.values())))
+        self.step += count
         if error:
             self.stop()
         return Progress(
-            self.fetch, self.step, epoch, metrics, seconds, error, self.finished
+            self.fetch, self.step, epoch, metrics, seconds, error, self.finished, last
         )
 
 
@@ -261,11 +267,12 @@ def _take_steps(
         (state, metrics), seconds = call(state, piece, piece.steps)
         states = functools.cache(functools.partial(devices.each, state))
         logged = jax.device_get(devices.each(metrics))
+        last = max(number for number, count in enumerate(piece.steps) if count)
         for number, (lane, count) in enumerate(zip(lanes, piece.steps, strict=True)):
             lane.fetch = _item(states, number)
             if count:
                 found = {name: rows[:count] for name, rows in logged[number].items()}
-                yield number, lane.advance(found, seconds)
+                yield number, lane.advance(count, found, seconds, number == last)
         upcoming = [lane.next(stage) for lane in lanes]
         if all(step is None for step in upcoming):
             return
