@@ -9,6 +9,9 @@ with those of the same protocol only: name it with every result.
   images of a ten-class set are anomalous (Deep SVDD, ICS).
 * `ganomaly`: one class is anomalous, all others are normal and pooled; 80 % train,
   20 % test with every image of the anomalous class (GANomaly).
+* `folder`: the data set says itself what trains and what tests: the `train` and `test`
+  folders of an inspection, the clean and the attacked signs, a scene without and with
+  events. It is the rule of `p2` with another kind of anomaly, hence its own name.
 """
 
 from typing import NamedTuple
@@ -17,6 +20,7 @@ import numpy as np
 
 from ocjax import _checks
 from ocjax._checks import InputError
+from ocjax.data.dataset import Dataset
 
 
 class Split(NamedTuple):
@@ -38,8 +42,7 @@ class Parts(NamedTuple):
 
 def split(
     protocol: str,
-    labels: np.ndarray,
-    official_test: np.ndarray,
+    dataset: Dataset,
     target_class: int,
     *,
     split_seed: int = 0,
@@ -47,12 +50,12 @@ def split(
 ) -> Split:
     """Splits a data set by a protocol and sets training images aside to validate.
 
-    The test part does not depend on `validation_fraction`.
+    Images of one group stay together, so a part can be some images smaller or larger
+    than asked for. The test part does not depend on `validation_fraction`.
 
     Args:
       protocol: a key of `PROTOCOLS`.
-      labels: class of each image, int `[N]`.
-      official_test: whether the image is in the official test part, bool `[N]`.
+      dataset: of which labels, official parts, groups and scenes are read.
       target_class: the label that `TARGET[protocol]` names: the normal class, or
         for `ganomaly` the anomalous one.
       split_seed: what the random choices depend on, next to the labels.
@@ -68,20 +71,15 @@ def split(
       ValueError: if the shapes differ.
     """
     choose = PROTOCOLS[_checks.one_of("protocol", protocol, PROTOCOLS)]
-    labels, official_test = np.asarray(labels), np.asarray(official_test, bool)
-    if labels.ndim != 1 or labels.shape != official_test.shape:
-        raise ValueError(
-            "Expected `labels` and `official_test` of one shape [N], got "
-            f"{labels.shape} and {official_test.shape}."
-        )
     if not 0.0 <= validation_fraction < 1.0:
         raise InputError(
             f"`validation_fraction` (={validation_fraction}) must be in [0, 1)."
         )
+    open_, labels, official_test, groups = _of_scene(dataset, target_class)
     rng = np.random.default_rng(split_seed)
-    parts = choose(labels, official_test, target_class, rng)
+    parts = choose(labels, official_test, groups, target_class, rng)
     count = round(validation_fraction * len(parts.train))
-    validation, train = np.split(rng.permutation(parts.train), [count])
+    validation, train = _divide(parts.train, count, groups, rng)
     parts = parts._replace(train=train)
     sizes = {name: len(part) for name, part in parts._asdict().items()}
     if 0 in sizes.values():
@@ -96,32 +94,59 @@ def split(
         [False, True], [sizes["test_normal"], sizes["test_anomalous"]]
     )
     order = np.argsort(test)
-    return Split(np.sort(train), np.sort(validation), test[order], anomalous[order])
+    return Split(
+        open_[np.sort(train)],
+        open_[np.sort(validation)],
+        open_[test[order]],
+        anomalous[order],
+    )
+
+
+def _of_scene(dataset: Dataset, target_class: int) -> tuple[np.ndarray, ...]:
+    """Indices, labels, official parts and groups of what is of the class's scene."""
+    labels = np.asarray(dataset.labels)
+    official_test = np.asarray(dataset.official_test, bool)
+    every = np.arange(len(labels))
+    groups = every if dataset.groups is None else np.asarray(dataset.groups)
+    scenes = np.zeros(len(labels)) if dataset.scenes is None else dataset.scenes
+    shapes = [np.shape(x) for x in (labels, official_test, groups, scenes)]
+    if labels.ndim != 1 or len(set(shapes)) > 1:
+        raise ValueError(
+            "Expected labels, official parts, groups and scenes of one shape [N], got "
+            f"{', '.join(map(str, shapes))}."
+        )
+    own = scenes[labels == target_class]
+    open_ = np.flatnonzero(np.isin(scenes, own[:1])) if len(own) else every
+    return open_, labels[open_], official_test[open_], groups[open_]
 
 
 def p1(
     labels: np.ndarray,
     official_test: np.ndarray,
+    groups: np.ndarray,
     normal_class: int,
     rng: np.random.Generator,
 ) -> Parts:
     """Pooled 80/20; anomalies from the official test part, half of the test set.
 
-    Where the other classes have too few test images, all of them are taken.
+    Where the other classes have too few test images, all of them are taken; where the
+    data set has no test part, as COIL-100, any image of them may be.
 
     References:
       Chen et al., Latent Regularized Generative Dual Adversarial Network For
       Abnormal Detection, 2020. Whether it pools is left unsaid; the code of OCGAN
       (Perera et al., 2019), whose protocol it cites, does.
     """
-    train, test = _eighty_twenty(np.flatnonzero(labels == normal_class), rng)
-    others = np.flatnonzero((labels != normal_class) & official_test)
+    train, test = _eighty_twenty(np.flatnonzero(labels == normal_class), groups, rng)
+    eligible = official_test if official_test.any() else ~official_test
+    others = np.flatnonzero((labels != normal_class) & eligible)
     return Parts(train, test, rng.permutation(others)[: len(test)])
 
 
 def p2(
     labels: np.ndarray,
     official_test: np.ndarray,
+    groups: np.ndarray,
     normal_class: int,
     rng: np.random.Generator,
 ) -> Parts:
@@ -130,7 +155,7 @@ def p2(
     References:
       Ruff et al., Deep One-Class Classification, 2018.
     """
-    del rng
+    del groups, rng
     normal = labels == normal_class
     return Parts(
         np.flatnonzero(normal & ~official_test),
@@ -142,6 +167,7 @@ def p2(
 def ganomaly(
     labels: np.ndarray,
     official_test: np.ndarray,
+    groups: np.ndarray,
     anomalous_class: int,
     rng: np.random.Generator,
 ) -> Parts:
@@ -151,19 +177,33 @@ def ganomaly(
       Akcay et al., `GANomaly <https://arxiv.org/abs/1805.06725>`_, 2018.
     """
     del official_test
-    train, test = _eighty_twenty(np.flatnonzero(labels != anomalous_class), rng)
+    train, test = _eighty_twenty(np.flatnonzero(labels != anomalous_class), groups, rng)
     return Parts(train, test, np.flatnonzero(labels == anomalous_class))
 
 
 def _eighty_twenty(
-    indices: np.ndarray, rng: np.random.Generator
+    indices: np.ndarray, groups: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """A random 80 %, rounded down as 57 of COIL-100's 72 are, and the rest."""
-    train, test = np.split(rng.permutation(indices), [len(indices) * 4 // 5])
-    return train, test
+    return _divide(indices, len(indices) * 4 // 5, groups, rng)
 
 
-PROTOCOLS = {"p1": p1, "p2": p2, "ganomaly": ganomaly}
+def _divide(
+    indices: np.ndarray, count: int, groups: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Random whole groups with about `count` of the images, at least one; the rest."""
+    _, first, own, sizes = np.unique(
+        groups[indices], return_index=True, return_inverse=True, return_counts=True
+    )
+    drawn = rng.permutation(np.argsort(first))  # Of the groups in order of appearance.
+    order = np.argsort(np.argsort(drawn)[own], kind="stable")
+    ends = np.append(0, np.cumsum(sizes[drawn]))
+    least = min(count, 1)
+    end = ends[least + np.argmin(np.abs(ends[least:] - count))]
+    return indices[order[:end]], indices[order[end:]]
+
+
+PROTOCOLS = {"p1": p1, "p2": p2, "ganomaly": ganomaly, "folder": p2}
 
 # What the target class of each protocol is.
-TARGET = {"p1": "normal_class", "p2": "normal_class", "ganomaly": "anomalous_class"}
+TARGET = dict.fromkeys(PROTOCOLS, "normal_class") | {"ganomaly": "anomalous_class"}

@@ -8,22 +8,12 @@ import functools
 import importlib.util
 import os
 import pathlib
-from typing import NamedTuple
 
 import numpy as np
 
 from ocjax import _checks
 from ocjax.data import images, prepared
-
-
-class Dataset(NamedTuple):
-    """Labelled images, those of the training part first."""
-
-    name: str
-    images: np.ndarray  # uint8 [N, H, W, C]
-    labels: np.ndarray  # int64 [N], indices into `class_names`.
-    official_test: np.ndarray  # bool [N], whether in the data set's own test part.
-    class_names: tuple[str, ...]
+from ocjax.data.dataset import Dataset
 
 
 def load(
@@ -45,19 +35,6 @@ def load(
     """
     source = SOURCES[_checks.one_of("data set", name, SOURCES)]
     return source(data_dir=data_dir, size=size)
-
-
-def class_index(dataset: Dataset, name_or_number: str) -> int:
-    """The label of a class given as "airplane" or as "0"; names come first.
-
-    Raises:
-      InputError: if it is neither a name nor a number of a class.
-    """
-    names = dataset.class_names
-    if name_or_number not in names and name_or_number.isdecimal():
-        if int(name_or_number) < len(names):
-            return int(name_or_number)
-    return names.index(_checks.one_of("class", name_or_number, names))
 
 
 def digits(*, data_dir: str | os.PathLike | None, size: int) -> Dataset:

@@ -51,8 +51,7 @@ def load(
     target = data.class_index(dataset, getattr(config, data.TARGET[config.protocol]))
     split = data.split(
         config.protocol,
-        dataset.labels,
-        dataset.official_test,
+        dataset,
         target,
         split_seed=config.split_seed,
         validation_fraction=config.validation_fraction,
