@@ -179,6 +179,33 @@ def summary(anomalous: ArrayLike, scores: ArrayLike) -> dict[str, float | int]:
     }
 
 
+def by_kind(
+    anomalous: ArrayLike, scores: ArrayLike, kinds: ArrayLike
+) -> dict[str, dict[str, float | int]]:
+    """How well each kind of anomaly is told from the normal images, ready for JSON.
+
+    Args:
+      anomalous: booleans `[N]`.
+      scores: finite floats `[N]`.
+      kinds: names `[N]`; those of normal images are not used.
+
+    Returns:
+      Kind -> `auroc` with its bootstrap interval, and the number of `anomalies`.
+    """
+    anomalous, scores = _checked(anomalous, scores)
+    kinds, found = np.asarray(kinds), {}
+    for kind in np.unique(kinds[anomalous]):
+        some = ~anomalous | (kinds == kind)
+        low, high = auroc_interval(anomalous[some], scores[some])
+        found[str(kind)] = {
+            "auroc": auroc(anomalous[some], scores[some]),
+            "auroc_low": low,
+            "auroc_high": high,
+            "anomalies": int(np.sum(anomalous[some])),
+        }
+    return found
+
+
 def _checked(anomalous: ArrayLike, scores: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     anomalous, scores = np.asarray(anomalous), np.asarray(scores, np.float64)
     if anomalous.dtype != bool:

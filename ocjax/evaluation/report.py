@@ -62,10 +62,10 @@ def write_report(
       summary: the result. The keys of `metrics.summary`, and: method, dataset,
         protocol, target ("normal class 8"), seed, epochs, images_per_second,
         compile_seconds, train_seconds, score_seconds, draw_seconds, threshold,
-        promised_false_positive_rate,
-        reached_false_positive_rate, held_out_normals, threshold_note and
-        command. Speed and seconds may be None; so may the threshold and its rates, and
-        then the note says why.
+        promised_false_positive_rate, reached_false_positive_rate, held_out_normals,
+        threshold_note, note (on the data, or ""), kinds (as `metrics.by_kind` gives
+        them), baselines (name -> auroc and kinds) and command. Speed and seconds may be
+        None; so may the threshold and its rates, and then its note says why.
       config: what the run was told; nested mappings become dotted names.
       environment: versions, commit, devices; nested likewise.
       figures: pictures in the order to show them, as figures or PNG bytes. The names

@@ -12,6 +12,7 @@ from ocjax._checks import InputError, one_of
 from ocjax.data import protocols
 
 BATCH_STATISTICS = ("", "shuffled", "ordered")
+AUGMENTATIONS = ("crop", "flip")
 BEST_EPOCH = ("", "test", "test_part")
 SELECTED_ON = 0.3  # Part of the test images that the code of ICS selects on.
 
@@ -63,10 +64,12 @@ class RunConfig:
     dataset: str = "digits"
     image_size: int = 32
     protocol: str = "p2"
-    normal_class: str = "8"  # For p1 and p2: a number, a name, or all.
-    anomalous_class: str = "8"  # For ganomaly.
+    normal_class: str = "8"  # A number, a name, all, or random: one for each seed.
+    anomalous_class: str = "8"  # As normal_class, for the protocol ganomaly.
     split_seed: int = 0
     validation_fraction: float = 0.15  # Of the training normals, held out.
+    augment: str = ""  # Of training images: "crop", "flip" or both; not for digits.
+    standardize: bool = False  # Pixels, by mean and deviation of the training images.
     epochs: int = 15
     batch_size: int = 64
     precision: str = "float32"  # Of networks; parameters, statistics, losses: float32.
@@ -118,6 +121,8 @@ def parse(values: Mapping[str, Any]) -> tuple[RunConfig, Any]:
     one_of("data set", config.dataset, data.SOURCES)
     one_of("protocol", config.protocol, protocols.PROTOCOLS)
     one_of("config.precision", config.precision, ("float32", "bfloat16"))
+    for name in config.augment.split():
+        one_of("config.augment", name, AUGMENTATIONS)
     at_least = dict.fromkeys(("epochs", "batch_size", "seeds", "log_every"), 1)
     at_least |= {"devices": 0, "models_at_once": 0}
     for name, least in at_least.items():

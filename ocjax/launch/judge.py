@@ -1,5 +1,6 @@
 """From a trained state to the judgement in the run folder."""
 
+import functools
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -45,6 +46,7 @@ def judge(
     summary: dict[str, Any] = (
         _identity(task)
         | metrics.summary(split.anomalous, scores)
+        | _by_kind(task, scores)
         | chosen
         | dict(facts)
         | {"leaks": task.config.paper_code.leaks()}
@@ -89,6 +91,21 @@ def _identity(task: Task) -> dict[str, Any]:
     }
 
 
+def _by_kind(task: Task, scores: np.ndarray) -> dict[str, Any]:
+    """AUROCs of each kind of anomaly, and of scores that need no training."""
+    dataset, split = task.dataset, task.split
+    names = np.array(dataset.class_names)[dataset.labels[split.test]]
+    kinds = functools.partial(metrics.by_kind, split.anomalous, kinds=names)
+    baselines = {
+        name: {
+            "auroc": metrics.auroc(split.anomalous, baseline[split.test]),
+            "kinds": kinds(baseline[split.test]),
+        }
+        for name, baseline in dataset.baselines.items()
+    }
+    return {"kinds": kinds(scores), "baselines": baselines, "note": dataset.note}
+
+
 def _threshold(held_out: np.ndarray, normals: np.ndarray, task: Task):
     """The threshold's value or None, and what the summary says of it."""
     rate = task.config.false_positive_rate
@@ -110,19 +127,20 @@ def _threshold(held_out: np.ndarray, normals: np.ndarray, task: Task):
 
 def _write_scores(folder: RunFolder, task: Task, scores, threshold) -> None:
     """One row a test image; `index` counts the pooled train and test parts."""
-    labels = task.dataset.labels[task.split.test]
-    names = [task.dataset.class_names[label] for label in labels]
+    dataset, test = task.dataset, task.split.test
+    names = [dataset.class_names[label] for label in dataset.labels[test]]
     decisions = [
         "" if threshold is None else ("anomalous" if s > threshold else "normal")
         for s in scores
     ]
-    rows = zip(
-        task.split.test.tolist(),
-        names,
-        task.split.anomalous.astype(int).tolist(),
-        [repr(float(s)) for s in scores],
-        decisions,
-        strict=True,
-    )
-    header = ["index", "label", "anomalous", "score", "decision"]
-    folder.write_csv("eval/scores.csv", header, rows)
+    columns = {
+        "index": test.tolist(),
+        "label": names,
+        "anomalous": task.split.anomalous.astype(int).tolist(),
+        "score": [repr(float(s)) for s in scores],
+        "decision": decisions,
+    }
+    if dataset.paths is not None:
+        columns["path"] = [dataset.paths[i] for i in test]
+    rows = zip(*columns.values(), strict=True)
+    folder.write_csv("eval/scores.csv", list(columns), rows)

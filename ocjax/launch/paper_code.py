@@ -6,7 +6,6 @@ flags is marked wherever it appears.
 
 import io
 import zipfile
-from typing import Any
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from ocjax.evaluation import metrics
 from ocjax.launch.config import SELECTED_ON, PaperCode
 from ocjax.launch.folder import RunFolder
 from ocjax.launch.task import Task
-from ocjax.methods import Method, State, Views
+from ocjax.methods import Method, State, preprocessing
 
 BEST = "eval/best_epoch.npz"
 MNIST_MEAN, MNIST_DEVIATION = 0.1307, 0.3081  # Of pixels in [0, 1].
@@ -33,23 +32,8 @@ def check(flags: PaperCode, method: Method) -> None:
 
 
 def mnist_normalized(method: Method) -> Method:
-    """The method on standardized pixels; its pictures are left out."""
-
-    def on_standardized(function) -> Any:
-        if function is None:
-            return None
-        standardize = lambda x: ((x + 1) / 2 - MNIST_MEAN) / MNIST_DEVIATION
-        return lambda state, x, *rest: function(state, standardize(x), *rest)
-
-    return method._replace(
-        stages=tuple(s._replace(step=on_standardized(s.step)) for s in method.stages),
-        score=on_standardized(method.score),
-        embed=on_standardized(method.embed),
-        score_batchwise=on_standardized(method.score_batchwise),
-        reconstruct=None,
-        views=Views(),
-        diagnose=None,
-    )
+    """The method on pixels standardized by MNIST's mean and deviation."""
+    return preprocessing.standardized(method, [MNIST_MEAN], [MNIST_DEVIATION])
 
 
 def both_scores(

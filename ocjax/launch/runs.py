@@ -14,12 +14,12 @@ import numpy as np
 
 from ocjax import methods, training
 from ocjax.launch import environment, paper_code, record
-from ocjax.launch.config import PaperCode, RunConfig
+from ocjax.launch.config import RunConfig
 from ocjax.launch.display import Display, say
 from ocjax.launch.folder import RunFolder
 from ocjax.launch.judge import judge
 from ocjax.launch.task import Task
-from ocjax.methods import Method
+from ocjax.methods import Method, preprocessing
 from ocjax.training import processes
 
 Result = dict[str, Any] | training.NonFiniteError
@@ -183,6 +183,7 @@ def _groups(tasks: Sequence[Task], devices: training.Devices) -> list[_Group]:
     groups = {}
     for i, task in enumerate(tasks):
         rest = tuple(of(task, name) for name in differ if name not in traced)
+        rest += (_standard(task),)
         build = _builder(task, devices.axis_name)
         group = groups.setdefault(rest, _Group([], build, []))
         group.numbers.append(i)
@@ -192,26 +193,45 @@ def _groups(tasks: Sequence[Task], devices: training.Devices) -> list[_Group]:
 
 def _builder(task: Task, axis_name: str | None = None) -> Callable[..., Method]:
     """`build(**hyper)` of the task's method, with some hyper-parameters given."""
-    config = task.config
+    standard, config = _standard(task), task.config
+    # Without what differs between runs that share a program.
+    shared = dataclasses.replace(
+        config, normal_class="", anomalous_class="", split_seed=0
+    )
 
     def build(**hyper) -> Method:
         # What is traced has no hash.
         make = _method.__wrapped__ if hyper else _method
         own = dataclasses.replace(task.hyper, **hyper)
-        return make(config.method, own, axis_name, config.precision, config.paper_code)
+        return make(shared, own, axis_name, standard)
 
     return build
 
 
+def _standard(task: Task) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+    """Mean and deviation of each channel of the training images, where asked for."""
+    if not task.config.standardize:
+        return None
+    pixels = task.dataset.images[task.split.train] / np.float32(255)
+    mean, deviation = (f(pixels, axis=(0, 1, 2)) for f in (np.mean, np.std))
+    return tuple(map(float, mean)), tuple(map(float, deviation))
+
+
 @functools.lru_cache(16)
-def _method(
-    name: str, hyper: Any, axis_name: str | None, precision: str, flags: PaperCode
-) -> Method:
+def _method(config: RunConfig, hyper: Any, axis_name: str | None, standard) -> Method:
     """One object for all runs that are alike, so that they share compiled programs."""
-    _, builder = methods.METHODS[name]
-    method = builder(hyper, axis_name, jnp.dtype(precision))
-    paper_code.check(flags, method)
-    return paper_code.mnist_normalized(method) if flags.mnist_normalization else method
+    _, builder = methods.METHODS[config.method]
+    method = builder(hyper, axis_name, jnp.dtype(config.precision))
+    paper_code.check(config.paper_code, method)
+    if config.paper_code.mnist_normalization:
+        method = paper_code.mnist_normalized(method)
+    if standard:
+        method = preprocessing.standardized(method, *standard)
+    kinds = config.augment.split()
+    if kinds:
+        crop, flip = "crop" in kinds, "flip" in kinds
+        method = preprocessing.augmented(method, crop=crop, flip=flip)
+    return method
 
 
 def _devices(config: RunConfig, runs: int) -> training.Devices:

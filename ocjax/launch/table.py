@@ -8,10 +8,12 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ocjax import data
 from ocjax.evaluation import plots
 from ocjax.launch import task as tasks
-from ocjax.launch.config import parse, varied
+from ocjax.launch.config import RunConfig, parse, varied
 from ocjax.launch.display import say
 from ocjax.launch.folder import RunFolder
 from ocjax.launch.runs import Result, run, run_all
@@ -19,6 +21,7 @@ from ocjax.launch.task import Task
 from ocjax.training import processes
 
 MEAN = "mean"
+ALL, RANDOM = "all", "random"  # In place of a class.
 
 
 def launch(
@@ -36,7 +39,7 @@ def launch(
 
     Args:
       values: as `configure` makes them; `normal_class` (or `anomalous_class`) may be
-        "all", `seeds` more than 1, and hyper-parameters may `vary`.
+        "all" or "random", `seeds` more than 1, and hyper-parameters may `vary`.
       seed: of the first run.
       workdir: run folder, of many runs the folder of their folders; by default one
         below `runs/` that is named by the configuration.
@@ -70,7 +73,8 @@ def launch(
     if not processes.primary():
         return {}
     paper = published(first.identity()) if published else {}
-    table = Table(list(todo.values()), results, choices, paper)
+    repeated = getattr(parse(values)[0], data.TARGET[first.config.protocol]) == RANDOM
+    table = Table(list(todo.values()), results, choices, paper, repeated)
     table.write(folder)
     say(table.markdown())
     return table.summary() | {"workdir": str(workdir)}
@@ -80,22 +84,34 @@ def _tasks(values, seed, data_dir) -> tuple[dict[str, Task], list[dict]]:
     """Name -> run; and the hyper-parameters that vary."""
     config, own = parse(values)
     choices = varied(config, own)
-    field = data.TARGET[config.protocol]
-    classes = [getattr(config, field)]
     dataset = tasks.dataset_of(config, data_dir)
-    if classes == ["all"]:
-        classes = list(dataset.class_names)
     todo = {}
-    for name in classes:
+    for which in _classes(config, dataset, seed):
         for choice in choices:
-            own_values = {**values, field: name}
-            own_values["hyper"] = {**values["hyper"], **choice}
-            for one_seed in range(seed, seed + config.seeds):
-                task = tasks.load(own_values, one_seed, dataset=dataset)
+            own_values = {**values, "hyper": {**values["hyper"], **choice}}
+            for one_seed, changes in which.items():
+                task = tasks.load({**own_values, **changes}, one_seed, dataset=dataset)
                 parts = [_class_name(task), f"seed{one_seed}"]
                 parts += [f"{name}={value}" for name, value in choice.items()]
                 todo["-".join(parts)] = task
     return todo, choices
+
+
+def _classes(config: RunConfig, dataset: data.Dataset, seed: int) -> list[dict]:
+    """Seed -> what a run changes, for each class or for one after another at random."""
+    field = data.TARGET[config.protocol]
+    chosen, seeds = getattr(config, field), range(seed, seed + config.seeds)
+    choices = np.arange(len(dataset.class_names))
+    if field == "normal_class":
+        choices = data.trainable(dataset)
+    name = lambda label: dataset.class_names[label]
+    if chosen == RANDOM:
+        # Each repetition has another class and another split.
+        drawn = {s: name(np.random.default_rng(s).choice(choices)) for s in seeds}
+        split = {s: config.split_seed + s for s in seeds}
+        return [{s: {field: drawn[s], "split_seed": split[s]} for s in seeds}]
+    classes = [name(label) for label in choices] if chosen == ALL else [chosen]
+    return [{s: {field: one} for s in seeds} for one in classes]
 
 
 def _default_workdir(values, seed, todo: Mapping[str, Task]) -> str:
@@ -115,7 +131,7 @@ def _class_name(task: Task) -> str:
 
 
 class Row(NamedTuple):
-    """A line of a table: a class, or the mean over all of them."""
+    """A line of a table: a class, or the mean over all of them or random ones."""
 
     choice: dict[str, Any]  # Hyper-parameters, of those that vary.
     name: str
@@ -143,6 +159,7 @@ class Table:
         results: Sequence[Result],
         choices: Sequence[Mapping[str, Any]],
         published: Mapping[str, float],
+        repeated: bool = False,
     ):
         """Groups the results.
 
@@ -151,10 +168,13 @@ class Table:
           results: of each, its summary or what ended it.
           choices: values of the hyper-parameters that vary.
           published: class, or "mean", -> AUROC of the paper.
+          repeated: each seed is a repetition with a class of its own, and there is one
+            row, over all of them.
         """
         self._first, self._results = todo[0], results
         self._field = data.TARGET[todo[0].config.protocol]
         self.rows, self._choices = [], choices
+        self._classes = len({task.target for task in todo})
         for choice in choices:
             by_class: dict[str, dict[int, float | None]] = {}
             for task, result in zip(todo, results, strict=True):
@@ -162,14 +182,20 @@ class Table:
                     found = None if isinstance(result, Exception) else result["auroc"]
                     name = task.dataset.class_names[task.target]
                     by_class.setdefault(name, {})[task.seed] = found
+            if repeated:
+                overall = [value for s in by_class.values() for value in s.values()]
+                by_class = {}
+            else:
+                # Of seeds that no class lacks: others are means over other classes.
+                overall = [
+                    None if None in values else statistics.mean(values)
+                    for values in zip(
+                        *(s.values() for s in by_class.values()), strict=True
+                    )
+                ]
             for name, seeds in by_class.items():
                 values = list(seeds.values())
                 self.rows.append(self._row(choice, name, values, published))
-            # Of seeds that no class lacks: others are means over other classes.
-            overall = [
-                None if None in values else statistics.mean(values)
-                for values in zip(*(s.values() for s in by_class.values()), strict=True)
-            ]
             self.rows.append(self._row(choice, MEAN, overall, published))
 
     @staticmethod
@@ -233,7 +259,7 @@ class Table:
         means = [row for row in self.rows if row.name == MEAN]
         found: dict[str, Any] = {name: getattr(config, name) for name in shared}
         found |= {
-            "classes": len(self.rows) // len(means) - 1,
+            "classes": self._classes,
             "seeds": config.seeds,
             "diverged": sum(isinstance(r, Exception) for r in self._results),
         }

@@ -244,3 +244,13 @@ def test_unusable_options_are_named():
         metrics.auroc_interval([False, True], [0, 1], level=95)
     with pytest.raises(ValueError, match="`resamples` to be at least 1, got 0"):
         metrics.auroc_interval([False, True], [0, 1], resamples=0)
+
+
+def test_kinds_are_judged_against_all_normals_by_hand():
+    anomalous = np.array([False, False, True, True, True])
+    kinds = ["good", "other good", "crack", "hole", "hole"]
+    found = metrics.by_kind(anomalous, [0.0, 2.0, 1.0, 3.0, -1.0], kinds)
+    assert list(found) == ["crack", "hole"]
+    assert found["crack"]["auroc"] == 0.5 and found["crack"]["anomalies"] == 1
+    # 3 is over both normals, -1 over none.
+    assert found["hole"]["auroc"] == 0.5 and found["hole"]["anomalies"] == 2

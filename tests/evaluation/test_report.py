@@ -31,6 +31,9 @@ def arguments():
         "reached_false_positive_rate": 0.0417,
         "held_out_normals": 1200,
         "threshold_note": None,
+        "note": "",
+        "kinds": {},
+        "baselines": {},
         "command": "python experiments/train.py --config.seed=3",
     }
     return {
@@ -142,3 +145,15 @@ def test_a_missing_key_is_named_and_leaves_the_old_report(tmp_path, arguments):
         write_report(path, **arguments)
     assert path.read_text(encoding="utf-8") == page
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_kinds_and_baselines_have_a_table(tmp_path, arguments):
+    kind = {"auroc": 0.5, "auroc_low": 0.25, "auroc_high": 0.75, "anomalies": 12}
+    arguments["summary"] |= {
+        "note": "Six scenes of fifteen.",
+        "kinds": {"crack": kind},
+        "baselines": {"loudness": {"auroc": 0.625, "kinds": {"crack": kind}}},
+    }
+    text = text_of(written(tmp_path / "report.html", arguments))
+    assert "Six scenes of fifteen." in text and "loudness alone" in text
+    assert "crack 12 0.500 0.250 to 0.750 0.500" in text and "0.625" in text

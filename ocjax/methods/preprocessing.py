@@ -1,0 +1,113 @@
+"""What a method does to images before its networks see them.
+
+Both are compiled with the step, on the device, and work on any method.
+"""
+
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+
+from ocjax._checks import InputError
+from ocjax.methods.base import Method, Views
+from ocjax.modules.noise import example_keys
+
+PADDING = 4  # Pixels on each side, as is usual at 32x32 (He et al., 2016).
+
+
+def augment(
+    images: jax.Array,
+    key: jax.Array,
+    *,
+    crop: bool = False,
+    flip: bool = False,
+    axis_name: str | None = None,
+) -> jax.Array:
+    """Random crops and mirror images, of each image by its own randomness.
+
+    LR-GDAN (Chen et al., 2020, section 4.1) names both without sizes. A crop is of the
+    image with `PADDING` black pixels around it. Digits and signs are not to be flipped.
+
+    Args:
+      images: shape `[B, S, S, C]`, in [-1, 1].
+      key: randomness of the whole batch, the same on all devices.
+      crop: shift at random by up to `PADDING` pixels.
+      flip: mirror half of the images, left to right.
+      axis_name: mapped axis over whose devices the batch is spread, or None.
+
+    Returns:
+      Images of the same shape.
+    """
+    keys = example_keys(key, len(images), axis_name)
+
+    def one(image, key):
+        crop_key, flip_key = jax.random.split(key)
+        if crop:
+            edges = ((PADDING, PADDING), (PADDING, PADDING), (0, 0))
+            padded = jnp.pad(image, edges, constant_values=-1.0)
+            top, left = jax.random.randint(crop_key, (2,), 0, 2 * PADDING + 1)
+            start = (top, left, jnp.zeros_like(top))
+            image = jax.lax.dynamic_slice(padded, start, image.shape)
+        if flip:
+            mirrored = jax.random.bernoulli(flip_key)
+            image = jnp.where(mirrored, image[:, ::-1], image)
+        return image
+
+    return jax.vmap(one)(images, keys)
+
+
+def augmented(method: Method, *, crop: bool, flip: bool) -> Method:
+    """The method, trained on augmented images; scores are of images as they are."""
+
+    def step(inner):
+        def on_augmented(state, images, key):
+            own, key = jax.random.split(key)
+            axis_name = method.axis_name
+            images = augment(images, own, crop=crop, flip=flip, axis_name=axis_name)
+            return inner(state, images, key)
+
+        return on_augmented
+
+    stages = [stage._replace(step=step(stage.step)) for stage in method.stages]
+    return method._replace(stages=tuple(stages))
+
+
+def standardized(
+    method: Method, mean: Sequence[float], deviation: Sequence[float]
+) -> Method:
+    """The method on standardized pixels; its pictures are left out.
+
+    Pixels leave [-1, 1] then, the range that a decoder's tanh can reach: the papers
+    that say they standardize do not say how their decoders follow.
+
+    Args:
+      method: any.
+      mean: of pixels in [0, 1], one for each channel or one for all.
+      deviation: of pixels in [0, 1], likewise.
+
+    Raises:
+      InputError: a stage of the method looks at images by itself, as that of `ics`.
+    """
+    if any(stage.groups for stage in method.stages):
+        raise InputError("`config.standardize` is not for methods that group images.")
+
+    def on_standardized(function) -> Callable | None:
+        if function is None:
+            return None
+        scale, shift = jnp.asarray(deviation), jnp.asarray(mean)
+
+        def standardize(x):
+            shape = (1,) * (x.ndim - 1) + (-1,)
+            return ((x + 1) / 2 - shift.reshape(shape)) / scale.reshape(shape)
+
+        return lambda state, x, *rest: function(state, standardize(x), *rest)
+
+    return method._replace(
+        stages=tuple(s._replace(step=on_standardized(s.step)) for s in method.stages),
+        score=on_standardized(method.score),
+        embed=on_standardized(method.embed),
+        score_batchwise=on_standardized(method.score_batchwise),
+        reconstruct=None,
+        views=Views(),
+        diagnose=None,
+    )
