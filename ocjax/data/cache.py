@@ -1,16 +1,22 @@
 """Arrays kept on disk, so that they are computed once.
 
-A cached file is an uncompressed `.npz`: a zip archive, whose CRC-32 of every array
-is compared on reading. A damaged file is therefore noticed, and made anew.
+What `cached` keeps is an uncompressed `.npz`: a zip archive, whose CRC-32 of every
+array is compared on reading. A damaged file is therefore noticed, and made anew.
 """
 
+import contextlib
+import hashlib
 import os
 import pathlib
 import tempfile
-from collections.abc import Callable, Iterable
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 from absl import logging
+
+from ocjax._checks import InputError
 
 Arrays = dict[str, np.ndarray]
 
@@ -21,6 +27,29 @@ def folder() -> pathlib.Path:
         return pathlib.Path(chosen).expanduser()
     caches = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return pathlib.Path(caches).expanduser() / "ocjax"
+
+
+def fingerprint(paths: Iterable[pathlib.Path]) -> str:
+    """A name for files as they are: others have another, and so have changed ones."""
+    stats = [(str(path), path.stat()) for path in paths]
+    stamps = [(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats]
+    return hashlib.sha256(repr(stamps).encode()).hexdigest()[:12]
+
+
+def load_npz(path: pathlib.Path, names: Iterable[str]) -> Arrays:
+    """Arrays of an `.npz` file that a user brings.
+
+    Raises:
+      InputError: there is no such file, or it lacks one of them or is damaged.
+    """
+    try:
+        return _read(path, names)
+    except FileNotFoundError:
+        raise InputError(f"There is no file {path}.") from None
+    except KeyError as error:
+        raise InputError(f"{path}: {error.args[0]}") from error
+    except (OSError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(f"{path} is no readable .npz file: {error}") from error
 
 
 def cached(key: str, names: Iterable[str], make: Callable[[], Arrays]) -> Arrays:
@@ -49,18 +78,52 @@ def cached(key: str, names: Iterable[str], make: Callable[[], Arrays]) -> Arrays
     return arrays
 
 
+def mapped(
+    key: str, shape: tuple[int, ...], fill: Callable[[np.ndarray], None]
+) -> np.ndarray:
+    """The `uint8` array of `key`, on disk, in memory only where it is looked at.
+
+    It may be larger than the memory. There is no checksum: to compare it would read
+    everything.
+
+    Args:
+      key: a file name without suffix that names everything the array depends on.
+      shape: of the array.
+      fill: writes all of an array of that shape.
+
+    Raises:
+      OSError: the file cannot be written.
+    """
+    path = folder() / "datasets" / f"{key}.npy"
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        found = np.load(path, mmap_mode="r", allow_pickle=False)
+        if found.shape == shape and found.dtype == np.uint8:
+            return found
+    with _replacing(path) as temporary:
+        array = np.lib.format.open_memmap(temporary, "w+", np.uint8, shape)
+        fill(array)
+        array.flush()
+    return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
 def _read(path: pathlib.Path, names: Iterable[str]) -> Arrays:
     with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
         return {name: archive[name] for name in names}
 
 
 def _write(path: pathlib.Path, arrays: Arrays) -> None:
-    """Writes under a temporary name first: `path` is complete whenever it exists."""
+    with _replacing(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+
+
+@contextlib.contextmanager
+def _replacing(path: pathlib.Path) -> Iterator[str]:
+    """A temporary file that becomes `path`, which is complete whenever it exists."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(".tmp", path.stem, path.parent)
+    os.close(descriptor)
     try:
-        with open(descriptor, "wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
+        yield temporary
         os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)

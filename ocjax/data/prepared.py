@@ -5,7 +5,6 @@ files are looked for first, because TFDS itself would answer a missing data set 
 a download or a misleading error.
 """
 
-import hashlib
 import io
 import os
 import pathlib
@@ -19,7 +18,12 @@ from ocjax.data import cache, images
 
 NAMES = ("mnist", "fashion_mnist", "cifar10")
 
-_ARRAYS = ("images", "labels", "class_names")
+# What a record calls what we call so.
+_LABELS = {"images": "image", "labels": "label"}
+_FEATURES = {
+    "coil100": {"images": "image", "labels": "object_id"},
+    "gtsrb": _LABELS | {"tracks": "track", "paths": "path"},
+}
 _DECODING = 1  # Part of the cache's key: raise it when `_decode` gives other arrays.
 
 
@@ -66,17 +70,16 @@ def read(folder: pathlib.Path, split: str, size: int) -> cache.Arrays:
 
     Returns:
       `images`: `uint8 [N, size, size, C]`; `labels`: `int64 [N]`; `class_names`:
-      strings `[K]`.
+      strings `[K]`; of GTSRB also `tracks`, `int64 [N]`, and `paths`, strings `[N]`.
 
     Raises:
       InputError: if a file is missing or damaged.
     """
     # Other source files are another key, so that no stale array is ever read.
-    files = [(file.name, file.stat()) for file in sorted(folder.iterdir())]
-    stamps = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in files]
-    fingerprint = hashlib.sha256(repr((_DECODING, stamps)).encode()).hexdigest()[:12]
-    key = f"{folder.parent.name}-{folder.name}-{split}-{size}-{fingerprint}"
-    return cache.cached(key, _ARRAYS, lambda: _decode(folder, split, size))
+    version = f"{_DECODING}{cache.fingerprint(sorted(folder.iterdir()))}"
+    key = f"{folder.parent.name}-{folder.name}-{split}-{size}-{version}"
+    names = [*_FEATURES.get(folder.parent.name, _LABELS), "class_names"]
+    return cache.cached(key, names, lambda: _decode(folder, split, size))
 
 
 def _decode(folder: pathlib.Path, split: str, size: int) -> cache.Arrays:
@@ -91,13 +94,21 @@ def _decode(folder: pathlib.Path, split: str, size: int) -> cache.Arrays:
         records = source.__getitems__(range(len(source)))
     except RuntimeError as error:  # A file is missing or its checksum differs.
         raise InputError(f"Cannot read {split!r} in {folder}: {error}") from error
-    height, width, channels = builder.info.features["image"].shape
-    pixels = np.empty((len(records), height, width, channels), np.uint8)
+    features = builder.info.features
+    channels = features["image"].shape[-1]
+    pixels = np.empty((len(records), size, size, channels), np.uint8)
     for record, image in zip(records, pixels, strict=True):
-        picture = Image.open(io.BytesIO(record["image"]))
-        image[:] = np.asarray(picture).reshape(image.shape)
-    return {
-        "images": images.resize(pixels, size),
-        "labels": np.array([record["label"] for record in records], np.int64),
-        "class_names": np.array(builder.info.features["label"].names),
+        picture = np.asarray(Image.open(io.BytesIO(record["image"])))
+        picture = picture.reshape(1, *picture.shape[:2], channels)
+        image[:] = images.resize(picture, size)[0]
+    names = _FEATURES.get(folder.parent.name, _LABELS)
+    text = lambda value: value.decode() if isinstance(value, bytes) else value
+    arrays = {
+        ours: np.array([text(record[theirs]) for record in records])
+        for ours, theirs in names.items()
+        if ours != "images"
+    }
+    return arrays | {
+        "images": pixels,
+        "class_names": np.array(features[names["labels"]].names),
     }

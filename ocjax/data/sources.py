@@ -12,29 +12,41 @@ import pathlib
 import numpy as np
 
 from ocjax import _checks
-from ocjax.data import images, prepared
+from ocjax.data import folder, images, objects, prepared, signs
 from ocjax.data.dataset import Dataset
 
 
 def load(
-    name: str, *, data_dir: str | os.PathLike | None = None, size: int = 32
+    name: str,
+    *,
+    data_dir: str | os.PathLike | None = None,
+    size: int = 32,
+    skip_unreadable: bool = False,
 ) -> Dataset:
     """Loads a data set; never downloads one.
 
     Args:
       name: a key of `SOURCES`.
-      data_dir: where TFDS keeps its data sets; by default `$TFDS_DATA_DIR`, else
-        `~/tensorflow_datasets`. The digits need none.
+      data_dir: where the data sets are, those of TFDS and others; by default
+        `$TFDS_DATA_DIR`, else `~/tensorflow_datasets`. The digits need none; of
+        "folder" it is the folder of pictures itself.
       size: height and width of the images, resized bilinearly.
+      skip_unreadable: leave out files that cannot be read, with a warning.
 
     Returns:
-      The whole data set in memory, images of shape `[N, size, size, C]`.
+      The whole data set, images of shape `[N, size, size, C]`.
 
     Raises:
-      InputError: if the name is unknown or the data set is not prepared.
+      InputError: if the name is unknown, or the data set not there or not whole.
     """
     source = SOURCES[_checks.one_of("data set", name, SOURCES)]
-    return source(data_dir=data_dir, size=size)
+    if not skip_unreadable:
+        return source(data_dir=data_dir, size=size)
+    if name not in SKIPPING:
+        raise _checks.InputError(
+            f"`config.skip_unreadable` is for {' and '.join(SKIPPING)}, not {name!r}."
+        )
+    return source(data_dir=data_dir, size=size, skip_unreadable=True)
 
 
 def digits(*, data_dir: str | os.PathLike | None, size: int) -> Dataset:
@@ -86,4 +98,11 @@ def _tfds(name: str, *, data_dir: str | os.PathLike | None, size: int) -> Datase
 SOURCES = {
     "digits": digits,
     **{name: functools.partial(_tfds, name) for name in prepared.NAMES},
+    "coil100": objects.coil100,
+    "coil100_17": objects.coil100_17,
+    "coil20": objects.coil20,
+    "gtsrb": signs.gtsrb,
+    "folder": folder.folder,
+    "magnetic_tile": folder.magnetic_tile,
 }
+SKIPPING = ("folder", "magnetic_tile")  # Those that can leave files out.

@@ -63,6 +63,7 @@ class RunConfig:
     method: str = "ganomaly"
     dataset: str = "digits"
     image_size: int = 32
+    skip_unreadable: bool = False  # Leave out damaged files, instead of an error.
     protocol: str = "p2"
     normal_class: str = "8"  # A number, a name, all, or random: one for each seed.
     anomalous_class: str = "8"  # As normal_class, for the protocol ganomaly.

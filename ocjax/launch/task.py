@@ -61,4 +61,9 @@ def load(
 
 def dataset_of(config: RunConfig, data_dir: str | os.PathLike | None) -> data.Dataset:
     """Loads the data that a configuration names."""
-    return data.load(config.dataset, data_dir=data_dir, size=config.image_size)
+    return data.load(
+        config.dataset,
+        data_dir=data_dir,
+        size=config.image_size,
+        skip_unreadable=config.skip_unreadable,
+    )

@@ -19,3 +19,12 @@ def prepared_dir():
     if not folder.is_dir():
         pytest.skip("No prepared data sets in ../shared/data/tfds.")
     return folder
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """A folder with real data of other kinds."""
+    folder = REPOSITORY.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("No data sets in ../shared/data.")
+    return folder

@@ -144,7 +144,7 @@ def test_a_damaged_or_missing_shard_is_named(prepared_dir, tmp_path):
     "arguments, message",
     [
         (["mnits"], "did you mean 'mnist'"),
-        ([], "[mnist|fashion_mnist|cifar10]"),
+        ([], "[mnist|fashion_mnist|cifar10|coil100|gtsrb]"),
         (["mnist", "--data_dir=somewhere"], "pip install 'ocjax[prepare]'"),
     ],
 )

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from ocjax import data
 from ocjax._checks import InputError
 from ocjax.data import sources
 
@@ -50,14 +51,14 @@ def test_an_unknown_data_set_raises_with_near_names():
 
 def test_a_class_is_found_by_name_or_number(digits):
     dataset = digits._replace(class_names=("cat", "1", "dog"))
-    assert sources.class_index(dataset, "dog") == 2
-    assert sources.class_index(dataset, "2") == 2
-    assert sources.class_index(dataset, "1") == 1
+    assert data.class_index(dataset, "dog") == 2
+    assert data.class_index(dataset, "2") == 2
+    assert data.class_index(dataset, "1") == 1
     for wrong in ("3", "-1", "frog"):
         with pytest.raises(InputError, match="expected one of cat, 1, dog"):
-            sources.class_index(dataset, wrong)
+            data.class_index(dataset, wrong)
     with pytest.raises(InputError, match="did you mean 'cat'"):
-        sources.class_index(dataset, "cats")
+        data.class_index(dataset, "cats")
 
 
 def test_digits_are_those_of_scikit_learn():

@@ -1,0 +1,232 @@
+"""A folder of pictures as a data set.
+
+Three layouts are known:
+
+* `train/good`, `test/good` and `test/<kind>` for every kind of anomaly, as MVTec AD
+  has it, with an optional `ground_truth/<kind>` of masks;
+* `normal` and `anomalous`: a fifth of the normal pictures, drawn with the constant
+  seed 0, tests;
+* `labels.csv` with the columns `path` and `label` (`good` for normal ones) and, if
+  they are there, `split` (`train` or `test`; as above otherwise) and `group` (pictures
+  of one object, which stay on one side of a split).
+"""
+
+import csv
+import os
+import pathlib
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import numpy as np
+from absl import logging
+
+from ocjax._checks import InputError
+from ocjax.data import cache, files
+from ocjax.data.dataset import Dataset
+
+GOOD = "good"
+_READING = 1  # Part of the cache's key: raise it when pictures are read in another way.
+_NAMED = 5  # Unreadable files named in a message.
+
+
+class _Entry(NamedTuple):
+    """A picture."""
+
+    path: pathlib.Path
+    kind: str
+    test: bool | None  # None: not said.
+    group: str  # "": its own.
+
+
+def folder(
+    *,
+    data_dir: str | os.PathLike | None,
+    size: int,
+    name: str = "folder",
+    skip_unreadable: bool = False,
+) -> Dataset:
+    """The pictures below `data_dir`, grey if all of them are, else in colour.
+
+    They are decoded once, into a file in the cache that is read as needed, so there may
+    be more than fit in memory.
+
+    Args:
+      data_dir: the folder.
+      size: height and width of the images, resized bilinearly, whatever their shape.
+      name: of the data set.
+      skip_unreadable: leave out files that cannot be read, with a warning that names
+        them.
+
+    Returns:
+      A `Dataset` whose class 0 is "good", the only one that trains.
+
+    Raises:
+      InputError: the layout is another, a part has no pictures, or some cannot be read.
+    """
+    if data_dir is None:
+        raise InputError(f"Data set {name!r} needs --data_dir, the folder of pictures.")
+    root = pathlib.Path(data_dir).expanduser()
+    entries = sorted(_entries(root), key=lambda entry: str(entry.path))
+    grey, errors = _look(files.is_grey, [entry.path for entry in entries])
+    entries = _without(errors, entries, skip_unreadable)
+    channels = 1 if all(grey) else 3
+    _check(root, entries)
+    entries = _training_first(entries)
+    shape = (size, size, channels)
+    try:
+        images = _images(root, entries, shape)
+    except _Unreadable as error:  # What a header does not tell.
+        entries = _without(error.errors, entries, skip_unreadable)
+        _check(root, entries)
+        images = _images(root, entries, shape)
+    kinds = [GOOD, *sorted({entry.kind for entry in entries} - {GOOD})]
+    groups = None
+    if any(entry.group for entry in entries):
+        named = [entry.group or str(entry.path) for entry in entries]
+        groups = np.unique(named, return_inverse=True)[1].astype(np.int64)
+    return Dataset(
+        name,
+        images,
+        np.array([kinds.index(entry.kind) for entry in entries], np.int64),
+        np.array([bool(entry.test) for entry in entries]),
+        tuple(kinds),
+        groups=groups,
+        paths=tuple(str(entry.path.relative_to(root)) for entry in entries),
+    )
+
+
+def magnetic_tile(
+    *, data_dir: str | os.PathLike | None, size: int, skip_unreadable: bool = False
+) -> Dataset:
+    """Surfaces of magnetic tiles, some with one of five kinds of defects.
+
+    Looked for in `<data_dir>/magnetic_tile`, in the layout of MVTec AD.
+
+    References:
+      Huang, Qiu and Yuan, Surface defect saliency of magnetic tile, 2020.
+    """
+    root = pathlib.Path(data_dir or ".").expanduser() / "magnetic_tile"
+    return folder(
+        data_dir=root, size=size, name="magnetic_tile", skip_unreadable=skip_unreadable
+    )
+
+
+def _entries(root: pathlib.Path) -> list[_Entry]:
+    if not root.is_dir():
+        raise InputError(f"There is no folder {root}.")
+    if (root / "labels.csv").is_file():
+        return _listed(root)
+    if (root / "train" / GOOD).is_dir():
+        kinds = sorted(path for path in (root / "test").glob("*") if path.is_dir())
+        found = [_Entry(path, GOOD, False, "") for path in _below(root / "train/good")]
+        return found + [
+            _Entry(path, kind.name, True, "") for kind in kinds for path in _below(kind)
+        ]
+    if (root / "normal").is_dir() and (root / "anomalous").is_dir():
+        found = [_Entry(path, GOOD, None, "") for path in _below(root / "normal")]
+        anomalies = _below(root / "anomalous")
+        return found + [_Entry(path, "anomalous", True, "") for path in anomalies]
+    raise InputError(
+        f"{root} is laid out in no known way: looked for train/good and test/<kind>, "
+        "for normal and anomalous, and for labels.csv with the columns path and label."
+    )
+
+
+def _below(root: pathlib.Path) -> list[pathlib.Path]:
+    """All pictures below a folder, by their suffixes."""
+    return sorted(p for p in root.rglob("*") if p.suffix.lower() in files.SUFFIXES)
+
+
+def _listed(root: pathlib.Path) -> list[_Entry]:
+    table = root / "labels.csv"
+    try:
+        rows = list(csv.DictReader(table.read_text("utf-8-sig").splitlines()))
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise InputError(f"{table} is no readable CSV file: {error}") from error
+    parts, found = {"train": False, "test": True, "": None}, []
+    for number, row in enumerate(rows, 2):
+        part, where = (row.get("split") or "").strip(), f"{table}, line {number}"
+        if not row.get("path") or not row.get("label"):
+            raise InputError(f"{where}: expected a path and a label, got {row}.")
+        if part not in parts:
+            raise InputError(f"{where}: expected split train or test, got {part!r}.")
+        path = root / row["path"].strip()
+        if not path.is_file():
+            raise InputError(f"{where}: there is no file {path}.")
+        kind = row["label"].strip()
+        kind = GOOD if kind == "normal" else kind
+        test = parts[part] if part or kind == GOOD else True
+        if not test and kind != GOOD:
+            raise InputError(f"{where}: only {GOOD!r} may train, got {kind!r}.")
+        found.append(_Entry(path, kind, test, (row.get("group") or "").strip()))
+    return found
+
+
+def _look(function: Callable, items: Iterable) -> tuple[list, dict[int, str]]:
+    """What `function` says of files, and number -> why one cannot be read."""
+    found = list(files.each(function, items))
+    errors = {i: str(x) for i, x in enumerate(found) if isinstance(x, InputError)}
+    return [x for i, x in enumerate(found) if i not in errors], errors
+
+
+def _without(errors: dict[int, str], entries: list[_Entry], skip: bool) -> list[_Entry]:
+    """The entries that can be read, if those that cannot may be left out."""
+    if not errors:
+        return entries
+    shown = [*errors.values()][:_NAMED]
+    if len(errors) > _NAMED:
+        shown.append(f"and {len(errors) - _NAMED} more")
+    said = f"{len(errors)} of {len(entries)} files cannot be read: {'; '.join(shown)}."
+    if not skip:
+        raise InputError(
+            f"{said} Remove them, or leave them out with --config.skip_unreadable=True."
+        )
+    logging.warning("Left out: %s", said)
+    return [entry for i, entry in enumerate(entries) if i not in errors]
+
+
+def _check(root: pathlib.Path, entries: list[_Entry]) -> None:
+    """Raises `InputError` where a part would be empty."""
+    counts = {
+        "good pictures that train": lambda e: e.kind == GOOD and not e.test,
+        "good pictures that test": lambda e: e.kind == GOOD and e.test is not False,
+        "anomalous pictures": lambda e: e.kind != GOOD,
+    }
+    for what, belongs in counts.items():
+        if not any(map(belongs, entries)):
+            raise InputError(f"{root} has no {what}; all parts need some.")
+
+
+def _training_first(entries: list[_Entry]) -> list[_Entry]:
+    """The entries with what tests decided, those that train first, sorted."""
+    open_ = [i for i, entry in enumerate(entries) if entry.test is None]
+    names = [entries[i].group or str(entries[i].path) for i in open_]
+    drawn = np.random.default_rng(0).permutation(sorted(set(names)))
+    tests = set(drawn[: max(1, len(drawn) // 5)])
+    for i, name in zip(open_, names, strict=True):
+        entries[i] = entries[i]._replace(test=name in tests)
+    return sorted(entries, key=lambda entry: (bool(entry.test), str(entry.path)))
+
+
+class _Unreadable(Exception):
+    def __init__(self, errors: dict[int, str]):
+        self.errors = errors
+
+
+def _images(root: pathlib.Path, entries: list[_Entry], shape) -> np.ndarray:
+    """The pictures, from the cache."""
+    paths = [entry.path for entry in entries]
+    height, _, channels = shape
+    kind = f"{height}-{channels}-{_READING}"
+
+    def fill(array):
+        def read(number):
+            array[number] = files.read(paths[number], shape)
+
+        _, errors = _look(read, range(len(paths)))
+        if errors:
+            raise _Unreadable(errors)
+
+    return cache.mapped(
+        f"{root.name}-{kind}-{cache.fingerprint(paths)}", (len(paths), *shape), fill
+    )
