@@ -12,7 +12,7 @@ import pathlib
 import numpy as np
 
 from ocjax import _checks
-from ocjax.data import folder, images, objects, prepared, signs
+from ocjax.data import faces, folder, images, objects, patches, prepared, signs
 from ocjax.data.dataset import Dataset
 
 
@@ -104,5 +104,8 @@ SOURCES = {
     "gtsrb": signs.gtsrb,
     "folder": folder.folder,
     "magnetic_tile": folder.magnetic_tile,
+    "replay_attack": faces.replay_attack,
+    "casia_mfsd": faces.casia_mfsd,
+    "uba": patches.uba,
 }
 SKIPPING = ("folder", "magnetic_tile")  # Those that can leave files out.

@@ -201,7 +201,7 @@ def _builder(task: Task, axis_name: str | None = None) -> Callable[..., Method]:
 
     def build(**hyper) -> Method:
         # What is traced has no hash.
-        make = _method.__wrapped__ if hyper else _method
+        make = build_method.__wrapped__ if hyper else build_method
         own = dataclasses.replace(task.hyper, **hyper)
         return make(shared, own, axis_name, standard)
 
@@ -218,8 +218,22 @@ def _standard(task: Task) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
 
 
 @functools.lru_cache(16)
-def _method(config: RunConfig, hyper: Any, axis_name: str | None, standard) -> Method:
-    """One object for all runs that are alike, so that they share compiled programs."""
+def build_method(
+    config: RunConfig, hyper: Any, axis_name: str | None, standard: tuple | None
+) -> Method:
+    """The method of a configuration, wrapped as its fields say.
+
+    One object for all runs that are alike, so that they share compiled programs.
+
+    Args:
+      config: of the run.
+      hyper: the method's own `Config`.
+      axis_name: mapped axis that steps average over, or None.
+      standard: mean and deviation of pixels to standardize by, or None.
+
+    Raises:
+      InputError: the method cannot do what a flag of `config` says.
+    """
     _, builder = methods.METHODS[config.method]
     method = builder(hyper, axis_name, jnp.dtype(config.precision))
     paper_code.check(config.paper_code, method)

@@ -1,4 +1,5 @@
 import csv
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ def mvtec(tmp_path):
     return root
 
 
-def load(root, **options):
+def load(root, **options) -> Any:  # No field is None here.
     return data.load("folder", data_dir=root, size=8, **options)
 
 

@@ -1,4 +1,5 @@
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ def official(tmp_path):
 
 
 def test_the_official_folders(tmp_path, official):
-    found = data.load("gtsrb", data_dir=tmp_path, size=8)
+    found: Any = data.load("gtsrb", data_dir=tmp_path, size=8)
     assert found.images.shape == (43 * 4 + 50, 8, 8, 3)
     # Rows are Y and columns X: nothing black is left.
     train = ~found.official_test
@@ -60,8 +61,8 @@ def test_prepared_by_tfds_it_is_the_same_without_tensorflow(tmp_path, official):
     (manual / "GTSRB").symlink_to(official)
     prepare.prepare("gtsrb", str(tmp_path / "prepared"))
     assert "tensorflow" not in sys.modules
-    one = data.load("gtsrb", data_dir=tmp_path, size=8)
-    other = data.load("gtsrb", data_dir=tmp_path / "prepared", size=8)
+    one: Any = data.load("gtsrb", data_dir=tmp_path, size=8)
+    other: Any = data.load("gtsrb", data_dir=tmp_path / "prepared", size=8)
     orders = [np.argsort(dataset.paths) for dataset in (one, other)]
     for name in ("images", "labels", "official_test", "paths"):
         left, right = (
@@ -72,7 +73,7 @@ def test_prepared_by_tfds_it_is_the_same_without_tensorflow(tmp_path, official):
 
 
 def test_the_subset(shared_data):
-    found = data.load("gtsrb", data_dir=shared_data)
+    found: Any = data.load("gtsrb", data_dir=shared_data)
     stop = found.labels == signs.STOP
     assert stop[found.official_test].sum() == 270
     assert stop[~found.official_test].sum() == 780

@@ -1,3 +1,5 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -35,10 +37,10 @@ def test_about_half_are_mirrored_and_none_is_changed_otherwise():
 
 
 def test_an_image_has_its_own_randomness_on_any_number_of_devices():
-    both = {"crop": True, "flip": True}
-    whole = augment(IMAGES, jax.random.key(1), **both)
+    both = functools.partial(augment, crop=True, flip=True)
+    whole = both(IMAGES, jax.random.key(1))
     parts = jax.vmap(
-        lambda part: augment(part, jax.random.key(1), axis_name="batch", **both),
+        lambda part: both(part, jax.random.key(1), axis_name="batch"),
         axis_name="batch",
     )(IMAGES.reshape(4, 8, 8, 8, 3))
     np.testing.assert_array_equal(parts.reshape(whole.shape), whole)

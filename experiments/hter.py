@@ -1,0 +1,180 @@
+r"""Half total error rate across data sets of faces: LR-GDAN's Table 5.
+
+    python experiments/train.py --config=experiments/lrgdan/cifar10.py \
+        --config.dataset=replay_attack --config.protocol=folder \
+        --config.normal_class=genuine --workdir=RUN --data_dir=DIR
+    python experiments/hter.py --run=RUN --source=replay_attack --target=casia_mfsd \
+        --data_dir=DIR --out=FILE.json
+
+The run was trained on genuine faces of the source. A video's score is the mean of its
+frames' scores. The threshold is where, on the development part of the source, attacks
+are accepted as often as genuine faces are rejected: it is the one thing before the
+judgement that needs labels of attacks. From the target's test part it would be a leak.
+
+The last line printed is one JSON object: the half total error rate on the target's test
+part ("cross") and on the source's ("within"), and the AUROC of each with its interval,
+which resamples videos.
+"""
+
+import json
+import pathlib
+import sys
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+from absl import app, flags, logging
+
+from ocjax import data
+from ocjax._checks import InputError, one_of
+from ocjax.data import faces
+from ocjax.evaluation import metrics
+from ocjax.launch.display import say
+from ocjax.launch.trained import Trained, trained
+
+RUN = flags.DEFINE_string("run", None, "Run folder of the detector.", required=True)
+SOURCE = flags.DEFINE_string(
+    "source", None, "Data set that it was trained on.", required=True
+)
+TARGET = flags.DEFINE_string("target", None, "The other data set.", required=True)
+DATA_DIR = flags.DEFINE_string("data_dir", None, "Where both data sets are.")
+OUT = flags.DEFINE_string("out", None, "File to write the result to as well.")
+
+USER_ERROR = 2
+
+
+class Videos(NamedTuple):
+    """Scored videos."""
+
+    attacks: np.ndarray  # bool [V]
+    scores: np.ndarray  # float64 [V], larger for what looks less genuine.
+    note: str  # How the videos were read.
+
+
+def evaluate(
+    detector: Trained, source: str, target: str, data_dir: str | None
+) -> dict[str, Any]:
+    """Returns the error rates of a detector, ready for JSON.
+
+    Args:
+      detector: trained on genuine faces of the source.
+      source: the data set whose development part chooses the threshold.
+      target: the other data set.
+      data_dir: where both are.
+
+    Raises:
+      InputError: the detector is another, or the data cannot be read.
+
+    References:
+      Bengio and Mariethoz, A statistical significance test for person authentication,
+      2004.
+    """
+    for name in (source, target):
+        one_of("data set of faces", name, faces.RELEASES)
+    _check(detector, source)
+    development = score(detector, source, "development", data_dir)
+    equal = metrics.equal_error_rate(development.attacks, development.scores)
+    tests = {name: score(detector, name, "test", data_dir) for name in (source, target)}
+    count = np.sum(development.attacks)
+    return {
+        "run": str(detector.folder),
+        "method": detector.config.method,
+        "step": int(detector.state.step),
+        "finished": detector.finished,
+        "source": source,
+        "target": target,
+        "threshold": equal.threshold,
+        "threshold_from": f"equal error rate on the development part of {source}, by "
+        f"the labels of {len(development.attacks) - count} genuine videos and {count} "
+        "attacks; no label of a test part",
+        "development_equal_error_rate": equal.rate,
+        "cross": judge(tests[target], equal.threshold),
+        "within": judge(tests[source], equal.threshold),
+        "notes": {name: videos.note for name, videos in tests.items()},
+    }
+
+
+def score(detector: Trained, name: str, part: str, data_dir: str | None) -> Videos:
+    """Scores the videos of one part of a data set."""
+    size = detector.config.image_size
+    dataset = faces.part(name, part, data_dir=data_dir, size=size)
+    return by_video(dataset, detector.score(dataset.images))
+
+
+def by_video(dataset: data.Dataset, scores: np.ndarray) -> Videos:
+    """The mean score of each video's frames."""
+    assert dataset.paths is not None
+    names = [faces.video_of(path) for path in dataset.paths]
+    _, first, own = np.unique(names, return_index=True, return_inverse=True)
+    means = np.bincount(own, scores.astype(np.float64)) / np.bincount(own)
+    return Videos(dataset.labels[first] != faces.GENUINE, means, dataset.note)
+
+
+def judge(videos: Videos, threshold: float) -> dict[str, float | int]:
+    """Error rates at a threshold chosen elsewhere, and the AUROC, for JSON."""
+    attacks, scores, _ = videos
+    accepted = scores <= threshold
+    low, high = metrics.auroc_interval(attacks, scores)
+    return {
+        "hter": metrics.half_total_error_rate(attacks, scores, threshold),
+        "attacks_accepted": float(np.mean(accepted[attacks])),
+        "genuine_rejected": float(np.mean(~accepted[~attacks])),
+        "auroc": metrics.auroc(attacks, scores),
+        "auroc_low": low,
+        "auroc_high": high,
+        "genuine": int(np.sum(~attacks)),
+        "attacks": int(np.sum(attacks)),
+    }
+
+
+def _check(detector: Trained, source: str) -> None:
+    """Raises `InputError` unless training saw what this evaluation supposes."""
+    config = detector.config
+    if config.dataset != source:
+        raise InputError(
+            f"{detector.folder} was trained on {config.dataset!r}, not on {source!r}: "
+            "the threshold is of the data set that trained."
+        )
+    genuine = faces.RELEASES[source].classes[faces.GENUINE]
+    if config.protocol not in ("folder", "p2") or config.normal_class != genuine:
+        raise InputError(
+            f"{detector.folder} was trained by protocol {config.protocol!r} on "
+            f"{getattr(config, data.TARGET[config.protocol])!r}: expected 'folder' on "
+            f"{genuine!r}, which leaves the test part alone."
+        )
+
+
+def fail(code: int, error: Exception | str) -> NoReturn:
+    """Ends the process with one line about `error`."""
+    say("Error: " + " ".join(str(error).split()))
+    raise SystemExit(code)
+
+
+def parse(arguments: list[str]) -> list[str]:
+    """Parses flags; what is wrong with them is said in one line."""
+    logging.set_verbosity(logging.WARNING)
+    try:
+        unknown = flags.FLAGS(arguments)[1:]
+    except flags.Error as error:
+        fail(USER_ERROR, error)
+    if unknown:
+        fail(USER_ERROR, f"Unexpected argument {unknown[0]!r}: use --name=value.")
+    return arguments[:1]
+
+
+def main(_) -> None:
+    """Evaluates what the flags say and prints the result."""
+    try:
+        detector = trained(RUN.value)
+        result = evaluate(detector, SOURCE.value, TARGET.value, DATA_DIR.value)
+        if OUT.value:
+            pathlib.Path(OUT.value).write_text(json.dumps(result, indent=2) + "\n")
+    except InputError as error:
+        fail(USER_ERROR, error)
+    except OSError as error:
+        fail(1, error)
+    print(json.dumps(result))
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    app.run(main, flags_parser=parse)

@@ -1,0 +1,384 @@
+"""Face presentation attacks: genuine faces, and pictures or videos of faces.
+
+The two data sets are licensed, so nothing here can download them: `data_dir` is where
+the user has put them, each release in a folder of the name of its source or directly.
+What is compared across them is the half total error rate (LR-GDAN, Table 5).
+
+* `replay_attack`: Replay-Attack (Chingovska, Anjos and Marcel, 2012). Its release has
+  the parts `train`, `devel` and `test`, whose subjects differ, and the face boxes that
+  frames are cropped to.
+* `casia_mfsd`: CASIA-MFSD, also called CASIA-FASD (Zhang et al., 2012). Its release has
+  the parts `train_release` and `test_release`, whose subjects differ, and no face
+  boxes: of a frame the central square is taken, no face being looked for. Where a
+  folder `face-locations` lies beside the parts, as the package bob.db.casia_fasd has
+  it, frames are cropped to its boxes instead.
+
+A source gives what a one-class method trains on and is tested on: the genuine faces of
+the training part, and the whole test part. Its training attacks are left out. A third
+part, of other subjects again, is the development part, with attacks: the threshold
+of an equal error rate is chosen there, by labels. No source has it; `part` reads it.
+
+Of a video every tenth frame is taken, up to twenty.
+"""
+
+import bisect
+import os
+import pathlib
+import re
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+
+from ocjax import _checks
+from ocjax._checks import InputError
+from ocjax.data import cache, files, images, prepared
+from ocjax.data.dataset import Dataset
+from ocjax.data.video import frames
+
+EVERY, MOST = 10, 20  # Frames; at 25 a second from the first eight seconds.
+GENUINE = 0  # The label of genuine faces.
+PARTS = ("train", "development", "test")
+
+_ARRAYS = ("images", "frames", "videos", "boxed")
+_READING = 1  # Part of the cache's key: raise it when `_read` gives other arrays.
+
+
+class Video(NamedTuple):
+    """A video of one subject."""
+
+    path: pathlib.Path
+    label: int
+    subject: int
+    boxes: pathlib.Path | None  # File of the face boxes, if there is one.
+
+
+class Release(NamedTuple):
+    """How a data set is distributed."""
+
+    classes: tuple[str, ...]
+    videos: Callable  # (root, part) -> [Video]; of the training part the genuine ones.
+    marker: str  # A folder at its root.
+    layout: str  # What else is there, for messages.
+    site: str  # Where to ask for it.
+    note: str
+
+
+def replay_attack(*, data_dir: str | os.PathLike | None, size: int) -> Dataset:
+    """Genuine faces for training, genuine faces and attacks for testing.
+
+    Attacks are printed photographs, and photographs or videos on the screen of a mobile
+    phone or of a tablet (high definition), each with a fixed support or in a hand.
+
+    A face box is a line "frame x y width height" of
+    `face-locations/<path of the video>.face`, frames counted from 0. A frame without
+    one, or with zeros for one, has that of the last frame before it that has, else of
+    the first; a video without any is cropped to its central square, as the note says.
+
+    Args:
+      data_dir: the folder with `replay_attack/{train,devel,test,face-locations}`, or
+        with these four.
+      size: height and width of the images.
+
+    Returns:
+      Colour images; groups are subjects, paths "<video>#<frame>".
+
+    Raises:
+      InputError: the data set, one of its files, or PyAV is missing; or a file cannot
+        be read.
+
+    References:
+      Chingovska, Anjos and Marcel, On the Effectiveness of Local Binary Patterns in
+      Face Anti-spoofing, 2012. Layout and boxes as bob.db.replay reads them.
+    """
+    return _train_and_test("replay_attack", data_dir, size)
+
+
+def casia_mfsd(*, data_dir: str | os.PathLike | None, size: int) -> Dataset:
+    """Genuine faces for training, genuine faces and attacks for testing.
+
+    Each subject has three genuine videos, by cameras of low, normal and high quality,
+    and as many of each attack: a warped photograph, a photograph with the eyes cut out,
+    and a video on a screen.
+
+    The release has no development part. Here it is the last quarter of the training
+    subjects by number: 16 to 20, those that bob.pad.face takes too.
+
+    The release has no face boxes either, so images are the central squares of frames,
+    unless there are `face-locations`; see the module.
+
+    Args:
+      data_dir: the folder with `casia_mfsd/{train_release,test_release}`, or with these
+        two.
+      size: height and width of the images.
+
+    Returns:
+      Colour images; groups are subjects, paths "<video>#<frame>".
+
+    Raises:
+      InputError: the data set, one of its files, or PyAV is missing; or a file cannot
+        be read.
+
+    References:
+      Zhang et al., A Face Antispoofing Database with Diverse Attacks, 2012. Layout and
+      numbers as bob.db.casia_fasd reads them.
+    """
+    return _train_and_test("casia_mfsd", data_dir, size)
+
+
+def part(
+    name: str, which: str, *, data_dir: str | os.PathLike | None, size: int
+) -> Dataset:
+    """One part of a data set.
+
+    Args:
+      name: a key of `RELEASES`.
+      which: of `PARTS`; "train" has genuine faces alone. Only "test" counts as the
+        official test part.
+      data_dir: as the source of that name takes it.
+      size: height and width of the images.
+
+    Raises:
+      InputError: a name is unknown, or as the source says.
+    """
+    release = RELEASES[_checks.one_of("data set of faces", name, RELEASES)]
+    _checks.one_of("part", which, PARTS)
+    root = _root(name, data_dir)
+    videos = release.videos(root, which)
+    arrays = _read_all(f"{name}-{which}", videos, size)
+    own = [videos[i] for i in arrays["videos"]]
+    label, subject = (
+        np.array([getattr(video, field) for video in own], np.int64)
+        for field in ("label", "subject")
+    )
+    return Dataset(
+        name,
+        arrays["images"],
+        label,
+        np.full(len(own), which == "test"),
+        release.classes,
+        groups=subject,
+        paths=tuple(
+            f"{video.path.relative_to(root).as_posix()}#{frame}"
+            for video, frame in zip(own, arrays["frames"], strict=True)
+        ),
+        note=release.note + _note_on_boxes(videos, arrays["boxed"]),
+    )
+
+
+def video_of(path: str) -> str:
+    """The video that an image is from, given its path in a data set of this module."""
+    return path.rpartition("#")[0]
+
+
+def _train_and_test(name: str, data_dir, size: int) -> Dataset:
+    train, test = (
+        part(name, which, data_dir=data_dir, size=size) for which in ("train", "test")
+    )
+    assert train.groups is not None and test.groups is not None
+    assert train.paths is not None and test.paths is not None
+    return test._replace(
+        images=np.concatenate([train.images, test.images]),
+        labels=np.concatenate([train.labels, test.labels]),
+        official_test=np.concatenate([train.official_test, test.official_test]),
+        groups=np.concatenate([train.groups, test.groups]),
+        paths=train.paths + test.paths,
+        note=test.note
+        if test.note == train.note
+        else f"Training part: {train.note} Test part: {test.note}",
+    )
+
+
+def _root(name: str, data_dir: str | os.PathLike | None) -> pathlib.Path:
+    """The folder of a release: `<data_dir>/<name>`, or `data_dir` itself."""
+    folder, release = prepared.data_folder(data_dir), RELEASES[name]
+    for root in (folder / name, folder):
+        if (root / release.marker).is_dir():
+            return root
+    raise InputError(
+        f"Data set {name!r} is not there: looked for the folder {release.marker} in "
+        f"{folder / name} and in {folder}. Expected {release.layout}. It is licensed: "
+        f"ask for it at {release.site}, and name the folder it is in by --data_dir."
+    )
+
+
+def _replay_videos(root: pathlib.Path, which: str) -> list[Video]:
+    folder = {"development": "devel"}.get(which, which)
+    patterns = [f"{folder}/real/*.mov"]
+    if which != "train":
+        patterns += [f"{folder}/attack/{how}/*.mov" for how in ("fixed", "hand")]
+    # As in attack_print_client001_session01_highdef_photo_adverse.mov.
+    name = re.compile(r"(?:attack_(print|mobile|highdef)_)?client(\d+)_.*\.mov")
+    classes, videos = RELEASES["replay_attack"].classes, []
+    for pattern in patterns:
+        found = [path for path in root.glob(pattern) if path.name[0] != "."]
+        if not found:
+            raise _missing(root / pattern)
+        for path in sorted(found):
+            match, attack = name.fullmatch(path.name), "/attack/" in pattern
+            if match is None or attack != bool(match[1]):
+                raise InputError(f"{path} is not named as a video of the release is.")
+            label = classes.index(match[1]) if attack else GENUINE
+            videos.append(Video(path, label, int(match[2]), _boxes_of(path, root)))
+    return videos
+
+
+def _casia_videos(root: pathlib.Path, which: str) -> list[Video]:
+    training = _subjects(root / "train_release")
+    held_out = training[-max(1, len(training) // 4) :]
+    folder = "train_release"
+    if which == "test":
+        # Other people under the same numbers: on from where training ends.
+        folder, offset = "test_release", training[-1]
+        chosen = _subjects(root / folder)
+    else:
+        offset = 0
+        chosen = held_out if which == "development" else training[: -len(held_out)]
+    boxes, videos = (root / "face-locations").is_dir(), []
+    for number in chosen:
+        for name, label in _CASIA_LABELS.items():
+            if which == "train" and label != GENUINE:
+                continue
+            path = root / folder / str(number) / f"{name}.avi"
+            if not path.is_file():
+                raise _missing(path)
+            own = _boxes_of(path, root) if boxes else None
+            videos.append(Video(path, label, number + offset, own))
+    return videos
+
+
+# By cameras of normal, low and high quality.
+_CASIA_LABELS = {
+    name: label
+    for label, names in enumerate(["1 2 HR_1", "3 4 HR_2", "5 6 HR_3", "7 8 HR_4"])
+    for name in names.split()
+}
+
+
+def _boxes_of(video: pathlib.Path, root: pathlib.Path) -> pathlib.Path:
+    path = root / "face-locations" / video.relative_to(root).with_suffix(".face")
+    if not path.is_file():
+        raise _missing(path)
+    return path
+
+
+def _missing(path: pathlib.Path) -> InputError:
+    return InputError(f"Found no {path}; is the release complete?")
+
+
+def _subjects(folder: pathlib.Path) -> list[int]:
+    """Numbers of the subjects that have a folder, rising."""
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    numbers = sorted(int(name) for name in names if name.isdecimal())
+    if len(numbers) < 2:
+        raise InputError(
+            f"Found {len(numbers)} subjects in {folder}, but expected a folder for "
+            "each, named by its number."
+        )
+    return numbers
+
+
+def _read_all(key: str, videos: Sequence[Video], size: int) -> cache.Arrays:
+    """Frames of many videos, from the cache.
+
+    Returns:
+      `images`: `uint8 [N, size, size, 3]`; `frames` and `videos`: `int64 [N]`, which
+      frame of which video each is; `boxed`: `bool [len(videos)]`, whether the video has
+      a face box.
+    """
+    paths = [path for video in videos for path in (video.path, video.boxes) if path]
+
+    def make() -> cache.Arrays:
+        # The first video that cannot be read ends it, unlike with `files.every`.
+        with ThreadPoolExecutor(files.THREADS) as pool:
+            found = list(pool.map(lambda video: _read(video, size), videos))
+        counts = [len(numbers) for _, numbers, _ in found]
+        return {
+            "images": np.concatenate([pixels for pixels, _, _ in found]),
+            "frames": np.concatenate([numbers for _, numbers, _ in found]),
+            "videos": np.repeat(np.arange(len(videos)), counts),
+            "boxed": np.array([boxed for _, _, boxed in found]),
+        }
+
+    version = f"{_READING}{cache.fingerprint(paths)}"
+    return cache.cached(f"{key}-{size}-{version}", _ARRAYS, make)
+
+
+def _read(video: Video, size: int) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Faces `[n, size, size, 3]`, numbers of their frames, whether there are boxes."""
+    boxes = {} if video.boxes is None else _boxes(video.boxes)
+    known, faces, numbers = sorted(boxes), [], []
+    for number, frame in frames(video.path, every=EVERY, most=MOST):
+        if boxes:
+            last = known[max(bisect.bisect_right(known, number) - 1, 0)]
+            face = _cut(frame, *boxes[last])
+            if not face.size:
+                raise InputError(f"{video.boxes}: box {last} is beside the picture.")
+        else:
+            face = _central_square(frame)
+        faces.append(images.resize(face[None], size)[0])
+        numbers.append(number)
+    return np.stack(faces), np.array(numbers, np.int64), bool(boxes)
+
+
+def _boxes(path: pathlib.Path) -> dict[int, tuple[int, int, int, int]]:
+    """Frame -> (x, y, width, height) of those where a face was detected."""
+    boxes = {}
+    for i, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
+        try:
+            number, x, y, width, height = map(int, line.split())
+        except ValueError:
+            if not line.strip():
+                continue
+            raise InputError(
+                f'{path}, line {i}: expected "frame x y width height", five integers, '
+                f"got {line[:60]!r}."
+            ) from None
+        if width > 0 and height > 0:
+            boxes[number] = (x, y, width, height)
+    return boxes
+
+
+def _cut(frame: np.ndarray, x: int, y: int, width: int, height: int) -> np.ndarray:
+    """The part of a box that is within the frame, `[h, w, 3]`."""
+    return frame[max(y, 0) : max(y + height, 0), max(x, 0) : max(x + width, 0)]
+
+
+def _central_square(frame: np.ndarray) -> np.ndarray:
+    height, width = frame.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return frame[top : top + side, left : left + side]
+
+
+def _note_on_boxes(videos: Sequence[Video], boxed: np.ndarray) -> str:
+    if not any(video.boxes for video in videos):
+        return " It has no face boxes: images are the central squares of frames."
+    note = " Frames are cropped to the boxes of `face-locations`."
+    if not boxed.all():
+        note += f" Central squares, for want of a box: {np.sum(~boxed)} videos."
+    return note
+
+
+_FRAMES = f"Of each video every {EVERY}th frame, up to {MOST}."
+RELEASES = {
+    "replay_attack": Release(
+        ("genuine", "print", "mobile", "highdef"),
+        _replay_videos,
+        "train",
+        "{train,devel,test}/{real,attack/fixed,attack/hand}/*.mov, and face-locations "
+        "with files of the same paths that end in .face",
+        "https://www.idiap.ch/en/scientific-research/data/replayattack",
+        _FRAMES,
+    ),
+    "casia_mfsd": Release(
+        ("genuine", "warped", "cut", "video"),
+        _casia_videos,
+        "train_release",
+        "{train_release,test_release}/<number of subject>/{1,...,8,HR_1,...,HR_4}.avi",
+        "http://www.cbsr.ia.ac.cn/english/FaceAntiSpoofDatabases.asp",
+        _FRAMES + " The last quarter of the training subjects is held out, as a "
+        "development part, which the release has not.",
+    ),
+}

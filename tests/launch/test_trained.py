@@ -1,0 +1,195 @@
+import csv
+import json
+import shutil
+
+import jax
+import numpy as np
+import pytest
+import tiny_methods
+from PIL import Image
+
+from ocjax import data, launch
+from ocjax._checks import InputError
+from ocjax.launch.folder import RunFolder
+from ocjax.launch.trained import trained
+from ocjax.training.checkpoint import Checkpoints
+
+pytestmark = [
+    # A read that fails can leave Orbax's other reads with a closed event loop.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.xdist_group("trained"),  # They share a run.
+]
+
+
+def task(method="autoencoder", channels=1, **changes):
+    """A tiny run on noise."""
+    rng = np.random.default_rng(0)
+    dataset = data.Dataset(
+        "digits",
+        rng.integers(0, 256, (24, 32, 32, channels), np.uint8),
+        np.repeat([0, 1], 12),
+        np.tile([False, True], 12),
+        ("good", "bad"),
+    )
+    hyper = {"latent": 3, "features": 2} if method == "autoencoder" else {}
+    values = {"normal_class": "good", "batch_size": 2, "epochs": 1, "report": False}
+    values |= {"false_positive_rate": 0.5, "hyper": hyper} | changes
+    config = launch.configure(method=method, **values).to_dict()
+    return launch.load(config, 7, dataset=dataset)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """(task, run folder) of a finished run."""
+    path, what = tmp_path_factory.mktemp("finished") / "run", task()
+    launch.run(what, path)
+    return what, path
+
+
+@pytest.fixture
+def copy(finished, tmp_path):
+    """A copy of its folder, to damage."""
+    return shutil.copytree(finished[1], tmp_path / "run")
+
+
+def test_a_finished_run_scores_as_it_was_judged(finished):
+    what, path = finished
+    detector = trained(path)
+    with open(path / "eval" / "scores.csv") as file:
+        rows = list(csv.DictReader(file))
+    scores = detector.score(what.dataset.images[what.split.test])
+    assert [repr(float(score)) for score in scores] == [row["score"] for row in rows]
+    summary = json.loads((path / "eval" / "summary.json").read_text())
+    assert summary["threshold"] is not None
+    assert detector.threshold == summary["threshold"]
+    assert detector.shape == (32, 32, 1) and detector.finished
+    assert detector.config.batch_size == 2 and detector.hyper == what.hyper
+    assert detector.config.normal_class == "good"
+    assert detector.state.step == len(what.split.train) // 2
+
+
+def test_files_are_scored_as_images_are(finished, tmp_path):
+    what, path = finished
+    detector, images = trained(path), what.dataset.images[:3]
+    files = [tmp_path / f"{i}.png" for i in range(3)]
+    for file, image in zip(files, images, strict=True):
+        Image.fromarray(image[..., 0]).save(file)
+    found = list(detector.score_files(files))
+    assert [name for name, _ in found] == [str(file) for file in files]
+    assert [score for _, score in found] == detector.score(images).tolist()
+
+
+def test_images_of_another_shape_are_refused(finished):
+    detector = trained(finished[1])
+    for shape in [(2, 32, 32, 3), (2, 64, 64, 1), (32, 32, 1)]:
+        with pytest.raises(InputError, match=r"\[N, 32, 32, 1\].*got \["):
+            detector.score(np.zeros(shape, np.uint8))
+
+
+def test_an_interrupted_run_scores_from_its_last_checkpoint(finished, copy):
+    shutil.rmtree(copy / "eval")
+    detector, whole = trained(copy), trained(finished[1])
+    assert not detector.finished and detector.threshold is None
+    images = finished[0].dataset.images
+    np.testing.assert_array_equal(detector.score(images), whole.score(images))
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(finished, copy):
+    state = trained(copy).state
+    later = state._replace(step=state.step + 1)
+    with Checkpoints(copy / "checkpoints") as checkpoints:
+        checkpoints.save(later)
+    newest = copy / "checkpoints" / str(int(later.step))
+    (newest / "state" / "_METADATA").write_text("damaged")
+    assert trained(copy).state.step == state.step
+
+
+@pytest.mark.parametrize("method", tiny_methods.MAIN)
+def test_colours_are_found_from_the_checkpoint(method, tmp_path):
+    builder, config = tiny_methods.MAIN[method]
+    hyper = {name: getattr(config, name) for name in config.__dataclass_fields__}
+    what = task(method, 3, hyper=hyper)
+    folder = RunFolder(tmp_path)
+    folder.open(what.identity())
+    images = np.zeros((1, 32, 32, 3), np.float32)
+    like = jax.eval_shape(builder(config).init, jax.random.key(0), images)
+    state = jax.tree.map(lambda x: np.full(x.shape, 2, x.dtype), like)
+    with Checkpoints(folder.checkpoints) as checkpoints:
+        checkpoints.save(state)
+    detector = trained(tmp_path)
+    assert detector.shape == (32, 32, 3)
+    assert detector.hyper == config
+    jax.tree.map(np.testing.assert_array_equal, detector.state, state)
+
+
+@pytest.mark.parametrize(
+    ("flags", "kept"),
+    [({"min_max": True}, False), ({"mnist_normalization": True}, True)],
+)
+def test_a_threshold_on_other_scores_is_none(finished, copy, flags, kept):
+    config = json.loads((copy / "config.json").read_text())
+    config["paper_code"] |= flags
+    if kept:  # Of a method that can; nothing else is compared here.
+        what = task("ganomaly", hyper={"latent": 3, "features": 2})
+        config |= {"method": "ganomaly", "hyper": what.identity()["hyper"]}
+        shutil.rmtree(copy / "checkpoints")
+        builder, tiny = tiny_methods.MAIN["ganomaly"]
+        images = np.zeros((1, 32, 32, 1), np.float32)
+        like = jax.eval_shape(builder(tiny).init, jax.random.key(0), images)
+        with Checkpoints(copy / "checkpoints") as checkpoints:
+            checkpoints.save(jax.tree.map(lambda x: np.ones(x.shape, x.dtype), like))
+    (copy / "config.json").write_text(json.dumps(config))
+    assert (trained(copy).threshold is not None) == kept
+
+
+def change(**fields):
+    def do(path):
+        config = json.loads((path / "config.json").read_text())
+        (path / "config.json").write_text(json.dumps(config | fields))
+
+    return do
+
+
+def no_metadata(path):
+    for file in path.glob("checkpoints/*/state/_METADATA"):
+        file.unlink()
+
+
+BAD = {
+    "no folder": (shutil.rmtree, "There is no run folder"),
+    "no config": (lambda path: (path / "config.json").unlink(), "no config.json"),
+    "no checkpoint": (
+        lambda path: shutil.rmtree(path / "checkpoints"),
+        "has no checkpoint yet",
+    ),
+    "damaged checkpoint": (no_metadata, "No checkpoint in .* can be read"),
+    "damaged config": (
+        lambda path: (path / "config.json").write_text("{"),
+        "config.json is damaged",
+    ),
+    "no configuration": (
+        lambda path: (path / "config.json").write_text("[]"),
+        "config.json is damaged",
+    ),
+    "many runs": (change(runs=[]), "name the folder of one"),
+    "unknown field": (change(warmup=3), "another version: Unknown field .*'warmup'"),
+    "unknown hyper": (change(hyper={"depth": 3}), "Unknown field .*'depth'"),
+    "unknown method": (change(method="gan"), "another version: Unknown method 'gan'"),
+    "other type": (change(epochs="many"), "another version: '<' not supported"),
+    "other networks": (
+        change(hyper={"latent": 5, "features": 2}),
+        "has other parameters than the networks",
+    ),
+    "standardized": (change(standardize=True), "cannot score without them"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_a_bad_folder_costs_one_line(what, copy):
+    do, message = BAD[what]
+    do(copy)
+    before = sorted(path for path in copy.parent.rglob("*"))
+    with pytest.raises(InputError, match=message) as caught:
+        trained(copy)
+    assert "\n" not in str(caught.value) and str(copy) in str(caught.value)
+    assert sorted(path for path in copy.parent.rglob("*")) == before
