@@ -31,7 +31,7 @@ KEPT = (
     "method dataset protocol normal_class anomalous_class seed epochs auroc auroc_low "
     "auroc_high average_precision fpr_at_95_tpr equal_error_rate normals anomalies "
     "promised_false_positive_rate reached_false_positive_rate held_out_normals "
-    "train_normals images_per_second train_seconds leaks"
+    "train_normals images_per_second train_seconds leaks kinds baselines note"
 ).split()
 # What else than hyper-parameters makes another configuration.
 COMPARED = (
@@ -166,10 +166,16 @@ def _add_run(folder: pathlib.Path) -> None:
     line = {name: summary[name] for name in KEPT if name in summary}
     line |= {"config": config, "environment": environment}
     text = json.dumps(line, sort_keys=True) + "\n"
-    kept = HERE / summary["method"] / "results.jsonl"
+    kept = _folder(summary) / "results.jsonl"
     if not kept.exists() or text not in kept.read_text():
         with open(kept, "a") as file:
             file.write(text)
+
+
+def _folder(summary: Mapping) -> pathlib.Path:
+    """Where the results of a method are kept."""
+    own = HERE / summary["method"]
+    return own if own.is_dir() else HERE / "classical"
 
 
 def render(folder: pathlib.Path) -> None:

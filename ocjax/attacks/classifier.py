@@ -120,8 +120,10 @@ def train(
 def predict(
     classifier: Classifier, params: Params, images: np.ndarray, chunk: int = 64
 ) -> np.ndarray:
-    """The classes `[N]` of images `uint8 [N, S, S, C]`."""
-    padding = np.zeros((-len(images) % chunk, *images.shape[1:]), np.uint8)
+    """The classes `[N]` of images `[N, S, S, C]`, `uint8` or floats in [0, 1]."""
+    if images.dtype == np.uint8:
+        images = images / np.float32(255)
+    padding = np.zeros((-len(images) % chunk, *images.shape[1:]), images.dtype)
     chunks = np.concatenate([images, padding]).reshape(-1, chunk, *images.shape[1:])
     found = [_classes(classifier, params, part) for part in chunks]
     return np.concatenate(found)[: len(images)]
@@ -129,7 +131,7 @@ def predict(
 
 @functools.partial(jax.jit, static_argnums=0)
 def _classes(classifier, params, images):
-    return logits(classifier, params, images / jnp.float32(255)).argmax(-1)
+    return logits(classifier, params, images).argmax(-1)
 
 
 def _vary(images: jax.Array, key: jax.Array) -> jax.Array:

@@ -13,7 +13,8 @@ class Dataset(NamedTuple):
     """Labelled images, those of the training part first."""
 
     name: str
-    images: np.ndarray  # uint8 [N, H, W, C]
+    # uint8 [N, H, W, C]; or float32 in [-1, 1] where 8 bits would lose what matters.
+    images: np.ndarray
     labels: np.ndarray  # int64 [N], indices into `class_names`.
     official_test: np.ndarray  # bool [N], whether in the data set's own test part.
     class_names: tuple[str, ...]

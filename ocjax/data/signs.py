@@ -22,6 +22,7 @@ from ocjax.data.dataset import Dataset
 
 CLASSES = 43
 STOP = 14
+ATTACKS = ("boundary", "fgsm", "bim", "deepfool")
 LAYOUT = (
     "Final_Training/Images/00000/GT-00000.csv beside its frames, to 00042, and "
     "Final_Test/Images/GT-final_test.csv beside its own"
@@ -58,6 +59,43 @@ def gtsrb(*, data_dir: str | os.PathLike | None, size: int) -> Dataset:
     raise InputError(
         f"Data set 'gtsrb' is not in {root}: looked for gtsrb/<version>, for GTSRB/ "
         f"with {LAYOUT}, and for gtsrb/gtsrb32.npz. It is at {WHERE}"
+    )
+
+
+def stop_signs(*, data_dir: str | os.PathLike | None, size: int) -> Dataset:
+    """Clean stop signs, and attacked ones of four kinds, at 32x32.
+
+    Made by `python experiments/stop_signs.py`, and looked for in
+    `<data_dir>/stop_signs.npz`. Tracks are the groups of the training images.
+
+    Raises:
+      InputError: there is no such file, or the size is another.
+    """
+    path = prepared.data_folder(data_dir) / "stop_signs.npz"
+    if not path.is_file():
+        raise InputError(
+            f"There is no file {path}; make it by python experiments/stop_signs.py "
+            f"--data_dir=DIR --out={path.parent}, where DIR has GTSRB."
+        )
+    names = ["train", "clean", *ATTACKS]
+    found = cache.load_npz(path, [*names, "train_groups"])
+    if found["train"].shape[1] != size:
+        raise InputError(
+            f"`config.image_size` (={size}) must be {found['train'].shape[1]}, that of "
+            f"{path}: resized, an attack would be another."
+        )
+    counts = [len(found[name]) for name in names]
+    tests = np.arange(sum(counts)) >= counts[0]
+    own = found["train_groups"].max() + 1 + np.arange(tests.sum())
+    return Dataset(
+        "stop_signs",
+        np.concatenate([found[name] for name in names]) * 2 - 1,
+        np.repeat([0, *range(len(ATTACKS) + 1)], counts),
+        tests,
+        ("clean", *ATTACKS),
+        groups=np.concatenate([found["train_groups"], own]),
+        note="Attacked by us, on a classifier of our own: not the images of LR-GDAN's "
+        "Table 4 or of Deep SVDD, which are not public.",
     )
 
 

@@ -102,6 +102,7 @@ SOURCES = {
     "coil100_17": objects.coil100_17,
     "coil20": objects.coil20,
     "gtsrb": signs.gtsrb,
+    "stop_signs": signs.stop_signs,
     "folder": folder.folder,
     "magnetic_tile": folder.magnetic_tile,
     "replay_attack": faces.replay_attack,

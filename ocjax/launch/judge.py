@@ -40,18 +40,9 @@ def judge(
     start = time.perf_counter()
     scores, held_out = paper_code.both_scores(task, method, state, folder)
     task = paper_code.reported(task)
-    split = task.split
-    threshold, chosen = _threshold(held_out, scores[~split.anomalous], task)
     scored = time.perf_counter()
-    summary: dict[str, Any] = (
-        _identity(task)
-        | metrics.summary(split.anomalous, scores)
-        | _by_kind(task, scores)
-        | chosen
-        | dict(facts)
-        | {"leaks": task.config.paper_code.leaks()}
-    )
-    _write_scores(folder, task, scores, threshold)
+    summary = summarize(task, scores, held_out, folder) | dict(facts)
+    threshold = summary["threshold"]
     interval = metrics.Interval(summary["auroc_low"], summary["auroc_high"])
     figures = {}
     if task.config.report:
@@ -75,6 +66,32 @@ def judge(
         )
     folder.write_json("eval/summary.json", summary)
     return summary
+
+
+def summarize(
+    task: Task, scores: np.ndarray, held_out: np.ndarray, folder: RunFolder
+) -> dict[str, Any]:
+    """Judges scores, whoever gave them, and writes `eval/scores.csv`.
+
+    Args:
+      task: data and configuration.
+      scores: of the test images, `[N]`.
+      held_out: of the held-out normal images, for the threshold.
+      folder: of the run.
+
+    Returns:
+      All of the summary that depends on scores alone.
+    """
+    split = task.split
+    threshold, chosen = _threshold(held_out, scores[~split.anomalous], task)
+    _write_scores(folder, task, scores, threshold)
+    return (
+        _identity(task)
+        | metrics.summary(split.anomalous, scores)
+        | _by_kind(task, scores)
+        | chosen
+        | {"leaks": task.config.paper_code.leaks()}
+    )
 
 
 def _identity(task: Task) -> dict[str, Any]:

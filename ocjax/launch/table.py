@@ -60,7 +60,7 @@ def launch(
         "started": started,
         "profile_steps": profile_steps,
     }
-    todo, choices = _tasks(values, seed, data_dir)
+    todo, choices = tasks_of(values, seed, data_dir)
     first = next(iter(todo.values()))
     workdir = pathlib.Path(workdir or _default_workdir(values, seed, todo))
     if len(todo) == 1:
@@ -80,8 +80,10 @@ def launch(
     return table.summary() | {"workdir": str(workdir)}
 
 
-def _tasks(values, seed, data_dir) -> tuple[dict[str, Task], list[dict]]:
-    """Name -> run; and the hyper-parameters that vary."""
+def tasks_of(
+    values: Mapping[str, Any], seed: int, data_dir: str | os.PathLike | None
+) -> tuple[dict[str, Task], list[dict]]:
+    """Name -> run; and the hyper-parameters that vary; arguments are `launch`'s."""
     config, own = parse(values)
     choices = varied(config, own)
     dataset = tasks.dataset_of(config, data_dir)

@@ -163,7 +163,9 @@ ATTACKS = {
 
 
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
-def test_an_image_does_not_depend_on_the_others(attack: Callable[..., attacks.Attacked]):
+def test_an_image_does_not_depend_on_the_others(
+    attack: Callable[..., attacks.Attacked],
+):
     whole = attack(logits, IMAGES, LABELS)
     others = IMAGES.at[8:].set(IMAGES[8:][::-1] ** 2)
     again = attack(logits, others, LABELS.at[8:].set(0))

@@ -22,7 +22,12 @@ CLASSES = {
         + ["Ankle boot"]
     ),
     "cifar10": ("airplane automobile bird cat deer dog frog horse ship truck".split()),
+    "coil100_17": ["random"],
+    "magnetic_tile": ["good"],
+    "sound_scenes": ["all"],
+    "stop_signs": ["clean"],
 }
+OF_ALL = {"digits", "mnist", "fashion_mnist", "cifar10"}
 by_path = lambda path: f"{path.parent.name}/{path.stem}"
 
 
@@ -62,10 +67,10 @@ def test_every_file_is_the_configuration_that_its_name_says(path):
     assert build(hyper).objectives
 
 
-def test_every_method_has_files_for_all_data_sets_and_published_numbers():
+def test_every_method_has_files_for_the_four_data_sets_and_published_numbers():
     for method in methods.METHODS:
         found = {path.stem for path in FILES if path.parent.name == method}
-        assert found == set(data.SOURCES)
+        assert OF_ALL <= found <= set(data.SOURCES)
         assert EXPERIMENTS / method / "paper.json" in PAPERS
 
 

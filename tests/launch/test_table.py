@@ -15,7 +15,7 @@ def _table(scores, published=None, **changes):
     """A table of class -> AUROCs, one for each seed, of each choice that varies."""
     config = launch.configure(normal_class="all", **changes).to_dict()
     config["seeds"] = len(next(iter(scores.values())))
-    todo, choices = table._tasks(config, 0, None)
+    todo, choices = table.tasks_of(config, 0, None)
     tasks = list(todo.values())
     names = [task.dataset.class_names[task.target] for task in tasks]
     results = [
@@ -83,7 +83,7 @@ def test_what_varies_has_rows_of_its_own():
 
 def test_all_classes_and_seeds_become_runs_of_their_own():
     config = launch.configure(normal_class="all", seeds=2).to_dict()
-    todo, _ = table._tasks(config, 5, None)
+    todo, _ = table.tasks_of(config, 5, None)
     assert [(t.target, t.seed) for t in todo.values()] == [
         (label, seed) for label in range(10) for seed in (5, 6)
     ]
@@ -103,7 +103,7 @@ def test_all_classes_and_seeds_become_runs_of_their_own():
 def test_what_cannot_vary_is_refused(vary, message):
     config = launch.configure(vary=vary).to_dict()
     with pytest.raises(InputError, match=message):
-        table._tasks(config, 0, None)
+        table.tasks_of(config, 0, None)
 
 
 def test_unknown_fields_are_refused_with_the_near_name():

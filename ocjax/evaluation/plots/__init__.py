@@ -7,6 +7,7 @@ readers tell apart. Figures are made without pyplot, so nothing global changes.
 from ocjax.evaluation.plots.charts import distances as distances
 from ocjax.evaluation.plots.charts import latents as latents
 from ocjax.evaluation.plots.charts import measures as measures
+from ocjax.evaluation.plots.charts import robustness as robustness
 from ocjax.evaluation.plots.charts import roc as roc
 from ocjax.evaluation.plots.charts import score_histogram as score_histogram
 from ocjax.evaluation.plots.charts import table as table

@@ -125,6 +125,29 @@ def roc(
     return figure
 
 
+def robustness(
+    radii: ArrayLike, aurocs: ArrayLike, intervals: ArrayLike, norm: str
+) -> Figure:
+    """AUROC against the radius of the ball within which a detector is attacked.
+
+    Args:
+      radii: of pixels in [0, 1], `[R]`, rising; 0 is no attack.
+      aurocs: `[R]`.
+      intervals: their lower and upper ends, `[R, 2]`.
+      norm: "linf", whose radii are shown in steps of 8 bits, or "l2".
+    """
+    figure = style.new_figure(5.0, 3.6)
+    axes = style.tidy(figure.subplots(), "AUROC under attack on the detector")
+    factor, unit = (255, "/ 255") if norm == "linf" else (1, "")
+    steps = np.asarray(radii) * factor
+    low, high = np.asarray(intervals).T
+    axes.axhline(0.5, color=style.FAINT, linewidth=1)
+    axes.fill_between(steps, low, high, color=style.NORMAL, alpha=0.2, linewidth=0)
+    axes.plot(steps, aurocs, "o-", color=style.NORMAL, markersize=4)
+    axes.set(xlabel=f"radius, {norm} {unit}".rstrip(), ylabel="AUROC", ylim=(0, 1))
+    return figure
+
+
 def latents(spaces: Mapping[str, np.ndarray], anomalous: ArrayLike) -> Figure:
     """Latents of either class in one plane, a panel for each kind of them.
 

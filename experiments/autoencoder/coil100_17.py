@@ -1,0 +1,16 @@
+"""A plain autoencoder on 17 objects of COIL-100."""
+
+from ocjax.launch import configure
+
+
+def get_config():
+    """As CAE-Ent's, to compare."""
+    return configure(
+        method="autoencoder",
+        dataset="coil100_17",
+        protocol="p1",
+        normal_class="random",
+        seeds=20,
+        epochs=150,
+        batch_size=15,
+    )

@@ -1,0 +1,17 @@
+"""A plain autoencoder on attacked stop signs."""
+
+from ocjax.launch import configure
+
+
+def get_config():
+    """As LR-GDAN's, to compare."""
+    return configure(
+        method="autoencoder",
+        dataset="stop_signs",
+        protocol="folder",
+        normal_class="clean",
+        seeds=3,
+        augment="crop",
+        epochs=60,
+        batch_size=64,
+    )

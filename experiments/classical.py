@@ -1,0 +1,85 @@
+r"""Judges classical detectors as the methods are judged: same data, split and report.
+
+    python experiments/classical.py --config=experiments/autoencoder/stop_signs.py \
+        --data_dir=DIR --workdir=RUNS
+
+The configuration says data set, protocol, class and number of seeds; what it says of
+networks is not used. Each detector and seed gets a folder below `--workdir`; the last
+line printed is one JSON object with the AUROCs.
+"""
+
+import json
+import pathlib
+import sys
+import time
+
+import numpy as np
+from absl import app, flags, logging
+from ml_collections import config_flags
+
+from ocjax import baselines, launch
+from ocjax._checks import InputError
+from ocjax.launch import environment, judge
+from ocjax.launch.display import say
+from ocjax.launch.folder import RunFolder
+
+CONFIG = config_flags.DEFINE_config_file("config", None, "Configuration file.")
+DATA_DIR = flags.DEFINE_string("data_dir", None, "Where the data sets are.")
+WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Folder of the run folders.", required=True
+)
+SEED = flags.DEFINE_integer("seed", 0, "The first one.", lower_bound=0)
+DETECTORS = flags.DEFINE_list("detectors", list(baselines.DETECTORS), "Which of them.")
+flags.mark_flag_as_required("config")
+
+
+def run(name: str, task: launch.Task, path: pathlib.Path) -> dict:
+    """Fits and judges one detector; a finished folder is not judged again."""
+    folder = RunFolder(path)
+    folder.open(task.identity() | {"method": name, "hyper": {}})
+    if result := folder.result():
+        return result
+    folder.write_json("env.json", environment.describe())
+    images, split, start = task.dataset.images, task.split, time.perf_counter()
+    score = baselines.fit(name, images[split.train], task.seed)
+    seconds = round(time.perf_counter() - start, 3)
+    scores, held_out = score(images[split.test]), score(images[split.validation])
+    summary = judge.summarize(task, scores, held_out, folder) | {
+        "method": name,
+        "epochs": 0,
+        "train_normals": len(split.train),
+        "images_per_second": None,
+        "train_seconds": seconds,
+    }
+    folder.write_json("eval/summary.json", summary)
+    return summary
+
+
+def main(_) -> None:
+    """Judges all detectors and seeds, and prints their AUROCs."""
+    values = CONFIG.value.to_dict()
+    found = {}
+    todo, _ = launch.tasks_of(values, SEED.value, DATA_DIR.value)
+    for task in todo.values():
+        for name in DETECTORS.value:
+            target = task.dataset.class_names[task.target]
+            path = pathlib.Path(WORKDIR.value) / f"{name}-{target}-seed{task.seed}"
+            summary = run(name, task, path)
+            say(f"{path.name}: AUROC {summary['auroc']:.4f}")
+            found.setdefault(name, []).append(summary["auroc"])
+    means = {name: float(np.mean(aurocs)) for name, aurocs in found.items()}
+    print(json.dumps({"auroc_mean": means, "runs": found}))
+
+
+def guarded(arguments: list[str]) -> None:
+    """Runs `main`; a user's mistake costs them one line, not a traceback."""
+    logging.set_verbosity(logging.WARNING)
+    try:
+        main(arguments)
+    except (InputError, OSError) as error:
+        say(f"Error: {error}")
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    app.run(guarded)

@@ -1,0 +1,16 @@
+"""GANomaly on the surfaces of magnetic tiles; in no paper."""
+
+from ocjax.launch import configure
+
+
+def get_config():
+    """A folder of pictures, as an inspection has them."""
+    return configure(
+        method="ganomaly",
+        dataset="magnetic_tile",
+        protocol="folder",
+        normal_class="good",
+        image_size=64,
+        epochs=60,
+        batch_size=32,
+    )

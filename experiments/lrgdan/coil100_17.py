@@ -1,0 +1,18 @@
+"""LR-GDAN on 17 objects of COIL-100, after Table 2 of the paper."""
+
+from ocjax.launch import configure
+
+
+def get_config():
+    """Twenty random objects; crops and mirror images as the paper says."""
+    return configure(
+        method="lrgdan",
+        dataset="coil100_17",
+        protocol="p1",
+        normal_class="random",
+        seeds=20,
+        augment="crop flip",
+        epochs=150,
+        batch_size=16,
+        hyper={"latent": 128},
+    )

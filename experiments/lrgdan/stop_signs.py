@@ -1,0 +1,17 @@
+"""LR-GDAN on attacked stop signs, Table 4 of the paper, on attacks of our own."""
+
+from ocjax.launch import configure
+
+
+def get_config():
+    """The paper's weights and crops; signs are not mirrored."""
+    return configure(
+        method="lrgdan",
+        dataset="stop_signs",
+        protocol="folder",
+        normal_class="clean",
+        seeds=3,
+        augment="crop",
+        epochs=60,
+        batch_size=64,
+    )

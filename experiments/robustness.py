@@ -1,0 +1,138 @@
+r"""How far a detector can be fooled: AUROC against the radius of an attack on it.
+
+    python experiments/robustness.py --run=RUN --data_dir=DIR
+
+Within a ball, scores of normal test images are raised and those of anomalies lowered,
+both by an attacker who knows the detector. Radii are of pixels in [0, 1], 8-bit steps
+by default. Written to the run folder: `eval/robustness.json` and
+`plots/robustness.png`; the JSON is printed as the last line.
+"""
+
+import json
+import sys
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from absl import app, flags, logging
+
+from ocjax import attacks, launch
+from ocjax._checks import InputError
+from ocjax.evaluation import metrics, plots
+from ocjax.launch.display import say
+from ocjax.launch.folder import RunFolder
+from ocjax.launch.trained import Trained, trained
+
+RUN = flags.DEFINE_string("run", None, "Run folder of the detector.", required=True)
+DATA_DIR = flags.DEFINE_string("data_dir", None, "Where its data set is.")
+RADII = flags.DEFINE_list(
+    "radii", [str(n / 255) for n in (0.5, 1, 2, 4, 8, 16)], "Of the balls."
+)
+NORM = flags.DEFINE_enum("norm", "linf", list(attacks.NORMS), "Of the balls.")
+STEPS = flags.DEFINE_integer("steps", 10, "Of an attack.", lower_bound=1)
+IMAGES = flags.DEFINE_integer(
+    "images", 200, "Most test images of either class, drawn at random.", lower_bound=1
+)
+CHUNK = 32  # Images attacked together.
+
+
+def attack(
+    detector: Trained, images: np.ndarray, anomalous: np.ndarray, radius: float
+) -> np.ndarray:
+    """The scores `[N]` of attacked images.
+
+    Args:
+      detector: what is attacked.
+      images: floats in [0, 1], `[N, S, S, C]`.
+      anomalous: bool `[N]`; scores of those are lowered, the others' raised.
+      radius: of the ball.
+    """
+    direction = np.where(anomalous, -1.0, 1.0).astype(np.float32)
+    padding = [(0, -len(images) % CHUNK)] + [(0, 0)] * 3
+    images = np.pad(images, padding)
+    direction = np.pad(direction, padding[:1])
+    scores = [
+        attacks.move_score(
+            detector.method.score,
+            (detector.state,),
+            jnp.asarray(images[start : start + CHUNK]),
+            jnp.asarray(direction[start : start + CHUNK]),
+            epsilon=radius,
+            steps=STEPS.value,
+            norm=NORM.value,
+        )[1]
+        for start in range(0, len(images), CHUNK)
+    ]
+    return np.concatenate(scores)[: len(anomalous)]
+
+
+def evaluate(detector: Trained, task: launch.Task) -> dict[str, Any]:
+    """AUROC without an attack and at each radius, for JSON."""
+    split, rng = task.split, np.random.default_rng(0)
+    both = [np.flatnonzero(split.anomalous == which) for which in (False, True)]
+    some = np.concatenate([rng.permutation(rows)[: IMAGES.value] for rows in both])
+    anomalous = split.anomalous[some]
+    images = task.dataset.images[split.test[some]]
+    if images.dtype == np.uint8:
+        images = images / np.float32(255)
+    else:
+        images = (images + 1) / 2
+    found = []
+    for radius in [0.0, *map(float, RADII.value)]:
+        if radius:
+            scores = attack(detector, images, anomalous, radius)
+        else:
+            scores = detector.score(2 * images - 1)
+        low, high = metrics.auroc_interval(anomalous, scores)
+        auroc = metrics.auroc(anomalous, scores)
+        found.append(
+            {"radius": radius, "auroc": auroc, "auroc_low": low, "auroc_high": high}
+        )
+        say(f"{NORM.value} {radius:.4f}: AUROC {auroc:.4f}")
+    return {
+        "method": detector.config.method,
+        "dataset": detector.config.dataset,
+        "norm": NORM.value,
+        "steps": STEPS.value,
+        "normals": int(np.sum(~anomalous)),
+        "anomalies": int(np.sum(anomalous)),
+        "radii": found,
+    }
+
+
+def main(_) -> None:
+    """Attacks, writes and prints."""
+    try:
+        [float(radius) for radius in RADII.value]
+    except ValueError:
+        raise InputError(f"--radii: expected numbers, got {RADII.value}.") from None
+    detector = trained(RUN.value)
+    folder = RunFolder(RUN.value)
+    values = folder.read_json("config.json")
+    seed = values.pop("seed")
+    task = launch.load(values, seed, DATA_DIR.value)
+    result = evaluate(detector, task)
+    folder.write_json("eval/robustness.json", result)
+    found = result["radii"]
+    figure = plots.robustness(
+        [row["radius"] for row in found],
+        [row["auroc"] for row in found],
+        [(row["auroc_low"], row["auroc_high"]) for row in found],
+        result["norm"],
+    )
+    folder.write("plots/robustness.png", plots.png(figure))
+    print(json.dumps(result))
+
+
+def guarded(arguments: list[str]) -> None:
+    """Runs `main`; a user's mistake costs them one line, not a traceback."""
+    logging.set_verbosity(logging.WARNING)
+    try:
+        main(arguments)
+    except (InputError, OSError) as error:
+        say(f"Error: {error}")
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    app.run(guarded)

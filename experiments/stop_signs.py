@@ -1,0 +1,85 @@
+"""Makes the data set of clean and attacked stop signs, LR-GDAN's Table 4 in public.
+
+    python experiments/stop_signs.py --data_dir=DIR --out=OUT
+
+DIR has GTSRB (see `ocjax.data.signs`). A classifier of all signs is trained, in some
+minutes on two cores, and attacked: `OUT/stop_signs.npz` are the images,
+`OUT/stop_signs.json` parameters, success rates and norms, `OUT/stop_signs.png` some
+pictures. The same seed makes the same bits. Then:
+
+    python experiments/train.py --config=experiments/lrgdan/stop_signs.py --data_dir=OUT
+"""
+
+import json
+import pathlib
+import sys
+
+import jax
+import numpy as np
+from absl import app, flags, logging
+
+from ocjax import data
+from ocjax._checks import InputError
+from ocjax.attacks import stop_signs
+from ocjax.launch.display import say
+
+DATA_DIR = flags.DEFINE_string("data_dir", None, "Where GTSRB is.", required=True)
+OUT = flags.DEFINE_string("out", None, "Folder to write to.", required=True)
+SEED = flags.DEFINE_integer("seed", 0, "Of all randomness.", lower_bound=0)
+EPOCHS = flags.DEFINE_integer("epochs", 40, "Of the classifier.", lower_bound=1)
+STEPS = flags.DEFINE_integer(
+    "boundary_steps", 25_000, "Of the Boundary Attack, at most.", lower_bound=1
+)
+SHOWN = 8
+
+
+def main(_) -> None:
+    """Makes the data set and prints what was made."""
+    dataset = data.load("gtsrb", data_dir=DATA_DIR.value)
+    found = stop_signs.make(
+        dataset,
+        jax.random.key(SEED.value),
+        epochs=EPOCHS.value,
+        parameters={"boundary": {"steps": STEPS.value}},
+        tell=say,
+    )
+    folder = pathlib.Path(OUT.value)
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savez(folder / "stop_signs.npz", allow_pickle=False, **found.arrays)
+    facts = {"seed": SEED.value, "device": jax.devices()[0].device_kind, **found.facts}
+    (folder / "stop_signs.json").write_text(json.dumps(facts, indent=2) + "\n")
+    draw(dataset.images, found.arrays, folder / "stop_signs.png")
+    print(json.dumps(facts))
+
+
+def draw(originals: np.ndarray, arrays, path: pathlib.Path) -> None:
+    """Some attacked signs beside their originals and, ten times, the change."""
+    from PIL import Image
+
+    rows = []
+    for name in stop_signs.ATTACKS:
+        attacked = arrays[name][:SHOWN]
+        clean = originals[arrays[f"{name}_index"][:SHOWN]] / 255
+        change = np.clip(0.5 + 10 * (attacked - clean), 0, 1)
+        for images in (clean, attacked, change):
+            blank = np.ones((SHOWN - len(images), *originals.shape[1:]))
+            rows.append(np.concatenate([*images, *blank], axis=1))
+    picture = np.round(np.concatenate(rows) * 255).astype(np.uint8)
+    image = Image.fromarray(picture)
+    image.resize((image.width * 2, image.height * 2), Image.Resampling.NEAREST).save(
+        path
+    )
+
+
+def guarded(arguments: list[str]) -> None:
+    """Runs `main`; a user's mistake costs them one line, not a traceback."""
+    logging.set_verbosity(logging.WARNING)
+    try:
+        main(arguments)
+    except (InputError, OSError) as error:
+        say(f"Error: {error}")
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    app.run(guarded)

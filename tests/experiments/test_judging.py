@@ -1,0 +1,73 @@
+"""Commands that judge what others have trained, or classical detectors."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from launch import commands
+
+
+def run(script, *arguments):
+    path = os.pathsep.join([str(commands.ROOT), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, commands.ROOT / "experiments" / script, *map(str, arguments)],
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    code, _, error = commands.run(
+        *commands.PLAIN, f"--workdir={folder / 'run'}", cwd=folder
+    )
+    assert code == 0, error
+    return folder / "run"
+
+
+def test_an_attack_on_the_detector_lowers_its_auroc(finished):
+    code, output, error = run(
+        "robustness.py", f"--run={finished}", "--radii=0.0005,0.1", "--images=40"
+    )
+    assert code == 0, error
+    result = commands.result(output)
+    aurocs = [row["auroc"] for row in result["radii"]]
+    assert [row["radius"] for row in result["radii"]] == [0, 0.0005, 0.1]
+    assert aurocs[0] > aurocs[1] >= aurocs[2]
+    assert result["normals"] <= 40 and result["anomalies"] == 40
+    assert json.loads((finished / "eval" / "robustness.json").read_text()) == result
+    assert (finished / "plots" / "robustness.png").stat().st_size > 1000
+
+
+def test_robustness_of_nothing_costs_a_line(tmp_path, finished):
+    code, _, error = run("robustness.py", f"--run={tmp_path / 'nowhere'}")
+    assert code == 2 and "There is no run folder" in error and error.count("\n") == 1
+    code, _, error = run("robustness.py", f"--run={finished}", "--radii=1,x")
+    assert code == 2 and "--radii: expected numbers" in error
+
+
+def test_classical_detectors_are_judged_alike(tmp_path):
+    config = commands.ROOT / "experiments" / "autoencoder" / "digits.py"
+    arguments = [f"--config={config}", f"--workdir={tmp_path}"]
+    arguments += ["--detectors=iforest,mahalanobis", "--config.seeds=2"]
+    code, output, error = run("classical.py", *arguments)
+    assert code == 0, error
+    found = commands.result(output)["runs"]
+    assert len(found["iforest"]) == 2 and found["iforest"][0] != found["iforest"][1]
+    summary = json.loads(
+        (tmp_path / "mahalanobis-8-seed0" / "eval" / "summary.json").read_text()
+    )
+    assert summary["auroc"] == found["mahalanobis"][0] > 0.8
+    assert sorted(summary["kinds"]) == [*"012345679"]
+    rows = (tmp_path / "mahalanobis-8-seed0" / "eval" / "scores.csv").read_text()
+    assert len(rows.splitlines()) == 1 + summary["normals"] + summary["anomalies"]
+    again = commands.result(run("classical.py", *arguments)[1])["runs"]
+    np.testing.assert_array_equal(again["iforest"], found["iforest"])
+    code, _, error = run("classical.py", *arguments[:2], "--detectors=forest")
+    assert code == 2 and "Unknown detector 'forest'" in error
