@@ -37,7 +37,15 @@ KEPT = (
 COMPARED = (
     "epochs batch_size image_size split_seed validation_fraction precision"
 ).split()
+MOST_KINDS = 6  # Columns of a table.
 MEAN, CLASSES = "mean", 10  # All data sets here have ten.
+# Data sets on which results are told apart by the kind of anomaly.
+BY_KIND = {
+    "stop_signs": "Stop signs under attack",
+    "magnetic_tile": "Magnetic tiles",
+    "sound_scenes": "Sounds in six scenes",
+    "coil100_17": "Seventeen objects of COIL-100",
+}
 OVERALL = {
     "MNIST": ("mnist", ("8", "4")),
     "Fashion-MNIST": ("fashion_mnist", ("Sandal", "Shirt")),
@@ -211,6 +219,60 @@ def render_overall(folder: pathlib.Path) -> None:
     _replace(folder / "README.md", _markdown(rows))
 
 
+def render_kinds(folder: pathlib.Path) -> None:
+    """Rewrites the tables by kind of anomaly in `folder / "other_data.md"`."""
+    results = [
+        json.loads(line)
+        for path in sorted(folder.glob("*/results.jsonl"))
+        for line in path.read_text().splitlines()
+    ]
+    parts = []
+    for dataset, title in BY_KIND.items():
+        found = [r for r in results if r["dataset"] == dataset and not leaks(r)]
+        if found:
+            note = f"{found[0]['note']} " if found[0].get("note") else ""
+            parts += [f"### {title}", f"{note}Protocol `{found[0]['protocol']}`."]
+            parts.append(_markdown(_kinds(found)))
+    _replace(folder / "other_data.md", "\n\n".join(parts) or "Nothing yet.")
+
+
+def _kinds(results: list[dict]) -> Iterable[dict[str, str]]:
+    """A row for each method and configuration: mean and deviation over its runs."""
+    rows = {}
+    for result in results:
+        settings = {
+            k: v
+            for k, v in result["config"].items()
+            if k in ("epochs", "image_size", "augment")
+        }
+        hyper = result["config"]["hyper"]
+        key = json.dumps([result["method"], settings, hyper], sort_keys=True)
+        rows.setdefault(key, []).append(result)
+    per_kind = all(len(result["kinds"]) <= MOST_KINDS for result in results)
+    names = sorted({kind for r in results for kind in r["kinds"]}) if per_kind else []
+    for runs in rows.values():
+        first = runs[0]
+        row = {"method": first["method"], "runs": str(len(runs))}
+        if first["epochs"]:
+            row["method"] += f", {first['epochs']} epochs"
+        classes = {target(run) for run in runs}
+        row["normal"] = target(first) if len(classes) == 1 else f"{len(classes)} classes"
+        row["AUROC"] = _spread([run["auroc"] for run in runs])
+        if len(runs) == 1:
+            row["AUROC"] += f" ({first['auroc_low']:.3f} to {first['auroc_high']:.3f})"
+        for name in names:
+            having = [run["kinds"][name] for run in runs if name in run["kinds"]]
+            row[name] = _spread([kind["auroc"] for kind in having]) if having else "–"
+        counts = {f"{run['normals']:,} / {run['anomalies']:,}" for run in runs}
+        row["normals / anomalies"] = counts.pop() if len(counts) == 1 else "vary"
+        yield row
+
+
+def _spread(values: list[float]) -> str:
+    text = f"{statistics.mean(values):.3f}"
+    return text if len(values) == 1 else f"{text} ± {statistics.stdev(values):.3f}"
+
+
 def _comparison(paper: Paper) -> Iterable[dict[str, str]]:
     for (dataset, protocol), names in paper.reported().items():
         for name in [*names, MEAN]:
@@ -290,6 +352,7 @@ def main(arguments: list[str]) -> None:
             for paper in sorted(HERE.glob("*/paper.json")):
                 render(paper.parent)
             render_overall(HERE)
+            render_kinds(HERE)
         case _:
             raise SystemExit(__doc__)
 

@@ -144,3 +144,27 @@ def test_what_is_no_commit_or_no_run_is_refused(runs):
     with pytest.raises(SystemExit, match="no finished run"):
         results.main(["add", str(kept.parent)])
     assert not kept.exists()
+
+
+def test_kinds_of_anomalies_have_their_columns_and_runs_their_spread(tmp_path):
+    def tile(auroc, seed, crack):
+        kind = {"auroc": crack, "auroc_low": 0.0, "auroc_high": 1.0, "anomalies": 4}
+        made = line(auroc, seed=seed, name="good")
+        return made | {
+            "dataset": "magnetic_tile",
+            "protocol": "folder",
+            "kinds": {"crack": kind},
+            "note": "Tiles.",
+        }
+
+    (tmp_path / "caent").mkdir()
+    lines = [tile(0.5, 0, 0.25), tile(0.7, 1, 0.75)]
+    text = "\n".join(map(json.dumps, lines))
+    (tmp_path / "caent" / "results.jsonl").write_text(text)
+    (tmp_path / "other_data.md").write_text(README)
+    results.render_kinds(tmp_path)
+    page = (tmp_path / "other_data.md").read_text()
+    assert "### Magnetic tiles" in page and "Tiles. Protocol `folder`." in page
+    # Deviations of two: |a - b| / sqrt(2).
+    assert "| 0.600 ± 0.141 | 0.500 ± 0.354 |" in page
+    assert "### Stop signs" not in page
