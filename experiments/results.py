@@ -256,7 +256,9 @@ def _kinds(results: list[dict]) -> Iterable[dict[str, str]]:
         if first["epochs"]:
             row["method"] += f", {first['epochs']} epochs"
         classes = {target(run) for run in runs}
-        row["normal"] = target(first) if len(classes) == 1 else f"{len(classes)} classes"
+        row["normal"] = (
+            target(first) if len(classes) == 1 else f"{len(classes)} classes"
+        )
         row["AUROC"] = _spread([run["auroc"] for run in runs])
         if len(runs) == 1:
             row["AUROC"] += f" ({first['auroc_low']:.3f} to {first['auroc_high']:.3f})"

@@ -12,7 +12,7 @@ import pathlib
 import numpy as np
 
 from ocjax import _checks
-from ocjax.data import faces, folder, images, objects, patches, prepared, signs
+from ocjax.data import faces, folder, images, objects, patches, prepared, signs, sounds
 from ocjax.data.dataset import Dataset
 
 
@@ -108,5 +108,7 @@ SOURCES = {
     "replay_attack": faces.replay_attack,
     "casia_mfsd": faces.casia_mfsd,
     "uba": patches.uba,
+    "dcase2017_task2": sounds.dcase2017_task2,
+    "sound_scenes": sounds.sound_scenes,
 }
 SKIPPING = ("folder", "magnetic_tile")  # Those that can leave files out.

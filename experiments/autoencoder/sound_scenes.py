@@ -1,0 +1,16 @@
+"""A plain autoencoder on sounds in six scenes."""
+
+from ocjax.launch import configure
+
+
+def get_config():
+    """As LR-GDAN's, to compare."""
+    return configure(
+        method="autoencoder",
+        dataset="sound_scenes",
+        protocol="folder",
+        normal_class="all",
+        image_size=64,
+        epochs=60,
+        batch_size=16,
+    )

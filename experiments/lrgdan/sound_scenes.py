@@ -1,0 +1,16 @@
+"""LR-GDAN on sounds in six scenes, after Table 3 of the paper."""
+
+from ocjax.launch import configure
+
+
+def get_config():
+    """One detector for each scene; images are spectrograms."""
+    return configure(
+        method="lrgdan",
+        dataset="sound_scenes",
+        protocol="folder",
+        normal_class="all",
+        image_size=64,
+        epochs=60,
+        batch_size=16,
+    )

@@ -1,0 +1,588 @@
+"""Acoustic scenes, and sound events that do not belong there, as spectrograms.
+
+A detector hears one scene without events, and is tested on windows of other recordings
+of that scene: as they are, and with an event mixed in. There are two sources:
+
+* `dcase2017_task2`: the development set of DCASE 2017 task 2, TUT Rare Sound Events
+  2017: 15 scenes; babies' cries, breaking glass and gun shots.
+* `sound_scenes`: few and short clips of six scenes, cries and gun shots.
+
+A picture is a second of sound at 16 kHz, as `ocjax.data.audio` draws it, which does not
+tell its level: mixing changes that, and it would be an easy sign. The level is kept as
+the baseline `energy`.
+
+References:
+  Mesaros et al., DCASE 2017 challenge setup: tasks, datasets and baseline system, 2017.
+  The way of mixing is that of its data set's own programme and README.
+"""
+
+import contextlib
+import csv
+import os
+import pathlib
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ocjax import _checks
+from ocjax._checks import InputError
+from ocjax.data import audio, cache, files, images, prepared
+from ocjax.data.dataset import Dataset
+
+SECONDS = 1.0  # Of a window.
+SCALE = 0.2  # Of every background and mixture, against clipping.
+
+SCENES = (
+    "beach", "bus", "cafe/restaurant", "car", "city_center", "forest_path",
+    "grocery_store", "home", "library", "metro_station", "office", "park",
+    "residential_area", "train", "tram",
+)  # fmt: skip
+EVENTS = ("babycry", "glassbreak", "gunshot")
+DCASE = "TUT-rare-sound-events-2017-development"
+
+_SOURCE = "data/source_data"
+_TABLES = ("bgs_devtrain.yaml", "bgs_devtest.yaml", "events_devtest.yaml")
+_EXPECTED = (
+    f"Expected {_SOURCE}/ with bgs/audio/*.wav, events/{{{','.join(EVENTS)}}}/*.wav "
+    f"and cv_setup/{{{','.join(_TABLES)}}}, as the archives "
+    f"{DCASE}.source_data_bgs_and_cvsetup.1.zip to .8.zip and .source_data_events.zip "
+    "have them; they are at https://zenodo.org/record/401395"
+)
+_COLUMNS = ("file", "role", "class", "split", "seconds", "freesound_id")
+
+_ARRAYS = ("images", "energy", "labels", "paths", "clips")
+_MAKING = 1  # Part of the cache's key: raise it when `_make` gives other arrays.
+
+
+class Background(NamedTuple):
+    """A clip of a scene without events."""
+
+    path: pathlib.Path
+    scene: str
+    recording: str  # That it was cut from.
+
+
+class Event(NamedTuple):
+    """An event within a sound file."""
+
+    path: pathlib.Path
+    start: float  # Seconds.
+    end: float
+
+
+class Corpus(NamedTuple):
+    """What a data set has."""
+
+    root: pathlib.Path  # Paths are told relative to it.
+    scenes: tuple[str, ...]
+    train: list[Background]
+    test: list[Background]
+    events: dict[str, list[Event]]  # Those of the test part, by kind.
+    tables: list[pathlib.Path]  # That all this was read from.
+
+
+class Mixing(NamedTuple):
+    """How many mixtures there are of each kind of event, and how they are drawn."""
+
+    mixtures: int
+    probability: float  # That a mixture has an event.
+    seconds: float  # Length of a mixture.
+    rate: int  # Samples a second while mixing.
+    ebrs: tuple[float, ...] = (-6.0, 0.0, 6.0)  # Event-to-background ratios in dB.
+    seed: int = 42
+
+
+class Recipe(NamedTuple):
+    """A mixture; without an event it has only a background."""
+
+    background: int
+    event: int | None = None
+    onset: float = 0.0  # Seconds.
+    ebr: float = -np.inf  # dB.
+
+
+class Mixture(NamedTuple):
+    """An event that is to be mixed into a background."""
+
+    kind: str
+    event: Event
+    waveform: np.ndarray  # float32 [L], of the event alone.
+    recipe: Recipe
+
+
+class Sound(NamedTuple):
+    """A background, or a mixture, to be cut into windows."""
+
+    waveform: np.ndarray  # float32 [T], at `audio.RATE`.
+    name: str
+    class_name: str
+    event: tuple[float, float] | None  # Onset and length in seconds.
+
+
+DCASE_MIXING = Mixing(mixtures=500, probability=0.5, seconds=30.0, rate=44100)
+CLIPS_MIXING = Mixing(mixtures=144, probability=1.0, seconds=4.0, rate=audio.RATE)
+
+
+def dcase2017_task2(*, data_dir: str | os.PathLike | None, size: int) -> Dataset:
+    """The 15 scenes of DCASE 2017 task 2, and the same with one of three events.
+
+    Trains on the backgrounds of the official training subset. Tests on those of the
+    test subset and on 750 mixtures of them with events, drawn by the official recipe
+    and seed; of a mixture the windows with enough of the event are taken, see
+    `anomalous`. Windows start every half second.
+
+    Files, their fields and the recipe are as the data set's README and the public code
+    that reads it say. It was not tried on the data itself, so it is unverified that
+    the mixtures are the published ones; those are resampled by another filter.
+
+    Args:
+      data_dir: the folder with `TUT-rare-sound-events-2017-development`, or that
+        folder itself; in it are `data/source_data/bgs/audio/*.wav`,
+        `.../events/<event>/*.wav` and `.../cv_setup/*.yaml`.
+      size: height and width of the images, which are resized if it is not 64.
+
+    Returns:
+      Grey images. Classes are the scenes, then `<scene>+<event>`; groups are the
+      recordings that backgrounds were cut from, each of another place; paths
+      "<background>+<event>@<ratio>dB#<second>", or without an event.
+
+    Raises:
+      InputError: the data set or one of its files is missing or cannot be read.
+    """
+    note = (
+        "Papers do not say what pictures they take; here they are log-mel spectrograms "
+        "of 1 s. Normal test images are windows of all test backgrounds, each once. "
+        "The published mixtures are not read, but drawn anew by the official recipe."
+    )
+    corpus = _official(data_dir)
+    return _dataset("dcase2017_task2", corpus, DCASE_MIXING, (0.5, 0.5), size, note)
+
+
+def sound_scenes(*, data_dir: str | os.PathLike | None, size: int) -> Dataset:
+    """Scenes in clips of 4 s, and the same with a gun shot or a baby's cry.
+
+    Trains on the training backgrounds, where windows start every eighth of a second.
+    Tests on the test backgrounds, and on 144 mixtures of each kind of test events with
+    them, drawn by the official recipe of DCASE 2017 task 2 but for the length; windows
+    start every half second, and of a mixture those with enough of the event are taken,
+    see `anomalous`. Training events are not used.
+
+    Args:
+      data_dir: the folder with `audio16k/metadata.csv`, which names the files, and has
+        their role (background or event), class, split (train or test), seconds, and
+        `freesound_id`.
+      size: height and width of the images, which are resized if it is not 64.
+
+    Returns:
+      Grey images. Classes are the scenes, then `<scene>+<event>`; groups are the
+      recordings at freesound.org that backgrounds were cut from; paths
+      "<background>+<event>@<ratio>dB#<second>", or without an event.
+
+    Raises:
+      InputError: the data set or one of its files is missing or cannot be read, or a
+        class has no clips of a part.
+    """
+    corpus = _clips(prepared.data_folder(data_dir) / "audio16k")
+    note = (
+        f"Not the data of DCASE 2017 task 2, only made alike: {len(corpus.scenes)} "
+        f"backgrounds in place of its 15 scenes, {len(corpus.events)} kinds of events "
+        f"in place of 3 ({', '.join(corpus.events)}; no breaking glass), clips of 4 s "
+        f"in place of 30 s, and {len(corpus.train)} of them to train all detectors in "
+        "place of 844."
+    )
+    return _dataset("sound_scenes", corpus, CLIPS_MIXING, (0.125, 0.5), size, note)
+
+
+def mix(
+    background: np.ndarray, event: np.ndarray, ebr: float, onset: int
+) -> np.ndarray:
+    """A background with an event, as the official mixtures of DCASE 2017 task 2 are.
+
+    The event is scaled until its root mean square is `ebr` dB above that of the
+    background under it. The sum is scaled by `SCALE`; should it reach 1 even so, it is
+    divided by its largest absolute value.
+
+    Args:
+      background: shape `[T]`.
+      event: shape `[L]`, not silent.
+      ebr: event-to-background ratio in dB.
+      onset: sample of the background where the event begins, at most `T - L`.
+
+    Returns:
+      Shape `[T]`.
+
+    Raises:
+      ValueError: the event is empty or silent, or reaches beyond the background.
+    """
+    end = onset + len(event)
+    if not event.any() or not 0 <= onset <= len(background) - len(event):
+        raise ValueError(
+            f"Expected an event that is not silent and within the {len(background)} "
+            f"samples of the background, got one from {onset} to {end}."
+        )
+    gain = 10.0 ** (ebr / 20.0) * _rms(background[onset:end]) / _rms(event)
+    mixture = background.copy()
+    mixture[onset:end] += gain * event
+    mixture *= SCALE
+    peak = np.abs(mixture).max()
+    return mixture / peak if peak >= 1.0 else mixture
+
+
+def recipes(
+    lengths: Mapping[str, Sequence[float]], backgrounds: int, mixing: Mixing
+) -> dict[str, list[Recipe]]:
+    """Draws mixtures as the official programme of DCASE 2017 task 2 does.
+
+    For each kind of event in turn, `mixing.mixtures` backgrounds and, for a share of
+    `mixing.probability` of them, events are drawn with replacement. Onsets are uniform
+    where the whole event fits, and so are ratios among `mixing.ebrs`.
+
+    Args:
+      lengths: kind -> seconds of each event.
+      backgrounds: number of backgrounds, of `mixing.seconds` each.
+      mixing: the seed, on which alone all choices depend, and the rest.
+
+    Returns:
+      Kind -> mixtures, those with an event and those without shuffled.
+
+    Raises:
+      InputError: an event is longer than a mixture.
+    """
+    # The official generator of random numbers, and its calls in their order.
+    rng, drawn = np.random.RandomState(mixing.seed), {}
+    for kind, seconds in lengths.items():
+        if max(seconds) > mixing.seconds:
+            raise InputError(
+                f"An event {kind!r} of {max(seconds):g} s does not fit into "
+                f"{mixing.seconds:g} s."
+            )
+        present = round(mixing.mixtures * mixing.probability)
+        events = rng.choice(len(seconds), present)
+        behind = rng.choice(backgrounds, mixing.mixtures)
+        has_event = rng.permutation(np.arange(mixing.mixtures) < present)
+        # An event drawn twice keeps its last onset: there, both are one record.
+        onsets = {i: (mixing.seconds - seconds[i]) * rng.rand() for i in events}
+        ebrs = rng.choice(mixing.ebrs, present)
+        chosen = zip(events, ebrs, strict=True)
+        drawn[kind] = []
+        for background, present_here in zip(behind.tolist(), has_event, strict=True):
+            recipe = Recipe(background)
+            if present_here:
+                i, ebr = next(chosen)
+                recipe = Recipe(background, int(i), float(onsets[i]), float(ebr))
+            drawn[kind].append(recipe)
+    return drawn
+
+
+def anomalous(starts: np.ndarray, onset: float, length: float) -> np.ndarray:
+    """Which windows have enough of an event: half of the window, or of the event.
+
+    Args:
+      starts: of the windows in seconds, shape `[n]`.
+      onset: of the event, in seconds.
+      length: of the event, in seconds.
+
+    Returns:
+      `bool [n]`
+    """
+    begin = np.maximum(starts, onset)
+    overlap = np.minimum(starts + SECONDS, onset + length) - begin
+    return overlap >= min(SECONDS, length) / 2.0
+
+
+def _rms(samples: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
+
+
+def _dataset(
+    name: str,
+    corpus: Corpus,
+    mixing: Mixing,
+    hops: tuple[float, float],
+    size: int,
+    note: str,
+) -> Dataset:
+    """Windows every `hops` seconds, of training and of test clips, from the cache."""
+    _check(corpus)
+    clips = [*corpus.train, *corpus.test]
+    events = [event for kind in corpus.events.values() for event in kind]
+    read = sorted({clip.path for clip in [*clips, *events]})
+    version = f"{_MAKING}{cache.fingerprint([*corpus.tables, *read])}"
+    key = f"{name}-{size}-{version}"
+    found = cache.cached(key, _ARRAYS, lambda: _make(corpus, mixing, hops, size))
+    if missing := set(range(len(_classes(corpus)))) - set(found["labels"].tolist()):
+        raise InputError(
+            f"{corpus.root}: {_classes(corpus)[min(missing)]} has no windows; there "
+            "are too few test clips."
+        )
+    _, groups = np.unique([clip.recording for clip in clips], return_inverse=True)
+    scenes = np.array([corpus.scenes.index(clip.scene) for clip in clips])
+    return Dataset(
+        name,
+        found["images"],
+        found["labels"],
+        found["clips"] >= len(corpus.train),
+        _classes(corpus),
+        groups=groups[found["clips"]],
+        scenes=scenes[found["clips"]],
+        paths=tuple(found["paths"].tolist()),
+        baselines={"energy": found["energy"]},
+        note=note,
+    )
+
+
+def _classes(corpus: Corpus) -> tuple[str, ...]:
+    mixed = (f"{scene}+{kind}" for scene in corpus.scenes for kind in corpus.events)
+    return (*corpus.scenes, *mixed)
+
+
+def _check(corpus: Corpus) -> None:
+    """Raises `InputError` if a class has no clips, or a recording is in both parts."""
+    if not corpus.scenes or not corpus.events:
+        which = "events" if corpus.scenes else "backgrounds"
+        raise InputError(f"{corpus.root}: there are no {which}.")
+    for part, clips in (("training", corpus.train), ("test", corpus.test)):
+        if missing := set(corpus.scenes) - {clip.scene for clip in clips}:
+            raise InputError(
+                f"{corpus.root}: there is no {part} background of {min(missing)!r}."
+            )
+    for kind, events in corpus.events.items():
+        if not events:
+            raise InputError(f"{corpus.root}: there is no test event {kind!r}.")
+    train, test = ({clip.recording for clip in p} for p in (corpus.train, corpus.test))
+    if both := train & test:
+        raise InputError(
+            f"{corpus.root}: recording {min(both)} is in the training and in the test "
+            "part."
+        )
+
+
+def _make(
+    corpus: Corpus, mixing: Mixing, hops: tuple[float, float], size: int
+) -> cache.Arrays:
+    """The arrays `_ARRAYS`; `clips` counts training clips first."""
+    cut = lambda event: _cut(event, mixing.rate)
+    # The first file that cannot be read ends it.
+    with ThreadPoolExecutor(files.THREADS) as pool:
+        parts = {kind: list(pool.map(cut, own)) for kind, own in corpus.events.items()}
+        mixtures = _mixtures(corpus, parts, mixing)
+        jobs = [(clip, [], hops[0]) for clip in corpus.train]
+        jobs += [(clip, mixtures[i], hops[1]) for i, clip in enumerate(corpus.test)]
+
+        def windows(job) -> cache.Arrays:
+            clip, own, hop = job
+            sounds = _sounds(clip, own, corpus.root, mixing)
+            return _windows(sounds, _classes(corpus), hop, size)
+
+        found = list(pool.map(windows, jobs))
+    arrays = {name: np.concatenate([own[name] for own in found]) for name in found[0]}
+    counts = [len(own["labels"]) for own in found]
+    return arrays | {"clips": np.repeat(np.arange(len(found)), counts)}
+
+
+def _mixtures(
+    corpus: Corpus, parts: Mapping[str, Sequence[np.ndarray]], mixing: Mixing
+) -> Mapping[int, list[Mixture]]:
+    """Index of a test background -> what is mixed into it; `parts` are all events."""
+    lengths = {
+        kind: [event.end - event.start for event in events]
+        for kind, events in corpus.events.items()
+    }
+    mixtures = defaultdict(list)
+    for kind, drawn in recipes(lengths, len(corpus.test), mixing).items():
+        for recipe in drawn:
+            if (i := recipe.event) is not None:
+                event, part = corpus.events[kind][i], parts[kind][i]
+                mixtures[recipe.background].append(Mixture(kind, event, part, recipe))
+    return mixtures
+
+
+def _windows(
+    sounds: Iterator[Sound], classes: Sequence[str], hop: float, size: int
+) -> cache.Arrays:
+    """The arrays `_ARRAYS` but `clips`."""
+    length, step = round(SECONDS * audio.RATE), round(hop * audio.RATE)
+    kept, labels, paths = [], [], []
+    for sound in sounds:
+        parts = audio.windows(sound.waveform, length, step)
+        starts = np.arange(len(parts)) * hop
+        if sound.event is not None:
+            enough = anomalous(starts, *sound.event)
+            parts, starts = parts[enough], starts[enough]
+        kept.append(parts)
+        labels += [classes.index(sound.class_name)] * len(parts)
+        paths += [f"{sound.name}#{start:g}" for start in starts]
+    waveforms = np.concatenate(kept)
+    pictures = audio.to_images(audio.log_mel(waveforms))
+    return {
+        "images": images.resize(pictures, size),
+        "energy": audio.level(waveforms),
+        "labels": np.array(labels, np.int64),
+        "paths": np.array(paths),
+    }
+
+
+def _sounds(
+    clip: Background,
+    mixtures: Sequence[Mixture],
+    root: pathlib.Path,
+    mixing: Mixing,
+) -> Iterator[Sound]:
+    """A background without and with events."""
+    background = audio.read(clip.path, mixing.rate)
+    if len(background) < SECONDS * mixing.rate:
+        raise InputError(
+            f"{clip.path} lasts {len(background) / mixing.rate:.2f} s, less than a "
+            f"window of {SECONDS:g} s."
+        )
+    ready = lambda waveform: audio.resample(waveform, mixing.rate, audio.RATE)
+    name = clip.path.relative_to(root).as_posix()
+    yield Sound(ready(SCALE * background), name, clip.scene, None)
+    for kind, event, part, recipe in mixtures:
+        onset = int(recipe.onset * mixing.rate)
+        try:
+            mixture = mix(background, part, recipe.ebr, onset)
+        except ValueError as error:
+            raise InputError(f"{event.path} in {clip.path}: {error}") from error
+        own = event.path.relative_to(root).as_posix()
+        yield Sound(
+            ready(mixture),
+            f"{name}+{own}@{recipe.ebr:g}dB",
+            f"{clip.scene}+{kind}",
+            (recipe.onset, event.end - event.start),
+        )
+
+
+def _cut(event: Event, rate: int) -> np.ndarray:
+    whole = audio.read(event.path, rate)
+    part = whole[int(event.start * rate) : int(event.end * rate)]
+    if not part.any():
+        raise InputError(
+            f"{event.path} has no sound from {event.start:g} s to {event.end:g} s, "
+            "where an event should be."
+        )
+    return part.copy()  # The whole may be minutes long.
+
+
+def _official(data_dir: str | os.PathLike | None) -> Corpus:
+    """The development set of DCASE 2017 task 2, as it is unpacked."""
+    folder = prepared.data_folder(data_dir)
+    found = [path for path in (folder / DCASE, folder) if (path / _SOURCE).is_dir()]
+    if not found:
+        raise InputError(
+            f"Data set 'dcase2017_task2' is not there: looked for the folder {_SOURCE} "
+            f"in {folder / DCASE} and in {folder}. {_EXPECTED}"
+        )
+    root = found[0] / _SOURCE
+    tables = [_there(root / "cv_setup" / name) for name in _TABLES]
+    train, test = map(_official_backgrounds, tables[:2])
+    events = _official_events(tables[2])
+    return Corpus(root, SCENES, train, test, events, tables)
+
+
+def _official_backgrounds(table: pathlib.Path) -> list[Background]:
+    clips = []
+    with _fields(table, "a list with `filepath` and `classname` each"):
+        for row in _yaml(table):
+            path = table.parents[1] / "bgs" / row["filepath"]
+            scene = _checks.one_of("scene", row["classname"], SCENES)
+            # As in a001_30_60.wav, the seconds 30 to 60 of recording a001.
+            clips.append(Background(_there(path), scene, path.name.split("_")[0]))
+    return clips
+
+
+def _official_events(table: pathlib.Path) -> dict[str, list[Event]]:
+    events = {kind: [] for kind in EVENTS}
+    with _fields(table, "of each kind a list with `audio_filename` and `segment` each"):
+        rows = _yaml(table)
+        for kind in EVENTS:
+            for row in rows[kind]:
+                path = table.parents[1] / "events" / kind / row["audio_filename"]
+                start, end = map(float, row["segment"])
+                events[kind].append(Event(_there(path), start, end))
+    return events
+
+
+def _there(path: pathlib.Path) -> pathlib.Path:
+    if not path.is_file():
+        raise InputError(f"There is no file {path}. {_EXPECTED}")
+    return path
+
+
+@contextlib.contextmanager
+def _fields(table: pathlib.Path, expected: str) -> Iterator[None]:
+    """Says of errors which table they are in."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{table}: {error}") from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{table}: expected {expected}.") from error
+
+
+def _yaml(path: pathlib.Path) -> Any:
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        """Reads fields that Python 2 wrote, with tags such as `!!python/unicode`."""
+
+    def untagged(loader: Loader, _: str, node: yaml.Node) -> Any:
+        if isinstance(node, yaml.ScalarNode):
+            return loader.construct_scalar(node)
+        if isinstance(node, yaml.SequenceNode):
+            return loader.construct_sequence(node, deep=True)
+        assert isinstance(node, yaml.MappingNode)
+        return loader.construct_mapping(node, deep=True)
+
+    Loader.add_multi_constructor("tag:yaml.org,2002:python/", untagged)
+    try:
+        return yaml.load(path.read_bytes(), Loader)
+    except yaml.YAMLError as error:
+        raise InputError(
+            " ".join(f"It is no readable YAML: {error}".split())
+        ) from error
+
+
+def _clips(root: pathlib.Path) -> Corpus:
+    """The clips that `metadata.csv` names."""
+    table = root / "metadata.csv"
+    try:
+        lines = table.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"Data set 'sound_scenes' is not there: cannot read {table} ({error}). "
+            f"Expected a table with the columns {', '.join(_COLUMNS)} beside the files "
+            "that it names."
+        ) from error
+    backgrounds = {"train": [], "test": []}
+    events: dict[str, dict[str, list[Event]]] = {}
+    for number, row in enumerate(csv.DictReader(lines), 2):
+        try:
+            path, split, kind = root / row["file"], row["split"], row["class"]
+            if row["role"] == "background":
+                clip = Background(path, kind, row["freesound_id"])
+                backgrounds[split].append(clip)
+            elif row["role"] == "event":
+                event = Event(path, 0.0, float(row["seconds"]))
+                events.setdefault(kind, {"train": [], "test": []})[split].append(event)
+            else:
+                raise KeyError
+        except (KeyError, TypeError, ValueError):
+            raise InputError(
+                f"{table}, line {number}: expected {', '.join(_COLUMNS)}; role is "
+                f"background or event, and split train or test. Got {row}."
+            ) from None
+        if not path.is_file():
+            raise InputError(f"{table}, line {number}: there is no file {path}.")
+    every = [*backgrounds["train"], *backgrounds["test"]]
+    return Corpus(
+        root,
+        tuple(sorted({clip.scene for clip in every})),
+        backgrounds["train"],
+        backgrounds["test"],
+        {kind: events[kind]["test"] for kind in sorted(events)},
+        [table],
+    )
