@@ -248,26 +248,38 @@ def _kinds(results: list[dict]) -> Iterable[dict[str, str]]:
         hyper = result["config"]["hyper"]
         key = json.dumps([result["method"], settings, hyper], sort_keys=True)
         rows.setdefault(key, []).append(result)
-    per_kind = all(len(result["kinds"]) <= MOST_KINDS for result in results)
-    names = sorted({kind for r in results for kind in r["kinds"]}) if per_kind else []
     for runs in rows.values():
-        first = runs[0]
-        row = {"method": first["method"], "runs": str(len(runs))}
-        if first["epochs"]:
-            row["method"] += f", {first['epochs']} epochs"
-        classes = {target(run) for run in runs}
-        row["normal"] = (
-            target(first) if len(classes) == 1 else f"{len(classes)} classes"
-        )
-        row["AUROC"] = _spread([run["auroc"] for run in runs])
-        if len(runs) == 1:
-            row["AUROC"] += f" ({first['auroc_low']:.3f} to {first['auroc_high']:.3f})"
-        for name in names:
-            having = [run["kinds"][name] for run in runs if name in run["kinds"]]
-            row[name] = _spread([kind["auroc"] for kind in having]) if having else "–"
-        counts = {f"{run['normals']:,} / {run['anomalies']:,}" for run in runs}
-        row["normals / anomalies"] = counts.pop() if len(counts) == 1 else "vary"
-        yield row
+        name, epochs = runs[0]["method"], runs[0]["epochs"]
+        yield _of_kinds(f"{name}, {epochs} epochs" if epochs else name, runs)
+    # Scores that need no training are the same whatever ran.
+    once = {(target(r), r["config"]["split_seed"], r["anomalies"]): r for r in results}
+    for name in results[0].get("baselines", {}):
+        found = [run | run["baselines"][name] for run in once.values()]
+        yield _of_kinds(f"{name} alone", found)
+
+
+def _of_kinds(name: str, runs: list[dict]) -> dict[str, str]:
+    """A row: the AUROC of all anomalies and of each kind, where they are few."""
+    first, classes = runs[0], {target(run) for run in runs}
+    row = {
+        "method": name,
+        "runs": str(len(runs)),
+        "normal": target(first) if len(classes) == 1 else f"{len(classes)} classes",
+        "AUROC": _spread([run["auroc"] for run in runs]),
+    }
+    if len(runs) == 1:
+        row["AUROC"] += f" ({first['auroc_low']:.3f} to {first['auroc_high']:.3f})"
+    # Of "rain+gun_shot" the event: the scene is the normal class.
+    by_kind = [
+        {kind.rsplit("+")[-1]: found["auroc"] for kind, found in run["kinds"].items()}
+        for run in runs
+    ]
+    kinds = sorted(set().union(*by_kind))
+    for kind in kinds if len(kinds) <= MOST_KINDS else []:
+        row[kind] = _spread([found[kind] for found in by_kind])
+    counts = {f"{run['normals']:,} / {run['anomalies']:,}" for run in runs}
+    row["normals / anomalies"] = counts.pop() if len(counts) == 1 else "vary"
+    return row
 
 
 def _spread(values: list[float]) -> str:
