@@ -15,7 +15,8 @@ INTRODUCTION = """\
 # Benchmarks
 
 Speed of ocjax against PyTorch, of its methods against each other, of many models at
-once, and the cost of starting it.
+once, of attacks against foolbox, of reading sounds and pictures against plain loops,
+and the cost of starting it.
 
 How to read: images a second differ between machines and hours, ratios far less. So
 candidates take turns within one process, a few seconds each, and a ratio is the
@@ -41,6 +42,9 @@ python benchmarks/methods.py
 python benchmarks/sweep.py
 python benchmarks/scaling.py
 python benchmarks/startup.py
+python benchmarks/attacks.py
+python benchmarks/spectrograms.py
+python benchmarks/folders.py
 python benchmarks/render.py
 ```
 
