@@ -68,22 +68,18 @@ def test_gradient_steps_on_a_plane_by_hand():
 def peer():
     """The same network for foolbox."""
     foolbox = pytest.importorskip("foolbox", reason="foolbox is not installed")
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
-
-    class Net(torch.nn.Module):
-        def forward(self, x):
-            x = x.permute(0, 2, 3, 1).flatten(1) - 0.5
-            return torch.relu(x @ torch.tensor(HIDDEN)) @ torch.tensor(OUTPUT)
-
-    model = foolbox.PyTorchModel(Net().eval(), bounds=(0, 1), device="cpu")
-    images = torch.tensor(np.asarray(IMAGES)).permute(0, 3, 1, 2)
-    labels = torch.tensor(np.asarray(LABELS)).long()
+    options = {"bounds": (0, 1), "data_format": "channels_last"}
+    model = foolbox.JAXModel(logits, **options)
 
     def run(attack, **options):
-        with warnings.catch_warnings():
+        with (
+            warnings.catch_warnings(),
+            jax.numpy_rank_promotion("allow"),
+            jax.debug_key_reuse(False),
+        ):
             warnings.simplefilter("ignore")
-            found, _, success = attack(model, images, labels, **options)
-        return found.permute(0, 2, 3, 1).numpy(), success.numpy()
+            found, _, success = attack(model, IMAGES, LABELS, **options)
+        return np.asarray(found), np.asarray(success)
 
     return foolbox.attacks, run
 
@@ -106,8 +102,8 @@ def test_gradient_attacks_are_foolboxs(peer, ours, theirs, epsilon):
     module, run = peer
     expected, success = run(getattr(module, theirs)(), epsilons=epsilon)
     found = ours(logits, IMAGES, LABELS, epsilon=epsilon)
-    # No pixel's gradient is exactly 0 here.
-    np.testing.assert_allclose(found.images, expected, atol=2e-5)
+    # No pixel's gradient is exactly 0 here; normalizing a small one rounds.
+    np.testing.assert_allclose(found.images, expected, atol=2e-4)
     np.testing.assert_array_equal(found.success, success)
     assert 0.1 < success.mean()
 
@@ -126,15 +122,16 @@ def test_deepfool_is_foolboxs(peer, norm, theirs):
 
 def test_the_boundary_attack_comes_as_near_as_foolboxs(peer):
     module, run = peer
-    steps = 2000
+    steps = 200
     expected, success = run(module.BoundaryAttack(steps=steps), epsilons=None)
     found = attacks.boundary(logits, IMAGES, LABELS, jax.random.key(0), steps=steps)
     assert success.all() and found.success.all()
     ours, theirs = np.median(found.l2), np.median(norms(expected))
     assert 0.6 < ours / theirs < 1.6  # Seeds alone make it 0.8 to 1.3.
-    # Both are near what gradients find.
+    # Ours goes on to near what gradients find.
     nearest = np.median(attacks.deepfool(logits, IMAGES, LABELS).l2)
-    assert nearest < ours < 4 * nearest
+    found = attacks.boundary(logits, IMAGES, LABELS, jax.random.key(0), steps=4000)
+    assert nearest * 0.99 < np.median(found.l2) < 2 * nearest
 
 
 def test_a_longer_search_is_no_worse_and_ends_when_converged():
