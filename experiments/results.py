@@ -14,6 +14,7 @@ them is never typed. Published numbers are in `experiments/METHOD/paper.json`:
         "published" of it
 """
 
+import csv
 import functools
 import importlib.util
 import json
@@ -23,7 +24,10 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
 from ocjax import data
+from ocjax.evaluation import metrics
 
 HERE = pathlib.Path(__file__).parent
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
@@ -171,6 +175,8 @@ def _add_run(folder: pathlib.Path) -> None:
         raise SystemExit(
             f"{folder}: the code that ran is no commit; run a committed one."
         )
+    if "kinds" not in summary:  # Runs from before they were told apart.
+        summary["kinds"] = _kinds_of(folder / "eval" / "scores.csv")
     line = {name: summary[name] for name in KEPT if name in summary}
     line |= {"config": config, "environment": environment}
     text = json.dumps(line, sort_keys=True) + "\n"
@@ -178,6 +184,14 @@ def _add_run(folder: pathlib.Path) -> None:
     if not kept.exists() or text not in kept.read_text():
         with open(kept, "a") as file:
             file.write(text)
+
+
+def _kinds_of(scores: pathlib.Path) -> dict[str, dict]:
+    with open(scores) as file:
+        rows = list(csv.DictReader(file))
+    anomalous = np.array([row["anomalous"] == "1" for row in rows])
+    found = np.array([float(row["score"]) for row in rows])
+    return metrics.by_kind(anomalous, found, [row["label"] for row in rows])
 
 
 def _folder(summary: Mapping) -> pathlib.Path:
@@ -322,6 +336,7 @@ def _run(paper: Paper, result: Mapping) -> dict[str, str]:
         "epochs": str(result["epochs"]),
         "AUROC (95 % interval)": f"{result['auroc']:.3f} "
         f"({result['auroc_low']:.3f} to {result['auroc_high']:.3f})",
+        "hardest kind": _hardest(result),
         "paper": "" if theirs is None else f"{theirs:.3f}",
         "difference": "" if theirs is None else f"{result['auroc'] - theirs:+.3f}",
         "normals / anomalies": f"{result['normals']:,} / {result['anomalies']:,}",
@@ -333,6 +348,18 @@ def _run(paper: Paper, result: Mapping) -> dict[str, str]:
         "device": f"{environment['device']}, {environment['cores']} cores",
         "commit": environment["commit"],
     }
+
+
+def _hardest(result: Mapping) -> str:
+    """The kind of anomaly that is told from normal images worst, where there are many.
+
+    Below 0.5 its images look more normal than the normal ones.
+    """
+    kinds = {k: found["auroc"] for k, found in result.get("kinds", {}).items()}
+    if len(kinds) < 2:
+        return ""
+    worst = min(kinds, key=kinds.__getitem__)
+    return f"{worst}: {kinds[worst]:.3f}"
 
 
 def _kind(protocol: str) -> str:
