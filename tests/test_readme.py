@@ -6,11 +6,17 @@ import re
 README = (pathlib.Path(__file__).parent.parent / "README.md").read_text()
 
 
-def test_the_python_example_runs(capsys):
-    (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    assert "epochs=50" in code
-    exec(code.replace("epochs=50", "epochs=1"), {})
+def test_the_python_examples_run(capsys):
+    first, second = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    assert "epochs=50" in first
+    names = {}
+    exec(first.replace("epochs=50", "epochs=1"), names)
     assert "'auroc': " in capsys.readouterr().out
+    exec(second, names)
+    before = names["evaluation"].score(
+        names["method"], names["state"], 2 * names["normals"] - 1
+    )
+    assert (names["scores"] > before).all()
 
 
 def test_every_file_it_names_is_there():

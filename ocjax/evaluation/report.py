@@ -39,6 +39,8 @@ _CAPTIONS = {
     "distances": "Learned distances between random pairs of images. Pairs of normal "
     "images should be closer than those of a normal and an anomalous one; all at 1/2 "
     "means that nothing was learned.",
+    "robustness": "AUROC within balls of growing radius in which the detector is "
+    "attacked: scores of normal images are raised and those of anomalies lowered.",
     "training_curves": "Each term of the losses: thin as logged, thick its running "
     "mean over a twentieth of the run.",
 }
