@@ -11,10 +11,10 @@ Three layouts are known:
   of one object, which stay on one side of a split).
 """
 
+import contextlib
 import csv
 import os
 import pathlib
-from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -67,15 +67,12 @@ def folder(
         raise InputError(f"Data set {name!r} needs --data_dir, the folder of pictures.")
     root = pathlib.Path(data_dir).expanduser()
     entries = sorted(_entries(root), key=lambda entry: str(entry.path))
-    grey, errors = _look(files.is_grey, [entry.path for entry in entries])
-    entries = _without(errors, entries, skip_unreadable)
-    channels = 1 if all(grey) else 3
     _check(root, entries)
     entries = _training_first(entries)
-    shape = (size, size, channels)
+    shape = (size, size, 1 if _all_grey(entries) else 3)
     try:
         images = _images(root, entries, shape)
-    except _Unreadable as error:  # What a header does not tell.
+    except _Unreadable as error:
         entries = _without(error.errors, entries, skip_unreadable)
         _check(root, entries)
         images = _images(root, entries, shape)
@@ -162,11 +159,13 @@ def _listed(root: pathlib.Path) -> list[_Entry]:
     return found
 
 
-def _look(function: Callable, items: Iterable) -> tuple[list, dict[int, str]]:
-    """What `function` says of files, and number -> why one cannot be read."""
-    found = list(files.each(function, items))
-    errors = {i: str(x) for i, x in enumerate(found) if isinstance(x, InputError)}
-    return [x for i, x in enumerate(found) if i not in errors], errors
+def _all_grey(entries: list[_Entry]) -> bool:
+    """Whether no picture that can be read has colours."""
+    for entry in entries:
+        with contextlib.suppress(InputError):  # It is named when it is decoded.
+            if not files.is_grey(entry.path):
+                return False
+    return True
 
 
 def _without(errors: dict[int, str], entries: list[_Entry], skip: bool) -> list[_Entry]:
@@ -223,7 +222,8 @@ def _images(root: pathlib.Path, entries: list[_Entry], shape) -> np.ndarray:
         def read(number):
             array[number] = files.read(paths[number], shape)
 
-        _, errors = _look(read, range(len(paths)))
+        found = enumerate(files.each(read, range(len(paths))))
+        errors = {i: str(error) for i, error in found if error is not None}
         if errors:
             raise _Unreadable(errors)
 

@@ -115,11 +115,8 @@ def test_damaged_files_are_counted_and_named_and_skipped_only_when_asked(mvtec):
     whole = (mvtec / "train" / "good" / "0.png").read_bytes()
     (mvtec / "train" / "good" / "cut.png").write_bytes(whole[: len(whole) // 2])
     (mvtec / "test" / "bent" / "text.png").write_text("no picture")
-    with pytest.raises(InputError, match="1 of 14 files cannot be read: .*text.png"):
-        load(mvtec)
-    (mvtec / "test" / "bent" / "text.png").unlink()
-    # Its header is whole.
-    with pytest.raises(InputError, match="1 of 13 files .*cut.png.*skip_unreadable"):
+    message = "2 of 14 files cannot be read: .*cut.png.*text.png.*skip_unreadable"
+    with pytest.raises(InputError, match=message):
         load(mvtec)
     found = load(mvtec, skip_unreadable=True)
     assert len(found.images) == 12 and "train/good/cut.png" not in found.paths
