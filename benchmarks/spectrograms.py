@@ -12,7 +12,7 @@ give the same pictures, which is checked first.
 import pathlib
 import tempfile
 import wave
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import interleave
 import numpy as np
@@ -68,7 +68,7 @@ def plain_loop(path: pathlib.Path, bank: np.ndarray) -> list[np.ndarray]:
             FRAME,
             FRAME - STEP,
             SIZE,
-            boundary=None,
+            boundary=None,  # pyright: ignore[reportArgumentType]  # SciPy allows it.
             padded=False,
         )
         # SciPy divides by the window's sum; half of a sine is at the frequency.
@@ -79,9 +79,10 @@ def plain_loop(path: pathlib.Path, bank: np.ndarray) -> list[np.ndarray]:
 def scipy_files(path: pathlib.Path, bank: np.ndarray) -> np.ndarray:
     """All windows of a file at once."""
     parts = audio.windows(audio.read(path), RATE, round(HOP.value * RATE))
-    hann = signal.get_window("hann", FRAME).astype(np.float32)
+    hann = np.asarray(signal.get_window("hann", FRAME), np.float32)
     frames = np.lib.stride_tricks.sliding_window_view(parts, FRAME, axis=1)[:, ::STEP]
-    spectrum = scipy.fft.rfft(frames * (hann / (hann.sum() / 2.0)), SIZE)
+    weighted = frames * (hann / (hann.sum() / 2.0))
+    spectrum = np.asarray(scipy.fft.rfft(weighted, SIZE), np.complex64)
     power = spectrum.real**2 + spectrum.imag**2
     return to_picture((power @ bank).swapaxes(1, 2))
 
@@ -92,7 +93,10 @@ def ours(path: pathlib.Path) -> np.ndarray:
     return audio.to_images(audio.log_mel(parts))[..., 0]
 
 
-def check(candidates: list[Callable[[pathlib.Path], object]], path: pathlib.Path):
+def check(
+    candidates: list[Callable[[pathlib.Path], Iterable[np.ndarray]]],
+    path: pathlib.Path,
+):
     """Raises unless all give the same pictures, but for rounding to the next level."""
     first, *others = (np.stack(list(make(path))).astype(int) for make in candidates)
     for other in others:

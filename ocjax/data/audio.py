@@ -29,7 +29,8 @@ def read(path: str | os.PathLike, rate: int = RATE) -> np.ndarray:
     """A sound file as one channel, the mean of its channels.
 
     WAV files with integers of 8, 16, 24 or 32 bits need nothing else. Other files, such
-    as WAV with floats, FLAC and Ogg, need soundfile.
+    as WAV with floats, FLAC and Ogg, need soundfile. WAV and FLAC tell how long they
+    should be; of others, such as Ogg and MP3, a file cut short is not noticed.
 
     Args:
       path: of the file.
@@ -249,7 +250,29 @@ def _read_other(name: str, reason: str) -> tuple[np.ndarray, int]:
             f"{name} is no WAV file of integers ({reason}); to read other sounds: "
             "pip install 'ocjax[audio]'"
         ) from None
+    _check_whole(name)
     try:
         return soundfile.read(name, dtype="float32", always_2d=True)
     except RuntimeError as error:
         raise InputError(f"{name} is no readable sound: {error}") from error
+
+
+def _check_whole(name: str) -> None:
+    """Raises `InputError` if a WAV file has less sound than its header promises.
+
+    Libsndfile would take what there is.
+    """
+    with open(name, "rb") as file:
+        if file.read(12)[:4] != b"RIFF":
+            return
+        while len(head := file.read(8)) == 8:
+            promised = int.from_bytes(head[4:], "little")
+            if head[:4] == b"data":
+                found = os.path.getsize(name) - file.tell()
+                if found < promised:
+                    raise InputError(
+                        f"{name} is cut short: it has {found} of {promised} bytes of "
+                        "sound."
+                    )
+                return
+            file.seek(promised + promised % 2, os.SEEK_CUR)  # Chunks are of even size.

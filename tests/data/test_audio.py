@@ -144,6 +144,33 @@ def test_other_files_are_read_by_soundfile(tmp_path):
     assert error_of(path).startswith("PATH is no readable sound: Error opening")
 
 
+def test_other_files_that_are_cut_short_are_not_read(tmp_path):
+    reason = "soundfile, the extra `audio`, is not installed."
+    soundfile = pytest.importorskip("soundfile", reason=reason)
+    path = tmp_path / "a.wav"
+    # Libsndfile itself would take the samples that are left.
+    whole = float_wav(np.full(100, 0.5))
+    path.write_bytes(whole[:-200])
+    assert error_of(path) == "PATH is cut short: it has 200 of 400 bytes of sound."
+    for end in range(len(whole)):
+        path.write_bytes(whole[:end])
+        error_of(path)
+    # An odd chunk, with the byte that fills it up, before the samples.
+    note = b"note" + struct.pack("<I", 3) + b"odd\0"
+    path.write_bytes(whole[:12] + note + whole[12:])
+    np.testing.assert_array_equal(audio.read(path), np.full(100, np.float32(0.5)))
+    path.write_bytes(whole[:12] + note + whole[12:-4])
+    assert error_of(path) == "PATH is cut short: it has 396 of 400 bytes of sound."
+    for name, options in {
+        "b.wav": {"subtype": "PCM_24", "format": "WAVEX"},
+        "a.flac": {"subtype": "PCM_24"},
+    }.items():
+        soundfile.write(tmp_path / name, 0.5 * tone(440.0), audio.RATE, **options)
+        whole = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(whole[: len(whole) // 2])
+        error_of(tmp_path / name)
+
+
 def test_windows_by_hand():
     found = audio.windows(np.arange(10), 4, 3)
     np.testing.assert_array_equal(found, [[0, 1, 2, 3], [3, 4, 5, 6], [6, 7, 8, 9]])
