@@ -47,6 +47,16 @@ class _Search(NamedTuple):
     towards_rate: _Rate
 
 
+class _Settings(NamedTuple):
+    """Numbers that the search depends on, as `boundary` explains them."""
+
+    steps: int
+    orthogonal_step: float
+    towards_step: float
+    converged_step: float
+    adaptation: float
+
+
 def boundary(
     logits: Logits,
     images: ArrayLike,
@@ -94,31 +104,14 @@ def boundary(
             raise InputError(f"`{name}` (={value}) must be positive.")
     if adaptation <= 1:
         raise InputError(f"`adaptation` (={adaptation}) must be above 1.")
-    return _boundary(
-        logits,
-        images,
-        labels,
-        key,
-        steps,
-        orthogonal_step,
-        towards_step,
-        converged_step,
-        adaptation,
+    settings = _Settings(
+        steps, orthogonal_step, towards_step, converged_step, adaptation
     )
+    return _boundary(logits, images, labels, key, settings)
 
 
 @functools.partial(jax.jit, static_argnames="logits")
-def _boundary(
-    logits,
-    images,
-    labels,
-    key,
-    steps,
-    orthogonal_step,
-    towards_step,
-    converged_step,
-    adaptation,
-):
+def _boundary(logits, images, labels, key, settings: _Settings):
     fooled = lambda x: logits(x.reshape(images.shape)).argmax(-1) != labels
     original = images.reshape(len(images), -1)
     start_keys, walk_keys = (
@@ -132,8 +125,8 @@ def _boundary(
         return _Rate(hits, jnp.zeros(len(images), jnp.int32))
 
     def goes_on(search):
-        open_ = found & (search.towards >= converged_step)
-        return (search.step < steps) & open_.any()
+        open_ = found & (search.towards >= settings.converged_step)
+        return (search.step < settings.steps) & open_.any()
 
     def some(search):
         """The steps until rates are looked at, the last of them with a look."""
@@ -142,7 +135,7 @@ def _boundary(
         def accept(search, candidate, hit):
             distance = jnp.linalg.norm(original - search.best, axis=-1)
             nearer = jnp.linalg.norm(original - candidate, axis=-1) < distance
-            open_ = found & (search.towards >= converged_step)
+            open_ = found & (search.towards >= settings.converged_step)
             taken = (open_ & hit & nearer)[:, None]
             best = jnp.where(taken, candidate, search.best)
             return search._replace(step=search.step + 1, best=best)
@@ -151,18 +144,20 @@ def _boundary(
             candidate, _ = propose(search)
             return accept(search, candidate, fooled(candidate))
 
-        last = jnp.minimum(steps - search.step, EVERY)
+        last = jnp.minimum(settings.steps - search.step, EVERY)
         search = jax.lax.fori_loop(0, last - 1, plain, search)
         candidate, aside = propose(search)
         hit = fooled(candidate)
-        return _adapted(accept(search, candidate, hit), fooled(aside), hit, adaptation)
+        return _adapted(
+            accept(search, candidate, hit), fooled(aside), hit, settings.adaptation
+        )
 
     lengths = jnp.ones(len(images))
     search = _Search(
         jnp.int32(0),
         start,
-        orthogonal_step * lengths,
-        towards_step * lengths,
+        settings.orthogonal_step * lengths,
+        settings.towards_step * lengths,
         rate(ORTHOGONAL),
         rate(TOWARDS),
     )

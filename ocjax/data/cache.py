@@ -36,6 +36,11 @@ def fingerprint(paths: Iterable[pathlib.Path]) -> str:
     return hashlib.sha256(repr(stamps).encode()).hexdigest()[:12]
 
 
+def key(paths: Iterable[pathlib.Path], *parts: object) -> str:
+    """A key of what is made of files: `parts` in order, then their `fingerprint`."""
+    return "-".join([*map(str, parts), fingerprint(paths)])
+
+
 def load_npz(path: pathlib.Path, names: Iterable[str]) -> Arrays:
     """Arrays of an `.npz` file that a user brings.
 
@@ -89,7 +94,7 @@ def mapped(
     Args:
       key: a file name without suffix that names everything the array depends on.
       shape: of the array.
-      fill: writes all of an array of that shape.
+      fill: writes into an array of zeros of that shape.
 
     Raises:
       OSError: the file cannot be written.

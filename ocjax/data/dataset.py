@@ -25,6 +25,8 @@ class Dataset(NamedTuple):
     # alone. None: all are of one.
     scenes: np.ndarray | None = None
     paths: tuple[str, ...] | None = None  # [N], of the file that each is from.
+    # bool [N, H, W]: where an anomaly is, nowhere in normal images. None: not known.
+    masks: np.ndarray | None = None
     # Name -> float [N]: scores that need no training, such as loudness; larger is more
     # anomalous. They are reported beside a detector's.
     baselines: Mapping[str, np.ndarray] = MappingProxyType({})

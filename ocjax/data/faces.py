@@ -26,7 +26,6 @@ import os
 import pathlib
 import re
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -144,7 +143,13 @@ def part(
     """
     release = RELEASES[_checks.one_of("data set of faces", name, RELEASES)]
     _checks.one_of("part", which, PARTS)
-    root = _root(name, data_dir)
+    root = prepared.release(
+        name,
+        data_dir,
+        release.marker,
+        f"Expected {release.layout}. It is licensed: ask for it at {release.site}, and "
+        "name the folder it is in by --data_dir.",
+    )
     videos = release.videos(root, which)
     arrays = _read_all(f"{name}-{which}", videos, size)
     own = [videos[i] for i in arrays["videos"]]
@@ -187,19 +192,6 @@ def _train_and_test(name: str, data_dir, size: int) -> Dataset:
         note=test.note
         if test.note == train.note
         else f"Training part: {train.note} Test part: {test.note}",
-    )
-
-
-def _root(name: str, data_dir: str | os.PathLike | None) -> pathlib.Path:
-    """The folder of a release: `<data_dir>/<name>`, or `data_dir` itself."""
-    folder, release = prepared.data_folder(data_dir), RELEASES[name]
-    for root in (folder / name, folder):
-        if (root / release.marker).is_dir():
-            return root
-    raise InputError(
-        f"Data set {name!r} is not there: looked for the folder {release.marker} in "
-        f"{folder / name} and in {folder}. Expected {release.layout}. It is licensed: "
-        f"ask for it at {release.site}, and name the folder it is in by --data_dir."
     )
 
 
@@ -279,7 +271,7 @@ def _subjects(folder: pathlib.Path) -> list[int]:
     return numbers
 
 
-def _read_all(key: str, videos: Sequence[Video], size: int) -> cache.Arrays:
+def _read_all(name: str, videos: Sequence[Video], size: int) -> cache.Arrays:
     """Frames of many videos, from the cache.
 
     Returns:
@@ -291,8 +283,7 @@ def _read_all(key: str, videos: Sequence[Video], size: int) -> cache.Arrays:
 
     def make() -> cache.Arrays:
         # The first video that cannot be read ends it, unlike with `files.every`.
-        with ThreadPoolExecutor(files.THREADS) as pool:
-            found = list(pool.map(lambda video: _read(video, size), videos))
+        found = list(files.threaded(lambda video: _read(video, size), videos))
         counts = [len(numbers) for _, numbers, _ in found]
         return {
             "images": np.concatenate([pixels for pixels, _, _ in found]),
@@ -301,8 +292,7 @@ def _read_all(key: str, videos: Sequence[Video], size: int) -> cache.Arrays:
             "boxed": np.array([boxed for _, _, boxed in found]),
         }
 
-    version = f"{_READING}{cache.fingerprint(paths)}"
-    return cache.cached(f"{key}-{size}-{version}", _ARRAYS, make)
+    return cache.cached(cache.key(paths, name, size, _READING), _ARRAYS, make)
 
 
 def _read(video: Video, size: int) -> tuple[np.ndarray, np.ndarray, bool]:
@@ -317,7 +307,7 @@ def _read(video: Video, size: int) -> tuple[np.ndarray, np.ndarray, bool]:
                 raise InputError(f"{video.boxes}: box {last} is beside the picture.")
         else:
             face = _central_square(frame)
-        faces.append(images.resize(face[None], size)[0])
+        faces.append(images.resize_one(face, size))
         numbers.append(number)
     return np.stack(faces), np.array(numbers, np.int64), bool(boxes)
 

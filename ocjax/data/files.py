@@ -1,17 +1,42 @@
 """Image files, read as they are needed."""
 
 import contextlib
+import io
 import os
+import pathlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
 from ocjax._checks import InputError
 
-SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+if TYPE_CHECKING:
+    from PIL import Image
+
+SUFFIXES = (
+    ".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp",
+)  # fmt: skip
+PIXELS = 100_000_000  # Of the largest picture that is decoded.
 THREADS = 4
+_NAMED = 5  # Items in a message.
+# Pillow's names. It knows more formats, of which some start other programs.
+_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _GREY = ("1", "L", "LA", "I", "I;16", "I;16B", "F")  # Pillow's names of pixel kinds.
+
+
+def below(root: pathlib.Path) -> list[pathlib.Path]:
+    """All pictures below a folder, by their suffixes and sorted.
+
+    What is hidden, itself or in a hidden folder, is left out: its name starts with ".".
+    """
+    hidden = lambda path: any(p[0] == "." for p in path.relative_to(root).parts)
+    return sorted(
+        path
+        for path in root.rglob("*")
+        if path.suffix.lower() in SUFFIXES and not hidden(path) and path.is_file()
+    )
 
 
 def open_rgb(path: str | os.PathLike) -> np.ndarray:
@@ -20,34 +45,59 @@ def open_rgb(path: str | os.PathLike) -> np.ndarray:
     Raises:
       InputError: the file cannot be read as an image.
     """
-    from PIL import Image
-
-    with _readable(path), Image.open(path) as file:
-        return np.asarray(file.convert("RGB"))
+    with _readable(path), open(path, "rb") as file:
+        return np.asarray(_picture(file, "RGB"))
 
 
 def read(path: str | os.PathLike, shape: tuple[int, int, int]) -> np.ndarray:
     """An image file as `uint8 [H, W, C]`: grey for C = 1, colour for 3, resized.
 
-    Turned as its camera noted. Of 16 bits a pixel the upper 8 are kept.
+    Turned as its camera noted. Of 16 bits a pixel the upper 8 are kept, of an animation
+    the first picture; what is transparent lies on black.
 
     Raises:
-      InputError: the file cannot be read as an image.
+      InputError: the file cannot be read as an image, or has more than `PIXELS` pixels.
     """
-    from PIL import Image, ImageOps
+    with _readable(path), open(path, "rb") as file:
+        return _resized(file, shape)
 
-    height, width, channels = shape
-    with _readable(path), Image.open(path) as file:
-        ImageOps.exif_transpose(file, in_place=True)
-        image = file
-        if file.mode in ("I", "F"):
-            raise ValueError("32 bits a pixel, of an unknown range")
-        if file.mode.startswith("I;16"):
-            # Pillow would clip them at 255.
-            image = Image.fromarray((np.asarray(file) >> 8).astype(np.uint8))
-        image = image.convert("L" if channels == 1 else "RGB")
-        image = image.resize((width, height), Image.Resampling.BILINEAR)
-    return np.asarray(image).reshape(shape)
+
+def decode(
+    content: bytes | IO[bytes], name: str, shape: tuple[int, int, int]
+) -> np.ndarray:
+    """An image file that is not on disk, such as an upload, as `read` gives it.
+
+    Args:
+      content: of the file, or a binary file, read from where it is to its end.
+      name: what messages call it.
+      shape: (H, W, C) of the image.
+
+    Returns:
+      `uint8 [H, W, C]`.
+
+    Raises:
+      InputError: as `read`.
+    """
+    with _readable(name):
+        whole = content if isinstance(content, bytes) else content.read()
+        return _resized(io.BytesIO(whole), shape)
+
+
+def read_mask(path: str | os.PathLike, size: int) -> np.ndarray:
+    """An image file as `bool [size, size]`, resized to nearest: what is not black.
+
+    Raises:
+      InputError: as `read`.
+    """
+    from PIL import Image
+
+    with _readable(path), open(path, "rb") as file:
+        image = _on_black(_turned(file))
+        if image.mode not in _GREY:
+            image = image.convert("RGB")
+        marked = np.asarray(image).reshape(*image.size[::-1], -1).any(-1)
+        resized = Image.fromarray(marked).resize((size, size), Image.Resampling.NEAREST)
+        return np.asarray(resized)
 
 
 def is_grey(path: str | os.PathLike) -> bool:
@@ -56,32 +106,119 @@ def is_grey(path: str | os.PathLike) -> bool:
     Raises:
       InputError: the file cannot be read as an image.
     """
+    with _readable(path), open(path, "rb") as file:
+        return _header(file).mode in _GREY
+
+
+def _resized(file: IO[bytes], shape: tuple[int, int, int]) -> np.ndarray:
     from PIL import Image
 
-    with _readable(path), Image.open(path) as file:
-        return file.mode in _GREY
+    height, width, channels = shape
+    image = _picture(file, "L" if channels == 1 else "RGB")
+    image = image.resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(image).reshape(shape)
+
+
+def _picture(file: IO[bytes], mode: str) -> "Image.Image":
+    """The whole picture, in Pillow's mode "L" or "RGB"."""
+    from PIL import Image
+
+    image = _turned(file)
+    if image.mode in ("I", "F"):
+        raise ValueError("32 bits a pixel, of an unknown range")
+    if image.mode.startswith("I;16"):
+        # Pillow would clip them at 255.
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    return _on_black(image).convert(mode)
+
+
+def _on_black(image: "Image.Image") -> "Image.Image":
+    from PIL import Image
+
+    if not image.has_transparency_data:
+        return image
+    black = Image.new("RGBA", image.size, (0, 0, 0, 255))
+    return Image.alpha_composite(black, image.convert("RGBA"))
+
+
+def _turned(file: IO[bytes]) -> "Image.Image":
+    from PIL import ImageOps
+
+    image = _header(file)
+    ImageOps.exif_transpose(image, in_place=True)
+    return image
+
+
+def _header(file: IO[bytes]) -> "Image.Image":
+    """A picture of which only the header is decoded yet, and its size accepted.
+
+    `PIL.Image.open` compares the size with a limit for the whole process, from half of
+    which on it warns.
+    """
+    from PIL import Image
+
+    Image.init()
+    start = file.read(16)
+    for name in _FORMATS:
+        factory, accept = Image.OPEN[name]
+        if accept is None or accept(start) is True:
+            file.seek(0)
+            image = factory(file, "")
+            width, height = image.size
+            if width * height > PIXELS:
+                raise ValueError(
+                    f"it has {width:,} x {height:,} pixels, more than the {PIXELS:,} "
+                    "that may be decoded"
+                )
+            return image
+    if not start:
+        raise ValueError("it is empty")
+    raise ValueError(f"it begins as no file of the formats {', '.join(_FORMATS)} does")
 
 
 @contextlib.contextmanager
-def _readable(path: str | os.PathLike) -> Iterator[None]:
-    """Turns what Pillow raises into an `InputError`."""
+def _readable(name: str | os.PathLike) -> Iterator[None]:
+    """Turns whatever reading an image raises into an `InputError`."""
     try:
         yield
-    except (OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"{os.fspath(path)} is no readable image: {error}") from error
+    # Of hostile files Pillow raises almost any: struct.error, EOFError, MemoryError...
+    except Exception as error:
+        said = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise InputError(
+            f"{os.fspath(name)} is no readable image: {' '.join(said.split())}"
+        ) from error
 
 
 def every(function: Callable, items: Iterable) -> list:
-    """`function(item)` of all items; raises the first `InputError`, if any."""
+    """`function(item)` of all items.
+
+    Raises:
+      InputError: it was raised for some; the message counts and names them.
+    """
     found = list(each(function, items))
-    for result in found:
-        if isinstance(result, InputError):
-            raise result
+    if errors := [result for result in found if isinstance(result, InputError)]:
+        raise InputError(f"{unreadable(errors, len(found))}.")
     return found
+
+
+def unreadable(errors: Sequence[InputError], count: int) -> str:
+    """Counts and names the files, of `count`, that the errors are about."""
+    return f"{len(errors)} of {count} files cannot be read: {listed(errors)}"
+
+
+def listed(items: Sequence[object]) -> str:
+    """The first few items, and how many more there are."""
+    more = [f"and {len(items) - _NAMED} more"] if len(items) > _NAMED else []
+    return "; ".join([*map(str, items[:_NAMED]), *more])
 
 
 def each(function: Callable, items: Iterable) -> Iterator:
     """`function(item)`, or the `InputError` that it raised, in the order of `items`."""
+    return threaded(_caught(function), items)
+
+
+def _caught(function: Callable) -> Callable:
+    """The function, but it returns an `InputError` that it would raise."""
 
     def caught(item):
         try:
@@ -89,8 +226,13 @@ def each(function: Callable, items: Iterable) -> Iterator:
         except InputError as error:
             return error
 
+    return caught
+
+
+def threaded(function: Callable, items: Iterable) -> Iterator:
+    """`function(item)`, in the order of `items`; the first error ends it."""
     with ThreadPoolExecutor(THREADS) as pool:
-        yield from pool.map(caught, items)
+        yield from pool.map(function, items)
 
 
 def pieces(
@@ -98,27 +240,36 @@ def pieces(
     shape: tuple[int, int, int],
     size: int,
     threads: int = THREADS,
-) -> Iterator[tuple[list[str], np.ndarray]]:
+) -> Iterator[tuple[list[str], np.ndarray, dict[str, InputError]]]:
     """Reads files, the next piece while the last one is in use.
 
     Args:
       paths: of the files.
       shape: of the images, as in `read`.
-      size: images in a piece.
+      size: files in a piece.
       threads: that read at the same time.
 
     Yields:
-      Names of up to `size` files, and their images `uint8 [n, H, W, C]`.
-
-    Raises:
-      InputError: a file cannot be read as an image.
+      Names of up to `size` files; of those that can be read the images, in their order,
+      `uint8 [n, H, W, C]`; and of the others name -> why not.
     """
     names = [os.fspath(path) for path in paths]
     parts = [names[start : start + size] for start in range(0, len(names), size)]
+    one = _caught(lambda name: read(name, shape))
     with ThreadPoolExecutor(threads) as pool:
-        begin = lambda part: [pool.submit(read, name, shape) for name in part]
+        begin = lambda part: [pool.submit(one, name) for name in part]
         coming = begin(parts[0]) if parts else []
         for i, part in enumerate(parts):
-            images = np.stack([image.result() for image in coming])
+            found = [future.result() for future in coming]
             coming = begin(parts[i + 1]) if i + 1 < len(parts) else []
-            yield part, images
+            images = [image for image in found if not isinstance(image, InputError)]
+            errors = zip(part, found, strict=True)
+            yield (
+                part,
+                np.stack(images) if images else np.empty((0, *shape), np.uint8),
+                {
+                    name: error
+                    for name, error in errors
+                    if isinstance(error, InputError)
+                },
+            )

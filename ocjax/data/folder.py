@@ -1,14 +1,18 @@
 """A folder of pictures as a data set.
 
-Three layouts are known:
+Four layouts are known:
 
 * `train/good`, `test/good` and `test/<kind>` for every kind of anomaly, as MVTec AD
-  has it, with an optional `ground_truth/<kind>` of masks;
+  has it, with an optional `ground_truth/<kind>` of masks: of `test/<kind>/x.png` it is
+  `x.png` or `x_mask.png`, of any suffix, black where nothing is wrong. There may be no
+  anomalies;
 * `normal` and `anomalous`: a fifth of the normal pictures, drawn with the constant
   seed 0, tests;
 * `labels.csv` with the columns `path` and `label` (`good` for normal ones) and, if
   they are there, `split` (`train` or `test`; as above otherwise) and `group` (pictures
-  of one object, which stay on one side of a split).
+  of one object, which stay on one side of a split);
+* pictures, also in folders of other names: all of them are normal, a fifth tests as
+  above, and there are no anomalies.
 """
 
 import contextlib
@@ -25,8 +29,9 @@ from ocjax.data import cache, files
 from ocjax.data.dataset import Dataset
 
 GOOD = "good"
-_READING = 1  # Part of the cache's key: raise it when pictures are read in another way.
-_NAMED = 5  # Unreadable files named in a message.
+_READING = 2  # Part of the cache's key: raise it when pictures are read in another way.
+# Parts of a layout: without the others, its pictures are not taken to be normal.
+_PARTS = ("train", "test", "ground_truth", "anomalous")
 
 
 class _Entry(NamedTuple):
@@ -35,7 +40,8 @@ class _Entry(NamedTuple):
     path: pathlib.Path
     kind: str
     test: bool | None  # None: not said.
-    group: str  # "": its own.
+    group: str = ""  # "": its own.
+    mask: pathlib.Path | None = None
 
 
 def folder(
@@ -48,33 +54,34 @@ def folder(
     """The pictures below `data_dir`, grey if all of them are, else in colour.
 
     They are decoded once, into a file in the cache that is read as needed, so there may
-    be more than fit in memory.
+    be more than fit in memory. So are masks, where the layout has them.
 
     Args:
       data_dir: the folder.
       size: height and width of the images, resized bilinearly, whatever their shape.
       name: of the data set.
-      skip_unreadable: leave out files that cannot be read, with a warning that names
+      skip_unreadable: leave out pictures that cannot be read, with a warning that names
         them.
 
     Returns:
       A `Dataset` whose class 0 is "good", the only one that trains.
 
     Raises:
-      InputError: the layout is another, a part has no pictures, or some cannot be read.
+      InputError: the layout is another, a part has no pictures, some cannot be read, or
+        an anomalous picture has no mask while others have.
     """
     if data_dir is None:
         raise InputError(f"Data set {name!r} needs --data_dir, the folder of pictures.")
     root = pathlib.Path(data_dir).expanduser()
-    entries = sorted(_entries(root), key=lambda entry: str(entry.path))
-    _check(root, entries)
+    entries, alone = _entries(root)
     entries = _training_first(entries)
+    _check(root, entries, alone)
     shape = (size, size, 1 if _all_grey(entries) else 3)
     try:
         images = _images(root, entries, shape)
     except _Unreadable as error:
         entries = _without(error.errors, entries, skip_unreadable)
-        _check(root, entries)
+        _check(root, entries, alone)
         images = _images(root, entries, shape)
     kinds = [GOOD, *sorted({entry.kind for entry in entries} - {GOOD})]
     groups = None
@@ -88,6 +95,7 @@ def folder(
         np.array([bool(entry.test) for entry in entries]),
         tuple(kinds),
         groups=groups,
+        masks=_masks(root, entries, size),
         paths=tuple(str(entry.path.relative_to(root)) for entry in entries),
     )
 
@@ -108,30 +116,61 @@ def magnetic_tile(
     )
 
 
-def _entries(root: pathlib.Path) -> list[_Entry]:
+def _entries(root: pathlib.Path) -> tuple[list[_Entry], bool]:
+    """The pictures, and whether good ones may be alone."""
     if not root.is_dir():
         raise InputError(f"There is no folder {root}.")
     if (root / "labels.csv").is_file():
-        return _listed(root)
+        return _listed(root), False
     if (root / "train" / GOOD).is_dir():
-        kinds = sorted(path for path in (root / "test").glob("*") if path.is_dir())
-        found = [_Entry(path, GOOD, False, "") for path in _below(root / "train/good")]
-        return found + [
-            _Entry(path, kind.name, True, "") for kind in kinds for path in _below(kind)
-        ]
+        return _inspected(root)
     if (root / "normal").is_dir() and (root / "anomalous").is_dir():
-        found = [_Entry(path, GOOD, None, "") for path in _below(root / "normal")]
-        anomalies = _below(root / "anomalous")
-        return found + [_Entry(path, "anomalous", True, "") for path in anomalies]
+        found = [_Entry(path, GOOD, None) for path in files.below(root / "normal")]
+        anomalies = files.below(root / "anomalous")
+        return found + [_Entry(path, "anomalous", True) for path in anomalies], False
+    names = {path.name.lower() for path in root.iterdir() if path.is_dir()}
+    paths = [] if names.intersection(_PARTS) else files.below(root)
+    if paths:
+        return [_Entry(path, GOOD, None) for path in paths], True
     raise InputError(
         f"{root} is laid out in no known way: looked for train/good and test/<kind>, "
-        "for normal and anomalous, and for labels.csv with the columns path and label."
+        "for normal and anomalous, for labels.csv with the columns path and label, and "
+        f"for pictures without folders called {', '.join(_PARTS[:-1])} or {_PARTS[-1]}."
     )
 
 
-def _below(root: pathlib.Path) -> list[pathlib.Path]:
-    """All pictures below a folder, by their suffixes."""
-    return sorted(p for p in root.rglob("*") if p.suffix.lower() in files.SUFFIXES)
+def _inspected(root: pathlib.Path) -> tuple[list[_Entry], bool]:
+    """The layout of MVTec AD, as `_entries` gives it."""
+    found = [_Entry(path, GOOD, False) for path in files.below(root / "train" / GOOD)]
+    tests = sorted(path for path in (root / "test").glob("[!.]*") if path.is_dir())
+    for kind in tests:
+        found += [_Entry(path, kind.name, True) for path in files.below(kind)]
+    kinds, truth = {path.name for path in tests} - {GOOD}, root / "ground_truth"
+    if any((truth / kind).is_dir() for kind in kinds):
+        found = _with_masks(found, root / "test", truth)
+    return found, not kinds
+
+
+def _with_masks(
+    entries: list[_Entry], tests: pathlib.Path, truth: pathlib.Path
+) -> list[_Entry]:
+    """The entries, those of anomalies with their masks in folders below `truth`."""
+    masks = {
+        path.relative_to(truth).with_suffix(""): path for path in files.below(truth)
+    }
+
+    def mask(entry):
+        own = entry.path.relative_to(tests).with_suffix("")
+        return masks.get(own.with_name(f"{own.name}_mask"), masks.get(own))
+
+    entries = [e if e.kind == GOOD else e._replace(mask=mask(e)) for e in entries]
+    bare = [e.path for e in entries if e.kind != GOOD and e.mask is None]
+    if bare:
+        raise InputError(
+            f"{len(bare)} anomalous pictures have no mask below {truth}: "
+            f"{files.listed(bare)}."
+        )
+    return entries
 
 
 def _listed(root: pathlib.Path) -> list[_Entry]:
@@ -168,28 +207,26 @@ def _all_grey(entries: list[_Entry]) -> bool:
     return True
 
 
-def _without(errors: dict[int, str], entries: list[_Entry], skip: bool) -> list[_Entry]:
+def _without(
+    errors: dict[int, InputError], entries: list[_Entry], skip: bool
+) -> list[_Entry]:
     """The entries that can be read, if those that cannot may be left out."""
-    if not errors:
-        return entries
-    shown = [*errors.values()][:_NAMED]
-    if len(errors) > _NAMED:
-        shown.append(f"and {len(errors) - _NAMED} more")
-    said = f"{len(errors)} of {len(entries)} files cannot be read: {'; '.join(shown)}."
+    said = files.unreadable([*errors.values()], len(entries))
     if not skip:
         raise InputError(
-            f"{said} Remove them, or leave them out with --config.skip_unreadable=True."
+            f"{said}. Remove them, or leave them out with "
+            "--config.skip_unreadable=True."
         )
-    logging.warning("Left out: %s", said)
+    logging.warning("Left out: %s.", said)
     return [entry for i, entry in enumerate(entries) if i not in errors]
 
 
-def _check(root: pathlib.Path, entries: list[_Entry]) -> None:
+def _check(root: pathlib.Path, entries: list[_Entry], alone: bool) -> None:
     """Raises `InputError` where a part would be empty."""
     counts = {
         "good pictures that train": lambda e: e.kind == GOOD and not e.test,
-        "good pictures that test": lambda e: e.kind == GOOD and e.test is not False,
-        "anomalous pictures": lambda e: e.kind != GOOD,
+        "good pictures that test": lambda e: e.kind == GOOD and e.test,
+        "anomalous pictures": lambda e: alone or e.kind != GOOD,
     }
     for what, belongs in counts.items():
         if not any(map(belongs, entries)):
@@ -208,25 +245,40 @@ def _training_first(entries: list[_Entry]) -> list[_Entry]:
 
 
 class _Unreadable(Exception):
-    def __init__(self, errors: dict[int, str]):
+    def __init__(self, errors: dict[int, InputError]):
         self.errors = errors
 
 
 def _images(root: pathlib.Path, entries: list[_Entry], shape) -> np.ndarray:
     """The pictures, from the cache."""
     paths = [entry.path for entry in entries]
-    height, _, channels = shape
-    kind = f"{height}-{channels}-{_READING}"
 
     def fill(array):
         def read(number):
             array[number] = files.read(paths[number], shape)
 
         found = enumerate(files.each(read, range(len(paths))))
-        errors = {i: str(error) for i, error in found if error is not None}
+        errors = {i: error for i, error in found if error is not None}
         if errors:
             raise _Unreadable(errors)
 
-    return cache.mapped(
-        f"{root.name}-{kind}-{cache.fingerprint(paths)}", (len(paths), *shape), fill
-    )
+    height, _, channels = shape
+    key = cache.key(paths, root.name, height, channels, _READING)
+    return cache.mapped(key, (len(paths), *shape), fill)
+
+
+def _masks(root: pathlib.Path, entries: list[_Entry], size: int) -> np.ndarray | None:
+    """Masks `bool [N, size, size]`, if there are any, from the cache."""
+    paths = {i: entry.mask for i, entry in enumerate(entries) if entry.mask}
+    if not paths:
+        return None
+
+    def fill(array):
+        def read(number):
+            array[number] = files.read_mask(paths[number], size)
+
+        files.every(read, paths)
+
+    all_paths = [*(entry.path for entry in entries), *paths.values()]
+    key = cache.key(all_paths, root.name, "masks", size, _READING)
+    return cache.mapped(key, (len(entries), size, size), fill).view(bool)

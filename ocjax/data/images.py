@@ -120,6 +120,11 @@ def resize(images: np.ndarray, size: int) -> np.ndarray:
     return resized
 
 
+def resize_one(image: np.ndarray, size: int) -> np.ndarray:
+    """One image `uint8 [H, W, C]` as `[size, size, C]`, resized as `resize` does."""
+    return resize(image[None], size)[0]
+
+
 def _check_shape(images: np.ndarray, name: str) -> None:
     """Raises `ValueError` unless the shape is `[N, H, W, C]` with C in {1, 3}."""
     shape = images.shape

@@ -94,7 +94,7 @@ def _pictures(root: pathlib.Path, size: int) -> Dataset:
         shape = (size, size, 3)
         return {"images": np.stack(files.every(lambda p: files.read(p, shape), paths))}
 
-    key = f"coil100-pictures-{size}-{cache.fingerprint(paths)}"
+    key = cache.key(paths, "coil100", "pictures", size)
     pixels = cache.cached(key, ["images"], decode)["images"]
     return _dataset("coil100", pixels, np.array([number for number, _ in order]) - 1)
 

@@ -2,7 +2,6 @@
 
 import os
 import pathlib
-from collections.abc import Callable
 
 import numpy as np
 
@@ -12,8 +11,12 @@ from ocjax.data.dataset import Dataset
 
 NORMAL, ANOMALOUS = "0.normal", "1.abnormal"
 
-_READING = 1  # Part of the cache's key: raise it when `_read` gives other arrays.
-_NAMED = 5  # Unreadable files named in a message.
+_READING = 2  # Part of the cache's key: raise it when `_read` gives other arrays.
+_EXPECTED = (
+    f"Expected pictures in train/{NORMAL}, test/{NORMAL} and test/{ANOMALOUS}, there "
+    "also in folders by kind. The data were never published; ask the authors of "
+    "GANomaly (https://github.com/samet-akcay/ganomaly), or put your own patches there."
+)
 
 
 def uba(*, data_dir: str | os.PathLike | None, size: int) -> Dataset:
@@ -40,7 +43,7 @@ def uba(*, data_dir: str | os.PathLike | None, size: int) -> Dataset:
     References:
       Akcay et al., `GANomaly <https://arxiv.org/abs/1805.06725>`_, 2018.
     """
-    root = _root(data_dir)
+    root = prepared.release("uba", data_dir, f"train/{NORMAL}", _EXPECTED)
     normal = [_pictures(root / part / NORMAL) for part in ("train", "test")]
     anomalous = _pictures(root / "test" / ANOMALOUS)
     kinds = [_kind(path, root / "test" / ANOMALOUS) for path in anomalous]
@@ -60,27 +63,8 @@ def uba(*, data_dir: str | os.PathLike | None, size: int) -> Dataset:
     )
 
 
-def _root(data_dir: str | os.PathLike | None) -> pathlib.Path:
-    """The folder with `train` and `test`: `<data_dir>/uba`, or `data_dir` itself."""
-    folder = prepared.data_folder(data_dir)
-    for root in (folder / "uba", folder):
-        if (root / "train" / NORMAL).is_dir():
-            return root
-    raise InputError(
-        f"Data set 'uba' is not there: looked for the folder train/{NORMAL} in "
-        f"{folder / 'uba'} and in {folder}. Expected pictures in train/{NORMAL}, "
-        f"test/{NORMAL} and test/{ANOMALOUS}, there also in folders by kind. The data "
-        "were never published; ask the authors of GANomaly "
-        "(https://github.com/samet-akcay/ganomaly), or put your own patches there."
-    )
-
-
 def _pictures(folder: pathlib.Path) -> list[pathlib.Path]:
-    found = [
-        path
-        for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in files.SUFFIXES and path.name[0] != "."
-    ]
+    found = files.below(folder)
     if not found:
         raise InputError(
             f"Found no pictures in {folder}: expected files that end in "
@@ -96,24 +80,13 @@ def _kind(path: pathlib.Path, folder: pathlib.Path) -> str:
 
 def _read_all(paths: list[pathlib.Path], size: int) -> np.ndarray:
     """All pictures, `uint8 [N, size, size, 1 or 3]`, from the cache."""
-    key = f"uba-{size}-{_READING}{cache.fingerprint(paths)}"
+    key = cache.key(paths, "uba", size, _READING)
     return cache.cached(key, ["images"], lambda: _read(paths, size))["images"]
 
 
 def _read(paths: list[pathlib.Path], size: int) -> cache.Arrays:
-    channels = 1 if all(_of_each(files.is_grey, paths)) else 3
+    channels = 1 if all(files.every(files.is_grey, paths)) else 3
     shape = (size, size, channels)
-    return {"images": np.stack(_of_each(lambda path: files.read(path, shape), paths))}
-
-
-def _of_each(function: Callable, paths: list[pathlib.Path]) -> list:
-    """What `function` says of the files; those that cannot be read are named."""
-    found = list(files.each(function, paths))
-    errors = [str(error) for error in found if isinstance(error, InputError)]
-    if errors:
-        more = f"; and {len(errors) - _NAMED} more" if len(errors) > _NAMED else ""
-        raise InputError(
-            f"{len(errors)} of {len(paths)} files cannot be read: "
-            f"{'; '.join(errors[:_NAMED])}{more}. Remove them, or put whole ones there."
-        )
-    return found
+    return {
+        "images": np.stack(files.every(lambda path: files.read(path, shape), paths))
+    }

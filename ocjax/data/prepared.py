@@ -33,6 +33,35 @@ def data_folder(data_dir: str | os.PathLike | None = None) -> pathlib.Path:
     return pathlib.Path(chosen).expanduser()
 
 
+def release(
+    name: str,
+    data_dir: str | os.PathLike | None,
+    marker: str,
+    expected: str,
+    unpacked: str | None = None,
+) -> pathlib.Path:
+    """The folder of a data set as it is distributed.
+
+    Args:
+      name: of the data set.
+      data_dir: the folder that it is in, or itself; see `data_folder`.
+      marker: a folder in it.
+      expected: what the message says that should be there, and where to get it.
+      unpacked: name of its folder, if it is not `name`.
+
+    Raises:
+      InputError: it is not there.
+    """
+    folder = data_folder(data_dir)
+    for root in (folder / (unpacked or name), folder):
+        if (root / marker).is_dir():
+            return root
+    raise InputError(
+        f"Data set {name!r} is not there: looked for the folder {marker} in "
+        f"{folder / (unpacked or name)} and in {folder}. {expected}"
+    )
+
+
 def find(name: str, data_dir: str | os.PathLike | None = None) -> pathlib.Path:
     """The folder `<data_dir>/<name>/<version>` of the newest version with records.
 
@@ -76,8 +105,8 @@ def read(folder: pathlib.Path, split: str, size: int) -> cache.Arrays:
       InputError: if a file is missing or damaged.
     """
     # Other source files are another key, so that no stale array is ever read.
-    version = f"{_DECODING}{cache.fingerprint(sorted(folder.iterdir()))}"
-    key = f"{folder.parent.name}-{folder.name}-{split}-{size}-{version}"
+    source = folder.parent.name, folder.name
+    key = cache.key(sorted(folder.iterdir()), *source, split, size, _DECODING)
     names = [*_FEATURES.get(folder.parent.name, _LABELS), "class_names"]
     return cache.cached(key, names, lambda: _decode(folder, split, size))
 
@@ -99,8 +128,8 @@ def _decode(folder: pathlib.Path, split: str, size: int) -> cache.Arrays:
     pixels = np.empty((len(records), size, size, channels), np.uint8)
     for record, image in zip(records, pixels, strict=True):
         picture = np.asarray(Image.open(io.BytesIO(record["image"])))
-        picture = picture.reshape(1, *picture.shape[:2], channels)
-        image[:] = images.resize(picture, size)[0]
+        picture = picture.reshape(*picture.shape[:2], channels)
+        image[:] = images.resize_one(picture, size)
     names = _FEATURES.get(folder.parent.name, _LABELS)
     text = lambda value: value.decode() if isinstance(value, bytes) else value
     arrays = {

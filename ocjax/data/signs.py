@@ -160,12 +160,12 @@ def _official(root: pathlib.Path, size: int) -> Dataset:
     found = [*parts[0], *parts[1]]
 
     def one(frame):
-        return images.resize(crop(frame)[None], size)[0]
+        return images.resize_one(crop(frame), size)
 
     def decode():
         return {"images": np.stack(files.every(one, found))}
 
-    key = f"gtsrb-official-{size}-{cache.fingerprint([f.path for f in found])}"
+    key = cache.key([frame.path for frame in found], "gtsrb", "official", size)
     pixels = cache.cached(key, ["images"], decode)["images"]
     return _dataset(
         pixels,

@@ -13,7 +13,6 @@ the baseline `energy`.
 
 References:
   Mesaros et al., DCASE 2017 challenge setup: tasks, datasets and baseline system, 2017.
-  The way of mixing is that of its data set's own programme and README.
 """
 
 import contextlib
@@ -22,7 +21,6 @@ import os
 import pathlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,9 +29,9 @@ from ocjax import _checks
 from ocjax._checks import InputError
 from ocjax.data import audio, cache, files, images, prepared
 from ocjax.data.dataset import Dataset
+from ocjax.data.mixing import SCALE, Mixing, Recipe, anomalous, mix, recipes
 
 SECONDS = 1.0  # Of a window.
-SCALE = 0.2  # Of every background and mixture, against clipping.
 
 SCENES = (
     "beach", "bus", "cafe/restaurant", "car", "city_center", "forest_path",
@@ -84,26 +82,6 @@ class Corpus(NamedTuple):
     tables: list[pathlib.Path]  # That all this was read from.
 
 
-class Mixing(NamedTuple):
-    """How many mixtures there are of each kind of event, and how they are drawn."""
-
-    mixtures: int
-    probability: float  # That a mixture has an event.
-    seconds: float  # Length of a mixture.
-    rate: int  # Samples a second while mixing.
-    ebrs: tuple[float, ...] = (-6.0, 0.0, 6.0)  # Event-to-background ratios in dB.
-    seed: int = 42
-
-
-class Recipe(NamedTuple):
-    """A mixture; without an event it has only a background."""
-
-    background: int
-    event: int | None = None
-    onset: float = 0.0  # Seconds.
-    ebr: float = -np.inf  # dB.
-
-
 class Mixture(NamedTuple):
     """An event that is to be mixed into a background."""
 
@@ -132,7 +110,7 @@ def dcase2017_task2(*, data_dir: str | os.PathLike | None, size: int) -> Dataset
     Trains on the backgrounds of the official training subset. Tests on those of the
     test subset and on 750 mixtures of them with events, drawn by the official recipe
     and seed; of a mixture the windows with enough of the event are taken, see
-    `anomalous`. Windows start every half second.
+    `mixing.anomalous`. Windows start every half second.
 
     Files, their fields and the recipe are as the data set's README and the public code
     that reads it say. It was not tried on the data itself, so it is unverified that
@@ -168,7 +146,7 @@ def sound_scenes(*, data_dir: str | os.PathLike | None, size: int) -> Dataset:
     Tests on the test backgrounds, and on 144 mixtures of each kind of test events with
     them, drawn by the official recipe of DCASE 2017 task 2 but for the length; windows
     start every half second, and of a mixture those with enough of the event are taken,
-    see `anomalous`. Training events are not used.
+    see `mixing.anomalous`. Training events are not used.
 
     Args:
       data_dir: the folder with `audio16k/metadata.csv`, which names the files, and has
@@ -196,107 +174,6 @@ def sound_scenes(*, data_dir: str | os.PathLike | None, size: int) -> Dataset:
     return _dataset("sound_scenes", corpus, CLIPS_MIXING, (0.125, 0.5), size, note)
 
 
-def mix(
-    background: np.ndarray, event: np.ndarray, ebr: float, onset: int
-) -> np.ndarray:
-    """A background with an event, as the official mixtures of DCASE 2017 task 2 are.
-
-    The event is scaled until its root mean square is `ebr` dB above that of the
-    background under it. The sum is scaled by `SCALE`; should it reach 1 even so, it is
-    divided by its largest absolute value.
-
-    Args:
-      background: shape `[T]`.
-      event: shape `[L]`, not silent.
-      ebr: event-to-background ratio in dB.
-      onset: sample of the background where the event begins, at most `T - L`.
-
-    Returns:
-      Shape `[T]`.
-
-    Raises:
-      ValueError: the event is empty or silent, or reaches beyond the background.
-    """
-    end = onset + len(event)
-    if not event.any() or not 0 <= onset <= len(background) - len(event):
-        raise ValueError(
-            f"Expected an event that is not silent and within the {len(background)} "
-            f"samples of the background, got one from {onset} to {end}."
-        )
-    gain = 10.0 ** (ebr / 20.0) * _rms(background[onset:end]) / _rms(event)
-    mixture = background.copy()
-    mixture[onset:end] += gain * event
-    mixture *= SCALE
-    peak = np.abs(mixture).max()
-    return mixture / peak if peak >= 1.0 else mixture
-
-
-def recipes(
-    lengths: Mapping[str, Sequence[float]], backgrounds: int, mixing: Mixing
-) -> dict[str, list[Recipe]]:
-    """Draws mixtures as the official programme of DCASE 2017 task 2 does.
-
-    For each kind of event in turn, `mixing.mixtures` backgrounds and, for a share of
-    `mixing.probability` of them, events are drawn with replacement. Onsets are uniform
-    where the whole event fits, and so are ratios among `mixing.ebrs`.
-
-    Args:
-      lengths: kind -> seconds of each event.
-      backgrounds: number of backgrounds, of `mixing.seconds` each.
-      mixing: the seed, on which alone all choices depend, and the rest.
-
-    Returns:
-      Kind -> mixtures, those with an event and those without shuffled.
-
-    Raises:
-      InputError: an event is longer than a mixture.
-    """
-    # The official generator of random numbers, and its calls in their order.
-    rng, drawn = np.random.RandomState(mixing.seed), {}
-    for kind, seconds in lengths.items():
-        if max(seconds) > mixing.seconds:
-            raise InputError(
-                f"An event {kind!r} of {max(seconds):g} s does not fit into "
-                f"{mixing.seconds:g} s."
-            )
-        present = round(mixing.mixtures * mixing.probability)
-        events = rng.choice(len(seconds), present)
-        behind = rng.choice(backgrounds, mixing.mixtures)
-        has_event = rng.permutation(np.arange(mixing.mixtures) < present)
-        # An event drawn twice keeps its last onset: there, both are one record.
-        onsets = {i: (mixing.seconds - seconds[i]) * rng.rand() for i in events}
-        ebrs = rng.choice(mixing.ebrs, present)
-        chosen = zip(events, ebrs, strict=True)
-        drawn[kind] = []
-        for background, present_here in zip(behind.tolist(), has_event, strict=True):
-            recipe = Recipe(background)
-            if present_here:
-                i, ebr = next(chosen)
-                recipe = Recipe(background, int(i), float(onsets[i]), float(ebr))
-            drawn[kind].append(recipe)
-    return drawn
-
-
-def anomalous(starts: np.ndarray, onset: float, length: float) -> np.ndarray:
-    """Which windows have enough of an event: half of the window, or of the event.
-
-    Args:
-      starts: of the windows in seconds, shape `[n]`.
-      onset: of the event, in seconds.
-      length: of the event, in seconds.
-
-    Returns:
-      `bool [n]`
-    """
-    begin = np.maximum(starts, onset)
-    overlap = np.minimum(starts + SECONDS, onset + length) - begin
-    return overlap >= min(SECONDS, length) / 2.0
-
-
-def _rms(samples: np.ndarray) -> float:
-    return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
-
-
 def _dataset(
     name: str,
     corpus: Corpus,
@@ -310,8 +187,7 @@ def _dataset(
     clips = [*corpus.train, *corpus.test]
     events = [event for kind in corpus.events.values() for event in kind]
     read = sorted({clip.path for clip in [*clips, *events]})
-    version = f"{_MAKING}{cache.fingerprint([*corpus.tables, *read])}"
-    key = f"{name}-{size}-{version}"
+    key = cache.key([*corpus.tables, *read], name, size, _MAKING)
     found = cache.cached(key, _ARRAYS, lambda: _make(corpus, mixing, hops, size))
     if missing := set(range(len(_classes(corpus)))) - set(found["labels"].tolist()):
         raise InputError(
@@ -364,20 +240,19 @@ def _make(
     corpus: Corpus, mixing: Mixing, hops: tuple[float, float], size: int
 ) -> cache.Arrays:
     """The arrays `_ARRAYS`; `clips` counts training clips first."""
-    cut = lambda event: _cut(event, mixing.rate)
     # The first file that cannot be read ends it.
-    with ThreadPoolExecutor(files.THREADS) as pool:
-        parts = {kind: list(pool.map(cut, own)) for kind, own in corpus.events.items()}
-        mixtures = _mixtures(corpus, parts, mixing)
-        jobs = [(clip, [], hops[0]) for clip in corpus.train]
-        jobs += [(clip, mixtures[i], hops[1]) for i, clip in enumerate(corpus.test)]
+    cut = lambda event: _cut(event, mixing.rate)
+    parts = {k: list(files.threaded(cut, own)) for k, own in corpus.events.items()}
+    mixtures = _mixtures(corpus, parts, mixing)
+    jobs = [(clip, [], hops[0]) for clip in corpus.train]
+    jobs += [(clip, mixtures[i], hops[1]) for i, clip in enumerate(corpus.test)]
 
-        def windows(job) -> cache.Arrays:
-            clip, own, hop = job
-            sounds = _sounds(clip, own, corpus.root, mixing)
-            return _windows(sounds, _classes(corpus), hop, size)
+    def windows(job) -> cache.Arrays:
+        clip, own, hop = job
+        sounds = _sounds(clip, own, corpus.root, mixing)
+        return _windows(sounds, _classes(corpus), hop, size)
 
-        found = list(pool.map(windows, jobs))
+    found = list(files.threaded(windows, jobs))
     arrays = {name: np.concatenate([own[name] for own in found]) for name in found[0]}
     counts = [len(own["labels"]) for own in found]
     return arrays | {"clips": np.repeat(np.arange(len(found)), counts)}
@@ -410,7 +285,7 @@ def _windows(
         parts = audio.windows(sound.waveform, length, step)
         starts = np.arange(len(parts)) * hop
         if sound.event is not None:
-            enough = anomalous(starts, *sound.event)
+            enough = anomalous(starts, *sound.event, SECONDS)
             parts, starts = parts[enough], starts[enough]
         kept.append(parts)
         labels += [classes.index(sound.class_name)] * len(parts)
@@ -469,14 +344,8 @@ def _cut(event: Event, rate: int) -> np.ndarray:
 
 def _official(data_dir: str | os.PathLike | None) -> Corpus:
     """The development set of DCASE 2017 task 2, as it is unpacked."""
-    folder = prepared.data_folder(data_dir)
-    found = [path for path in (folder / DCASE, folder) if (path / _SOURCE).is_dir()]
-    if not found:
-        raise InputError(
-            f"Data set 'dcase2017_task2' is not there: looked for the folder {_SOURCE} "
-            f"in {folder / DCASE} and in {folder}. {_EXPECTED}"
-        )
-    root = found[0] / _SOURCE
+    release = prepared.release("dcase2017_task2", data_dir, _SOURCE, _EXPECTED, DCASE)
+    root = release / _SOURCE
     tables = [_there(root / "cv_setup" / name) for name in _TABLES]
     train, test = map(_official_backgrounds, tables[:2])
     events = _official_events(tables[2])

@@ -104,3 +104,12 @@ def test_the_folder_follows_the_environment(tmp_path, monkeypatch):
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert cache.folder() == tmp_path / ".cache" / "ocjax"
+
+
+def test_a_key_has_its_parts_and_changes_with_the_files(tmp_path):
+    (tmp_path / "a").write_text("a")
+    first = cache.key([tmp_path / "a"], "set", 32, 1)
+    assert first.startswith("set-32-1-") and "/" not in first
+    assert first == cache.key([tmp_path / "a"], "set", 32, 1)
+    (tmp_path / "a").write_text("ab")
+    assert first != cache.key([tmp_path / "a"], "set", 32, 1)

@@ -1,4 +1,5 @@
 import csv
+import shutil
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,6 @@ def mvtec(tmp_path):
     for kind in ("good", "scratch", "bent"):
         for i in range(2):
             write(root / "test" / kind / f"{kind}{i}.png")
-    write(root / "ground_truth" / "bent" / "bent0_mask.png")
     return root
 
 
@@ -46,6 +46,102 @@ def test_the_layout_of_mvtec(mvtec):
     np.testing.assert_array_equal(found.images[7, ..., 0], np.asarray(picture))
     parts = data.split("folder", found, 0, validation_fraction=0.3)
     assert len(parts.train) == 4 and parts.anomalous.sum() == 4
+
+
+def test_anomalies_may_be_lacking_from_the_layout_of_mvtec(mvtec):
+    shutil.rmtree(mvtec / "test" / "bent")
+    with_scratches = load(mvtec)
+    assert with_scratches.class_names == ("good", "scratch")
+    shutil.rmtree(mvtec / "test" / "scratch")
+    (mvtec / "test" / ".hidden").mkdir()
+    found = load(mvtec)
+    assert found.class_names == ("good",) and found.masks is None
+    assert found.official_test.tolist() == [False] * 6 + [True] * 2
+    shutil.rmtree(mvtec / "test" / "good")
+    with pytest.raises(InputError, match="screws has no good pictures that test"):
+        load(mvtec)
+
+
+def test_a_flat_folder_is_all_good(tmp_path):
+    root = tmp_path / "flat"
+    for i in range(7):
+        write(root / f"{i}.png")
+    for i in range(4):
+        write(root / "monday" / f"{i}.png")
+    write(root / ".thumbnails" / "0.png")
+    found = load(root)
+    assert found.class_names == ("good",) and found.masks is None
+    assert found.labels.tolist() == [0] * 11
+    assert found.official_test.tolist() == [False] * 9 + [True] * 2
+    assert {"3.png", "monday/3.png"} < set(found.paths) and len(found.paths) == 11
+    again = load(root)
+    assert found.paths == again.paths
+    np.testing.assert_array_equal(found.images, again.images)
+
+
+@pytest.mark.parametrize("count, lacks", [(0, "laid out"), (1, "no good pictures th")])
+def test_a_flat_folder_of_too_few_pictures_is_an_error(tmp_path, count, lacks):
+    for i in range(count):
+        write(tmp_path / "pictures" / f"{i}.png")
+    with pytest.raises(InputError, match=lacks) as caught:
+        load(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("part", ["train/Good", "Test/scratch", "anomalous"])
+def test_pictures_of_half_a_layout_are_not_taken_to_be_good(tmp_path, part):
+    write(tmp_path / part / "0.png")
+    write(tmp_path / "1.png")
+    with pytest.raises(InputError, match="laid out in no known way"):
+        load(tmp_path)
+
+
+def write_masks(root):
+    """The upper half of each anomalous picture."""
+    half = np.zeros((12, 9), np.uint8)
+    half[:6] = 1
+    write(root / "ground_truth" / "bent" / "bent0.png", half)
+    write(root / "ground_truth" / "bent" / "bent1_mask.bmp", half > 0)
+    write(root / "ground_truth" / "scratch" / "scratch0_mask.png", half)
+    write(root / "ground_truth" / "scratch" / "scratch1.tiff", half)
+
+
+def test_masks_of_anomalies_are_read_and_cached(mvtec, monkeypatch):
+    assert load(mvtec).masks is None
+    write_masks(mvtec)
+    found = load(mvtec)
+    assert found.masks.shape == (12, 8, 8) and found.masks.dtype == bool
+    assert isinstance(found.masks, np.memmap)
+    anomalous = found.masks[found.labels > 0]
+    assert anomalous[:, :4].all() and not anomalous[:, 4:].any()
+    assert not found.masks[found.labels == 0].any()
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "read_mask", None)
+        np.testing.assert_array_equal(load(mvtec).masks, found.masks)
+    write(mvtec / "ground_truth" / "bent" / "bent0.png", np.ones((30, 40), np.uint8))
+    after = load(mvtec).masks
+    assert after[6].all() and (after[7:] == found.masks[7:]).all()
+
+
+def test_a_mask_that_is_missing_or_damaged_is_named(mvtec):
+    write_masks(mvtec)
+    bad = mvtec / "ground_truth" / "scratch" / "scratch0_mask.png"
+    bad.write_text("no picture")
+    with pytest.raises(InputError, match="1 of 4 files cannot be read: .*scratch0_mas"):
+        load(mvtec)
+    shutil.rmtree(mvtec / "ground_truth" / "scratch")
+    with pytest.raises(InputError, match="^2 anomalous pictures have no mask") as error:
+        load(mvtec)
+    assert "scratch0.png" in str(error.value) and "scratch1.png" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_picture_that_is_left_out_leaves_its_mask(mvtec):
+    write_masks(mvtec)
+    (mvtec / "test" / "bent" / "bent0.png").write_text("no picture")
+    found = load(mvtec, skip_unreadable=True)
+    assert found.masks.shape == (11, 8, 8)
+    assert (found.masks.any((1, 2)) == (found.labels > 0)).all()
 
 
 def test_normal_and_anomalous(tmp_path):
@@ -97,20 +193,6 @@ def test_one_colour_picture_makes_all_colour(mvtec):
     assert (red == [255, 0, 0]).all()
 
 
-def test_sixteen_bits_keep_the_upper_eight(tmp_path):
-    write(tmp_path / "deep.png", np.full((4, 4), 0x1234, np.uint16))
-    assert (files.read(tmp_path / "deep.png", (4, 4, 1)) == 0x12).all()
-
-
-def test_a_picture_is_turned_as_the_camera_noted(tmp_path):
-    pixels = np.zeros((4, 4), np.uint8)
-    pixels[0] = 255
-    exif = Image.Exif()
-    exif[0x0112] = 3  # Upside down.
-    write(tmp_path / "turned.png", pixels, exif=exif)
-    assert (files.read(tmp_path / "turned.png", (4, 4, 1))[3] == 255).all()
-
-
 def test_damaged_files_are_counted_and_named_and_skipped_only_when_asked(mvtec):
     whole = (mvtec / "train" / "good" / "0.png").read_bytes()
     (mvtec / "train" / "good" / "cut.png").write_bytes(whole[: len(whole) // 2])
@@ -154,7 +236,7 @@ def test_the_pictures_are_on_disk_until_they_are_looked_at(mvtec):
 
 
 def test_magnetic_tile(shared_data):
-    found = data.load("magnetic_tile", data_dir=shared_data, size=32)
+    found: Any = data.load("magnetic_tile", data_dir=shared_data, size=32)
     assert found.images.shape == (492, 32, 32, 1)
     assert found.class_names == (
         "good", "blowhole", "break", "crack", "fray", "uneven",
@@ -163,3 +245,12 @@ def test_magnetic_tile(shared_data):
         [60, 40, 40, 40, 32, 40]
     )
     assert set(found.labels[~found.official_test]) == {0}
+    marked = found.masks.any((1, 2))
+    assert found.masks.shape == (492, 32, 32) and not marked[found.labels == 0].any()
+    # A quarter of rows and columns are kept, which may miss the smallest.
+    assert marked[found.labels > 0].mean() > 0.9
+    at = found.paths.index("test/blowhole/007.png")
+    mask = shared_data / "magnetic_tile" / "ground_truth" / "blowhole" / "007_mask.png"
+    whole = np.asarray(Image.open(mask))
+    # The nearest to a pixel's centre, 4 i + 2, is the one that begins there.
+    np.testing.assert_array_equal(found.masks[at], whole[2::4, 2::4])
