@@ -10,16 +10,14 @@ line printed is one JSON object with the AUROCs.
 
 import json
 import pathlib
-import sys
 import time
 
 import numpy as np
-from absl import app, flags, logging
+from absl import app, flags
 from ml_collections import config_flags
 
 from ocjax import baselines, launch
-from ocjax._checks import InputError
-from ocjax.launch import environment, judge
+from ocjax.launch import environment, exits, judge
 from ocjax.launch.display import say
 from ocjax.launch.folder import RunFolder
 
@@ -71,15 +69,5 @@ def main(_) -> None:
     print(json.dumps({"auroc_mean": means, "runs": found}))
 
 
-def guarded(arguments: list[str]) -> None:
-    """Runs `main`; a user's mistake costs them one line, not a traceback."""
-    logging.set_verbosity(logging.WARNING)
-    try:
-        main(arguments)
-    except (InputError, OSError) as error:
-        say(f"Error: {error}")
-        sys.exit(2)
-
-
 if __name__ == "__main__":
-    app.run(guarded)
+    app.run(exits.guarded(main), flags_parser=exits.parse_flags)

@@ -19,16 +19,16 @@ which resamples videos.
 import json
 import pathlib
 import sys
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import numpy as np
-from absl import app, flags, logging
+from absl import app, flags
 
 from ocjax import data
 from ocjax._checks import InputError, one_of
 from ocjax.data import faces
 from ocjax.evaluation import metrics
-from ocjax.launch.display import say
+from ocjax.launch import exits
 from ocjax.launch.trained import Trained, trained
 
 RUN = flags.DEFINE_string("run", None, "Run folder of the detector.", required=True)
@@ -38,8 +38,6 @@ SOURCE = flags.DEFINE_string(
 TARGET = flags.DEFINE_string("target", None, "The other data set.", required=True)
 DATA_DIR = flags.DEFINE_string("data_dir", None, "Where both data sets are.")
 OUT = flags.DEFINE_string("out", None, "File to write the result to as well.")
-
-USER_ERROR = 2
 
 
 class Videos(NamedTuple):
@@ -143,38 +141,15 @@ def _check(detector: Trained, source: str) -> None:
         )
 
 
-def fail(code: int, error: Exception | str) -> NoReturn:
-    """Ends the process with one line about `error`."""
-    say("Error: " + " ".join(str(error).split()))
-    raise SystemExit(code)
-
-
-def parse(arguments: list[str]) -> list[str]:
-    """Parses flags; what is wrong with them is said in one line."""
-    logging.set_verbosity(logging.WARNING)
-    try:
-        unknown = flags.FLAGS(arguments)[1:]
-    except flags.Error as error:
-        fail(USER_ERROR, error)
-    if unknown:
-        fail(USER_ERROR, f"Unexpected argument {unknown[0]!r}: use --name=value.")
-    return arguments[:1]
-
-
 def main(_) -> None:
     """Evaluates what the flags say and prints the result."""
-    try:
-        detector = trained(RUN.value)
-        result = evaluate(detector, SOURCE.value, TARGET.value, DATA_DIR.value)
-        if OUT.value:
-            pathlib.Path(OUT.value).write_text(json.dumps(result, indent=2) + "\n")
-    except InputError as error:
-        fail(USER_ERROR, error)
-    except OSError as error:
-        fail(1, error)
+    detector = trained(RUN.value)
+    result = evaluate(detector, SOURCE.value, TARGET.value, DATA_DIR.value)
+    if OUT.value:
+        pathlib.Path(OUT.value).write_text(json.dumps(result, indent=2) + "\n")
     print(json.dumps(result))
     sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    app.run(main, flags_parser=parse)
+    app.run(exits.guarded(main), flags_parser=exits.parse_flags)

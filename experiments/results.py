@@ -340,14 +340,19 @@ def _run(paper: Paper, result: Mapping) -> dict[str, str]:
         "paper": "" if theirs is None else f"{theirs:.3f}",
         "difference": "" if theirs is None else f"{result['auroc'] - theirs:+.3f}",
         "normals / anomalies": f"{result['normals']:,} / {result['anomalies']:,}",
-        "false positives: promised, reached": (
-            f"{result['promised_false_positive_rate']:.1%}, "
-            f"{result['reached_false_positive_rate']:.1%}"
-        ),
+        "false positives: promised, reached": _rates(result),
         "training": f"{result['train_seconds'] / 60:.0f} min",
         "device": f"{environment['device']}, {environment['cores']} cores",
         "commit": environment["commit"],
     }
+
+
+def _rates(result: Mapping) -> str:
+    """The two false-positive rates; none where too few normals were held out."""
+    if result["reached_false_positive_rate"] is None:
+        return "none"
+    promised = result["promised_false_positive_rate"]
+    return f"{promised:.1%}, {result['reached_false_positive_rate']:.1%}"
 
 
 def _hardest(result: Mapping) -> str:

@@ -9,16 +9,16 @@ by default. Written to the run folder: `eval/robustness.json` and
 """
 
 import json
-import sys
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from absl import app, flags, logging
+from absl import app, flags
 
 from ocjax import attacks, launch
 from ocjax._checks import InputError
 from ocjax.evaluation import metrics, plots
+from ocjax.launch import exits
 from ocjax.launch.display import say
 from ocjax.launch.folder import RunFolder
 from ocjax.launch.trained import Trained, trained
@@ -124,15 +124,5 @@ def main(_) -> None:
     print(json.dumps(result))
 
 
-def guarded(arguments: list[str]) -> None:
-    """Runs `main`; a user's mistake costs them one line, not a traceback."""
-    logging.set_verbosity(logging.WARNING)
-    try:
-        main(arguments)
-    except (InputError, OSError) as error:
-        say(f"Error: {error}")
-        sys.exit(2)
-
-
 if __name__ == "__main__":
-    app.run(guarded)
+    app.run(exits.guarded(main), flags_parser=exits.parse_flags)

@@ -12,15 +12,14 @@ pictures. The same seed makes the same bits. Then:
 
 import json
 import pathlib
-import sys
 
 import jax
 import numpy as np
-from absl import app, flags, logging
+from absl import app, flags
 
 from ocjax import data
-from ocjax._checks import InputError
 from ocjax.attacks import stop_signs
+from ocjax.launch import exits
 from ocjax.launch.display import say
 
 DATA_DIR = flags.DEFINE_string("data_dir", None, "Where GTSRB is.", required=True)
@@ -71,15 +70,5 @@ def draw(originals: np.ndarray, arrays, path: pathlib.Path) -> None:
     )
 
 
-def guarded(arguments: list[str]) -> None:
-    """Runs `main`; a user's mistake costs them one line, not a traceback."""
-    logging.set_verbosity(logging.WARNING)
-    try:
-        main(arguments)
-    except (InputError, OSError) as error:
-        say(f"Error: {error}")
-        sys.exit(2)
-
-
 if __name__ == "__main__":
-    app.run(guarded)
+    app.run(exits.guarded(main), flags_parser=exits.parse_flags)

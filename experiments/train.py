@@ -13,22 +13,18 @@ import time
 STARTED = time.monotonic()
 
 import json  # noqa: E402
-import os  # noqa: E402
 import pathlib  # noqa: E402
 import shlex  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Mapping  # noqa: E402
-from typing import NoReturn  # noqa: E402
 
-import jax  # noqa: E402
 import results  # noqa: E402
 from absl import app, flags, logging  # noqa: E402
 from ml_collections import config_flags  # noqa: E402
 
 from ocjax import launch  # noqa: E402
 from ocjax._checks import InputError  # noqa: E402
-from ocjax.launch import cluster  # noqa: E402
-from ocjax.launch.display import say  # noqa: E402
+from ocjax.launch import cluster, environment, exits  # noqa: E402
 from ocjax.training import processes  # noqa: E402
 
 DEFAULT = pathlib.Path(__file__).parent / "lrgdan" / "digits.py"
@@ -64,15 +60,11 @@ PROCESS_ID = flags.DEFINE_integer(
 )
 
 COMMAND = shlex.join(["python", *sys.argv])
-USER_ERROR, NOT_FINITE, STOPPED = 2, 3, cluster.TRY_AGAIN
 
 
 def main(_) -> None:
     """Runs what the flags say and prints the result."""
-    cache = pathlib.Path(os.environ.get("OCJAX_CACHE", "~/.cache/ocjax")).expanduser()
-    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        jax.config.update("jax_compilation_cache_dir", str(cache / "compiled"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    environment.keep_programs()
     result = launch.launch(
         CONFIG.value.to_dict(),
         seed=SEED.value,
@@ -88,7 +80,10 @@ def main(_) -> None:
         return
     print(json.dumps(result))
     if result.get("diverged"):
-        fail(NOT_FINITE, f"{result['diverged']} runs diverged; the table names them.")
+        exits.fail(
+            exits.NOT_FINITE,
+            f"{result['diverged']} runs diverged; the table names them.",
+        )
 
 
 def _published(config: Mapping) -> dict[str, float]:
@@ -110,11 +105,13 @@ def parse(arguments: list[str]) -> list[str]:
         CONFIG.value.to_dict()  # A file that cannot be loaded is only noticed here.
     except AttributeError as error:  # Of a ConfigDict: a KeyError within.
         (key_error,) = error.args
-        fail(USER_ERROR, f"Unknown configuration field {key_error.args[0]}")
+        exits.fail(exits.USER_ERROR, f"Unknown configuration field {key_error.args[0]}")
     except (flags.Error, InputError, TypeError, OSError) as error:
-        fail(USER_ERROR, error)
+        exits.fail(exits.USER_ERROR, error)
     if unknown:
-        fail(USER_ERROR, f"Unexpected argument {unknown[0]!r}: use --name=value.")
+        exits.fail(
+            exits.USER_ERROR, f"Unexpected argument {unknown[0]!r}: use --name=value."
+        )
     _check_job(COORDINATOR.value, NUM_PROCESSES.value, PROCESS_ID.value)
     return sys.argv[:1]
 
@@ -124,41 +121,24 @@ def _check_job(coordinator: str | None, count: int | None, number: int | None) -
     if coordinator == "auto" and not any(given):
         return
     if coordinator is None and any(given):
-        fail(USER_ERROR, "--num_processes and --process_id need a --coordinator.")
+        exits.fail(
+            exits.USER_ERROR, "--num_processes and --process_id need a --coordinator."
+        )
     if coordinator is not None and (count is None or number is None):
-        fail(USER_ERROR, "--coordinator needs --num_processes and --process_id.")
+        exits.fail(
+            exits.USER_ERROR, "--coordinator needs --num_processes and --process_id."
+        )
     if count is not None and number is not None and number >= count:
-        fail(USER_ERROR, f"`process_id` (={number}) must be below {count}.")
+        exits.fail(exits.USER_ERROR, f"`process_id` (={number}) must be below {count}.")
 
 
 def _names_no_file(argument: str) -> bool:
     return not argument.startswith(("--config=", "-config="))
 
 
-def fail(code: int, error: Exception | str) -> NoReturn:
-    """Ends the process with one line about `error`."""
-    sys.stdout.flush()
-    say("Error: " + " ".join(str(error).split()))
-    raise SystemExit(code)
-
-
-def guarded(arguments: list[str]) -> None:
-    """Runs `main`; a user's mistake costs them one line, not a traceback."""
-    try:
-        main(arguments)
-    except InputError as error:
-        fail(USER_ERROR, error)
-    except ArithmeticError as error:
-        fail(NOT_FINITE, error)
-    except launch.Stopped as error:
-        fail(STOPPED, error)
-    except OSError as error:
-        fail(1, error)
-
-
 def start(arguments: list[str]) -> None:
-    """Runs `guarded`, in a job of several processes if the flags say so."""
-    coordinator = COORDINATOR.value
+    """Runs `main`, in a job of several processes if the flags say so."""
+    coordinator, guarded = COORDINATOR.value, exits.guarded(main)
     if coordinator is None:
         guarded(arguments)
         return

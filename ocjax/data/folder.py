@@ -116,6 +116,21 @@ def magnetic_tile(
     )
 
 
+def test_files(
+    data_dir: str | os.PathLike,
+) -> list[tuple[pathlib.Path, str]]:
+    """The test pictures below a folder in one of the layouts, and their kinds.
+
+    Of "normal" and "anomalous", and of good pictures alone, all of them: what a
+    detector was trained on elsewhere is not known here.
+
+    Raises:
+      InputError: the layout is another.
+    """
+    entries, _ = _entries(pathlib.Path(data_dir).expanduser())
+    return [(e.path, e.kind) for e in entries if e.test is not False]
+
+
 def _entries(root: pathlib.Path) -> tuple[list[_Entry], bool]:
     """The pictures, and whether good ones may be alone."""
     if not root.is_dir():

@@ -67,7 +67,8 @@ def split(
 
     Raises:
       InputError: if the protocol is unknown, the fraction out of range, or a part
-        other than the validation part would be empty.
+        other than the validation part would be empty; only `folder` may be without
+        anomalies.
       ValueError: if the shapes differ.
     """
     choose = PROTOCOLS[_checks.one_of("protocol", protocol, PROTOCOLS)]
@@ -82,7 +83,10 @@ def split(
     validation, train = _divide(parts.train, count, groups, rng)
     parts = parts._replace(train=train)
     sizes = {name: len(part) for name, part in parts._asdict().items()}
-    if 0 in sizes.values():
+    needed = dict(sizes)
+    if protocol == "folder":  # A folder of good pictures alone has no anomalies.
+        del needed["test_anomalous"]
+    if 0 in needed.values():
         raise InputError(
             f"Protocol {protocol!r} with {TARGET[protocol]} {target_class} leaves a "
             f"part empty: {sizes}. Of {len(labels)} images "

@@ -10,7 +10,7 @@ Scores enter raw: scaling them to the test set would change no metric of ranks a
 would let the test set choose everything else.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -179,6 +179,14 @@ def summary(anomalous: ArrayLike, scores: ArrayLike) -> dict[str, float | int]:
     }
 
 
+def summary_of_normals(scores: ArrayLike) -> dict[str, float | int | None]:
+    """The keys of `summary` where no test image is anomalous: None but for counts."""
+    names = ("auroc", "auroc_low", "auroc_high", "average_precision")
+    names += ("fpr_at_95_tpr", "equal_error_rate", "best_f1_oracle")
+    counts = {"normals": len(np.asarray(scores)), "anomalies": 0}
+    return dict.fromkeys(names) | counts
+
+
 def by_kind(
     anomalous: ArrayLike, scores: ArrayLike, kinds: ArrayLike
 ) -> dict[str, dict[str, float | int]]:
@@ -204,6 +212,81 @@ def by_kind(
             "anomalies": int(np.sum(anomalous[some])),
         }
     return found
+
+
+def pixel_auroc(masks: ArrayLike, heatmaps: ArrayLike) -> float:
+    """AUROC over the pixels of all images, in [0, 1].
+
+    Args:
+      masks: booleans `[N, H, W]`, True where an anomaly is.
+      heatmaps: finite floats `[N, H, W]`, larger where more anomalous.
+
+    Raises:
+      TypeError: `masks` are not booleans.
+      ValueError: shapes differ, or all pixels are of one class.
+    """
+    return auroc(np.ravel(masks), _maps(masks, heatmaps).ravel())
+
+
+def per_region_overlap(
+    masks: ArrayLike, heatmaps: ArrayLike, limit: float = 0.3
+) -> float:
+    """Area under the curve of per-region overlap (PRO), in [0, 1].
+
+    The overlap is the share of a defect's pixels above a threshold, averaged over the
+    defects (8-connected regions of the masks), so that small ones count as much as
+    large ones. It is drawn against the share of defect-free pixels above the
+    threshold, over all thresholds, and the area up to `limit` is divided by it.
+
+    Args:
+      masks: booleans `[N, H, W]`, True where an anomaly is.
+      heatmaps: finite floats `[N, H, W]`, larger where more anomalous.
+      limit: the largest false-positive rate, in (0, 1].
+
+    Raises:
+      TypeError: `masks` are not booleans.
+      ValueError: shapes differ, all pixels are of one class, or `limit` is no rate.
+
+    References:
+      Bergmann et al., "The MVTec Anomaly Detection Dataset", 2021, section 5.2.
+    """
+    from scipy import ndimage
+
+    if not 0 < limit <= 1:
+        raise ValueError(f"Expected `limit` to be in (0, 1], got {limit}.")
+    maps, masks = _maps(masks, heatmaps), np.asarray(masks)
+    _checked(masks.ravel(), maps.ravel())
+    # What each pixel adds to the overlap when the threshold falls below it.
+    share, regions = np.zeros(masks.shape), 0
+    for mask, own in zip(masks, share, strict=True):
+        found: Any = ndimage.label(mask, np.ones((3, 3)))
+        labels, count = found
+        sizes = np.bincount(labels.ravel(), minlength=count + 1)
+        own[mask] = 1 / sizes[labels[mask]]
+        regions += count
+    order = np.argsort(-maps, axis=None, kind="stable")
+    values = maps.ravel()[order]
+    last = np.append(values[1:] != values[:-1], True)  # Of pixels that are equal.
+    overlap = np.cumsum(share.ravel()[order])[last] / regions
+    alarms = np.cumsum(~masks.ravel()[order])[last] / np.sum(~masks)
+    alarms, overlap = np.append(0, alarms), np.append(0, overlap)
+    at_limit = np.interp(limit, alarms, overlap)
+    within = alarms < limit
+    alarms, overlap = (
+        np.append(alarms[within], limit),
+        np.append(overlap[within], at_limit),
+    )
+    return float(np.trapezoid(overlap, alarms) / limit)
+
+
+def _maps(masks: ArrayLike, heatmaps: ArrayLike) -> np.ndarray:
+    maps = np.asarray(heatmaps, np.float64)
+    if maps.ndim != 3 or np.shape(masks) != maps.shape:
+        raise ValueError(
+            "Expected `masks` and `heatmaps` to have one shape [N, H, W], "
+            f"got {np.shape(masks)} and {maps.shape}."
+        )
+    return maps
 
 
 def _checked(anomalous: ArrayLike, scores: ArrayLike) -> tuple[np.ndarray, np.ndarray]:

@@ -13,16 +13,21 @@ from ocjax.evaluation import plots
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_CAPTIONS = {
+# Of the pictures of a run, in the order to show them.
+CAPTIONS = {
+    "score_histogram": "Scores of the test images, each class as shares of itself. "
+    "The outermost bins also count the 0.1 % beyond them.",
+    "roc": "Anomalies found against false alarms, over all thresholds. The grey "
+    "line is chance.",
+    "examples": "The test images with the highest scores, those nearest to the "
+    "threshold, and those with the lowest, framed in orange where they are anomalies "
+    "and in blue where they are normal; below them where the score comes from, "
+    "brighter for more, on one scale for all.",
     "image_grid": "Where it is surest and where it errs: the test images of either "
     "class with the lowest and the highest scores. Where there are reconstructions, "
     "normal images should come back unchanged and anomalies should not.",
     "most_anomalous": "The test images with the highest scores, highest first: orange "
     "frames are anomalies, blue ones false alarms.",
-    "score_histogram": "Scores of the test images, each class as shares of itself. "
-    "The outermost bins also count the 0.1 % beyond them.",
-    "roc": "Anomalies found against false alarms, over all thresholds. The grey "
-    "line is chance.",
     "split": "How the training images, all of them normal, were divided: the most "
     "extreme of each group, with the value that decided. Images at the two ends should "
     "look ordinary and odd.",
@@ -64,10 +69,12 @@ def write_report(
       summary: the result. The keys of `metrics.summary`, and: method, dataset,
         protocol, target ("normal class 8"), seed, epochs, images_per_second,
         compile_seconds, train_seconds, score_seconds, draw_seconds, threshold,
-        promised_false_positive_rate, reached_false_positive_rate, held_out_normals,
-        threshold_note, note (on the data, or ""), kinds (as `metrics.by_kind` gives
-        them), baselines (name -> auroc and kinds) and command. Speed and seconds may be
-        None; so may the threshold and its rates, and then its note says why.
+        promised_false_positive_rate, reached_false_positive_rate, reached_low,
+        reached_high, held_out_normals, threshold_note, note (on the data, or ""), kinds
+        (as `metrics.by_kind` gives them), baselines (name -> auroc and kinds) and
+        command; pixel_auroc and per_region_overlap may be there. Speed and seconds may
+        be None; so may the threshold and its rates, and then its note says why; and all
+        measures where no test image is anomalous.
       config: what the run was told; nested mappings become dotted names.
       environment: versions, commit, devices; nested likewise.
       figures: pictures in the order to show them, as figures or PNG bytes. The names
@@ -111,7 +118,7 @@ def _picture(name: str, figure: Figure | bytes) -> dict[str, Any]:
     return {
         "source": "data:image/png;base64," + base64.b64encode(figure).decode(),
         "width": round(pixels * 96 / plots.DOTS_PER_INCH),
-        "caption": _CAPTIONS.get(name, name),
+        "caption": CAPTIONS.get(name, name),
     }
 
 

@@ -65,6 +65,28 @@ def from_normals(scores: ArrayLike, false_positive_rate: float) -> Threshold:
     return Threshold(float(value), false_positive_rate, len(scores))
 
 
+def nearest(scores: ArrayLike, false_positive_rate: float) -> tuple[Threshold, str]:
+    """As `from_normals`, or the lowest rate that so few normal images can promise.
+
+    Returns:
+      The threshold, with the rate that it promises; and what to say of that where it is
+      not the rate asked for, else "".
+
+    Raises:
+      ValueError: as `from_normals`.
+    """
+    count = len(_checked(scores))
+    least = 1 / (count + 1)
+    if not 0 < false_positive_rate < least * (1 - 1e-9):
+        return from_normals(scores, false_positive_rate), ""
+    return from_normals(scores, least), (
+        f"{count} held-out normal images cannot promise a false-positive rate of "
+        f"{false_positive_rate:g}, which needs {math.ceil(1 / false_positive_rate) - 1}"
+        f": the threshold promises {least:.3g}. Hold out more, or ask for a higher "
+        "rate."
+    )
+
+
 def reached(scores: ArrayLike, threshold: Threshold) -> float:
     """The share of normal images that the threshold calls anomalous, in [0, 1].
 
@@ -76,6 +98,66 @@ def reached(scores: ArrayLike, threshold: Threshold) -> float:
       ValueError: if there are no scores, or some are not finite.
     """
     return float(np.mean(_checked(scores) > threshold.value))
+
+
+def reached_interval(
+    scores: ArrayLike, threshold: Threshold, level: float = 0.95
+) -> tuple[float, float]:
+    """The exact interval of the rate that `reached` estimates.
+
+    Args:
+      scores: as in `reached`.
+      threshold: as in `reached`.
+      level: coverage, in (0, 1).
+
+    References:
+      Clopper and Pearson, "The use of confidence or fiducial limits illustrated in the
+      case of the binomial", 1934.
+    """
+    from scipy.stats import binomtest
+
+    above = _checked(scores) > threshold.value
+    interval = binomtest(int(above.sum()), len(above)).proportion_ci(level)
+    return float(interval.low), float(interval.high)
+
+
+def p_values(normals: ArrayLike, scores: ArrayLike) -> np.ndarray:
+    """Conformal p-values of scores, float64 in (0, 1]: small ones speak of anomalies.
+
+    (1 + how many normals score at least as high) / (n + 1). If a fresh normal image is
+    exchangeable with the n held-out ones, its p-value is at most p with probability at
+    most p, for every p; calling p <= rate anomalous is the threshold of
+    `from_normals`, but for ties.
+
+    Args:
+      normals: scores of held-out normal images, finite floats `[n]`, n > 0.
+      scores: of any images, floats `[N]`.
+
+    Raises:
+      ValueError: if the normals are not as above.
+
+    References:
+      Bates et al., `Testing for outliers with conformal p-values
+      <https://arxiv.org/abs/2104.08279>`_, 2023, eq. 2.
+    """
+    normals = np.sort(_checked(normals))
+    below = np.searchsorted(normals, np.asarray(scores, np.float64), side="left")
+    return (1 + len(normals) - below) / (len(normals) + 1)
+
+
+def percentiles(normals: ArrayLike, scores: ArrayLike) -> np.ndarray:
+    """How many of the held-out normals score lower, in per cent, float64 `[N]`.
+
+    Args:
+      normals: scores of held-out normal images, finite floats `[n]`, n > 0.
+      scores: of any images, floats `[N]`.
+
+    Raises:
+      ValueError: if the normals are not as above.
+    """
+    normals = np.sort(_checked(normals))
+    below = np.searchsorted(normals, np.asarray(scores, np.float64), side="left")
+    return 100 * below / len(normals)
 
 
 def _checked(scores: ArrayLike) -> np.ndarray:

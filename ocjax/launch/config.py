@@ -70,6 +70,9 @@ class RunConfig:
     split_seed: int = 0
     validation_fraction: float = 0.15  # Of the training normals, held out.
     augment: str = ""  # Of training images: "crop", "flip" or both; not for digits.
+    tile: int = 0  # Train and score tiles of this size of larger pictures; 0: none.
+    tile_overlap: float = 0.5  # Part of a tile that the next one covers too.
+    tile_reduction: str = "max"  # Of the tiles' scores, or "mean".
     standardize: bool = False  # Pixels, by mean and deviation of the training images.
     epochs: int = 15
     batch_size: int = 64

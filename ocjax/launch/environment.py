@@ -9,8 +9,6 @@ from typing import Any
 
 import jax
 
-import ocjax
-
 PACKAGES = (
     "ocjax",
     "jax",
@@ -37,9 +35,17 @@ def describe() -> dict[str, Any]:
     }
 
 
+def keep_programs() -> None:
+    """Keeps compiled programs in the user's cache, so that a second start is quick."""
+    cache = pathlib.Path(os.environ.get("OCJAX_CACHE", "~/.cache/ocjax")).expanduser()
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        jax.config.update("jax_compilation_cache_dir", str(cache / "compiled"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+
+
 def commit() -> str | None:
     """The commit of ocjax's source, with `+` if it was changed; None if unknown."""
-    folder = pathlib.Path(ocjax.__file__).parent
+    folder = pathlib.Path(__file__).parents[1]
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(folder), *arguments]

@@ -45,6 +45,19 @@ class RunFolder:
         finished = (self.path / "eval" / "summary.json").exists()
         return self.read_json("eval/summary.json") if finished else None
 
+    def held_out(self) -> list[float]:
+        """Scores of the held-out normal images of a finished run.
+
+        Raises:
+          InputError: their file is missing or damaged.
+        """
+        file = self.path / "eval" / "held_out.csv"
+        try:
+            rows = csv.DictReader(file.read_text().splitlines())
+            return [float(row["score"]) for row in rows]
+        except (OSError, KeyError, ValueError) as error:
+            raise InputError(f"{file} is missing or damaged: {error!r}") from error
+
     def read_json(self, name: str) -> Any:
         """Reads the file `name`.
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from ocjax import data, evaluation
-from ocjax._checks import InputError
-from ocjax.evaluation import metrics, thresholds
+from ocjax.evaluation import heatmaps, metrics, thresholds
 from ocjax.launch import paper_code, pictures
+from ocjax.launch.display import say
 from ocjax.launch.folder import RunFolder
 from ocjax.launch.task import Task
 from ocjax.methods import Method, State
@@ -43,12 +43,11 @@ def judge(
     scored = time.perf_counter()
     summary = summarize(task, scores, held_out, folder) | dict(facts)
     threshold = summary["threshold"]
-    interval = metrics.Interval(summary["auroc_low"], summary["auroc_high"])
     figures = {}
+    if task.dataset.masks is not None:
+        summary |= _where(task, method, state)
     if task.config.report:
-        figures = pictures.draw(
-            task, method, state, scores, threshold, interval, folder
-        )
+        figures = pictures.draw(task, method, state, scores, threshold, folder)
     summary |= {
         "score_seconds": round(scored - start, 2),
         "draw_seconds": round(time.perf_counter() - scored, 2),
@@ -56,22 +55,30 @@ def judge(
     for name, figure in figures.items():
         folder.write(f"plots/{name}.png", figure)
     if task.config.report:
-        evaluation.write_report(
-            folder.path / "report.html",
-            summary=summary,
-            config=folder.read_json("config.json"),
-            environment=folder.read_json("env.json"),
-            figures=figures,
-            warnings=[f"Not honest: {leak}" for leak in summary["leaks"]],
-        )
+        write_report(folder, summary, figures)
     folder.write_json("eval/summary.json", summary)
     return summary
+
+
+def write_report(
+    folder: RunFolder, summary: Mapping[str, Any], figures: Mapping[str, bytes]
+) -> None:
+    """Writes `report.html` of a summary and its pictures, name -> PNG file."""
+    order = [name for name in evaluation.CAPTIONS if name in figures]
+    evaluation.write_report(
+        folder.path / "report.html",
+        summary=summary,
+        config=folder.read_json("config.json"),
+        environment=folder.read_json("env.json"),
+        figures={name: figures[name] for name in order},
+        warnings=[f"Not honest: {leak}" for leak in summary["leaks"]],
+    )
 
 
 def summarize(
     task: Task, scores: np.ndarray, held_out: np.ndarray, folder: RunFolder
 ) -> dict[str, Any]:
-    """Judges scores, whoever gave them, and writes `eval/scores.csv`.
+    """Judges scores, whoever gave them; writes `eval/scores.csv`, `eval/held_out.csv`.
 
     Args:
       task: data and configuration.
@@ -84,10 +91,17 @@ def summarize(
     """
     split = task.split
     threshold, chosen = _threshold(held_out, scores[~split.anomalous], task)
-    _write_scores(folder, task, scores, threshold)
+    _write_scores(folder, task, scores, threshold, held_out)
+    folder.write_csv(
+        "eval/held_out.csv", ["score"], [[repr(float(s))] for s in held_out]
+    )
+    if split.anomalous.any():
+        measures = metrics.summary(split.anomalous, scores)
+    else:
+        measures = metrics.summary_of_normals(scores)
     return (
         _identity(task)
-        | metrics.summary(split.anomalous, scores)
+        | measures
         | _by_kind(task, scores)
         | chosen
         | {"leaks": task.config.paper_code.leaks()}
@@ -111,6 +125,8 @@ def _identity(task: Task) -> dict[str, Any]:
 def _by_kind(task: Task, scores: np.ndarray) -> dict[str, Any]:
     """AUROCs of each kind of anomaly, and of scores that need no training."""
     dataset, split = task.dataset, task.split
+    if not split.anomalous.any():
+        return {"kinds": {}, "baselines": {}, "note": dataset.note}
     names = np.array(dataset.class_names)[dataset.labels[split.test]]
     kinds = functools.partial(metrics.by_kind, split.anomalous, kinds=names)
     baselines = {
@@ -125,24 +141,47 @@ def _by_kind(task: Task, scores: np.ndarray) -> dict[str, Any]:
 
 def _threshold(held_out: np.ndarray, normals: np.ndarray, task: Task):
     """The threshold's value or None, and what the summary says of it."""
-    rate = task.config.false_positive_rate
-    try:
-        threshold = thresholds.from_normals(held_out, rate)
-    except InputError as error:
-        value, reached, note = None, None, str(error)
-    else:
-        value, note = float(threshold.value), None
-        reached = thresholds.reached(normals, threshold)
-    return value, {
-        "threshold": value,
-        "promised_false_positive_rate": rate,
-        "reached_false_positive_rate": reached,
+    said: dict[str, Any] = {
+        "threshold": None,
+        "promised_false_positive_rate": task.config.false_positive_rate,
+        "reached_false_positive_rate": None,
+        "reached_low": None,
+        "reached_high": None,
         "held_out_normals": len(held_out),
-        "threshold_note": note,
+        "threshold_note": "No normal images were held out.",
+    }
+    if not len(held_out):
+        return None, said
+    found, note = thresholds.nearest(held_out, task.config.false_positive_rate)
+    if note:
+        say(f"Note: {note}")
+    low, high = thresholds.reached_interval(normals, found)
+    return found.value, said | {
+        "threshold": found.value,
+        "promised_false_positive_rate": found.false_positive_rate,
+        "reached_false_positive_rate": thresholds.reached(normals, found),
+        "reached_low": low,
+        "reached_high": high,
+        "threshold_note": note or None,
     }
 
 
-def _write_scores(folder: RunFolder, task: Task, scores, threshold) -> None:
+def _where(task: Task, method: Method, state: State) -> dict[str, float]:
+    """How well heatmaps of the test images find what the masks mark."""
+    dataset, test = task.dataset, task.split.test
+    assert dataset.masks is not None
+    explain = heatmaps.explained(method)
+    _, maps = data.map_images(explain, dataset.images[test], arguments=(state,))
+    masks = dataset.masks[test]
+    if not masks.any():
+        return {}
+    return {
+        "pixel_auroc": metrics.pixel_auroc(masks, maps),
+        "per_region_overlap": metrics.per_region_overlap(masks, maps),
+    }
+
+
+def _write_scores(folder: RunFolder, task: Task, scores, threshold, held_out) -> None:
     """One row a test image; `index` counts the pooled train and test parts."""
     dataset, test = task.dataset, task.split.test
     names = [dataset.class_names[label] for label in dataset.labels[test]]
@@ -157,6 +196,9 @@ def _write_scores(folder: RunFolder, task: Task, scores, threshold) -> None:
         "score": [repr(float(s)) for s in scores],
         "decision": decisions,
     }
+    if len(held_out):
+        p_values = thresholds.p_values(held_out, scores)
+        columns["p_value"] = [f"{p:.6g}" for p in p_values]
     if dataset.paths is not None:
         columns["path"] = [dataset.paths[i] for i in test]
     rows = zip(*columns.values(), strict=True)

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from ocjax import data
-from ocjax.evaluation import metrics, plots
+from ocjax.evaluation import heatmaps, metrics, plots
 from ocjax.launch.folder import RunFolder
 from ocjax.launch.task import Task
 from ocjax.methods import Method, State
@@ -30,7 +30,6 @@ def draw(
     state: State,
     scores: np.ndarray,
     threshold: float | None,
-    interval: metrics.Interval,
     folder: RunFolder,
 ) -> dict[str, bytes]:
     """Returns the pictures that the method allows, as PNG files by name.
@@ -44,7 +43,6 @@ def draw(
       state: after the last step.
       scores: of the test images, `[N]`.
       threshold: above which an image is called anomalous, if there is one.
-      interval: of the AUROC.
       folder: of the run, for its metrics.
     """
     images, anomalous = task.dataset.images[task.split.test], task.split.anomalous
@@ -52,14 +50,27 @@ def draw(
     if method.reconstruct is not None:
         steps["reconstruction"] = method.reconstruct
     steps = {name: functools.partial(_map, f, state) for name, f in steps.items()}
+    explain = functools.partial(_map, heatmaps.explained(method), state)
+    masks = task.dataset.masks
     figures = {
-        "image_grid": plots.image_grid(images, anomalous, scores, steps),
-        "most_anomalous": plots.most_anomalous(images, anomalous, scores),
         "score_histogram": plots.score_histogram(
             scores[~anomalous], scores[anomalous], threshold
         ),
-        "roc": plots.roc(anomalous, scores, interval),
     }
+    if anomalous.any():
+        interval = metrics.auroc_interval(anomalous, scores)
+        figures["roc"] = plots.roc(anomalous, scores, interval)
+    figures["examples"] = plots.examples(
+        images,
+        anomalous,
+        scores,
+        lambda some: explain(some)[1],
+        threshold,
+        None if masks is None else masks[task.split.test],
+    )
+    if anomalous.any():
+        figures["image_grid"] = plots.image_grid(images, anomalous, scores, steps)
+        figures["most_anomalous"] = plots.most_anomalous(images, anomalous, scores)
     groups = _groups(task, method, state)
     if groups is not None:
         _write_split(folder, task, groups)
@@ -67,8 +78,9 @@ def draw(
         figures["split"] = plots.split(
             task.dataset.images[task.split.train], groups.members, grade, name
         )
-    figures |= _of_latents(task, method, state)
-    if method.views.distance is not None:
+    if anomalous.any():
+        figures |= _of_latents(task, method, state)
+    if anomalous.any() and method.views.distance is not None:
         members = {} if groups is None else groups.members
         figures["distances"] = _distances(task, method.views.distance, state, members)
     rows = folder.metrics()

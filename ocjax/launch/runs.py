@@ -19,7 +19,7 @@ from ocjax.launch.display import Display, say
 from ocjax.launch.folder import RunFolder
 from ocjax.launch.judge import judge
 from ocjax.launch.task import Task
-from ocjax.methods import Method, preprocessing
+from ocjax.methods import Method, preprocessing, tiling
 from ocjax.training import processes
 
 Result = dict[str, Any] | training.NonFiniteError
@@ -126,11 +126,14 @@ def _claim(tasks: Sequence[Task], folders: Sequence[RunFolder]) -> list[Result |
         for task, folder in zip(tasks, folders, strict=True):
             folder.open(task.identity())
         results = [folder.result() for folder in folders]
-        for folder, result in zip(folders, results, strict=True):
+        for task, folder, result in zip(tasks, folders, results, strict=True):
             if result is not None:
                 say(f"{folder.path} is finished; this is its result.")
-            elif not (folder.path / "env.json").exists():
+                continue
+            if not (folder.path / "env.json").exists():
                 folder.write_json("env.json", environment.describe())
+            if (standard := _standard(task)) is not None:
+                folder.write_json("standard.json", standard)
     finished = processes.share(np.array([result is not None for result in results]))
     return [
         {} if done and result is None else result
@@ -154,7 +157,8 @@ def _finish(
         "first_step_seconds": round(first - started, 2) if first and started else None,
     }
     result = judge(run.task, run.method, state, run.folder, facts)
-    run.show.end(f"AUROC {result['auroc']:.4f}")
+    auroc = result["auroc"]
+    run.show.end("finished" if auroc is None else f"AUROC {auroc:.4f}")
     return result
 
 
@@ -241,6 +245,9 @@ def build_method(
         method = paper_code.mnist_normalized(method)
     if standard:
         method = preprocessing.standardized(method, *standard)
+    if config.tile:
+        overlap, reduction = config.tile_overlap, config.tile_reduction
+        method = tiling.tiled(method, config.tile, overlap=overlap, reduction=reduction)
     kinds = config.augment.split()
     if kinds:
         crop, flip = "crop" in kinds, "flip" in kinds

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ocjax import data
+from ocjax._checks import InputError
 from ocjax.evaluation import plots
 from ocjax.launch import task as tasks
 from ocjax.launch.config import RunConfig, parse, varied
@@ -64,7 +65,13 @@ def launch(
     first = next(iter(todo.values()))
     workdir = pathlib.Path(workdir or _default_workdir(values, seed, todo))
     if len(todo) == 1:
-        return run(first, workdir, **options)
+        result = run(first, workdir, **options)
+        return result and result | {"workdir": str(workdir)}
+    if not first.split.anomalous.any():
+        raise InputError(
+            "A table of many runs compares AUROCs, which needs anomalous test images: "
+            f"{first.dataset.name} has none. Train one run."
+        )
     folder = RunFolder(workdir)
     if processes.primary():
         folder.open({"runs": [task.identity() for task in todo.values()]})

@@ -3,15 +3,15 @@
 import json
 import os
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ocjax import evaluation
 from ocjax._checks import InputError
+from ocjax.export.scorer import Card, Scorer, of_method
 from ocjax.launch import runs
 from ocjax.launch.config import RunConfig, parse
 from ocjax.launch.folder import RunFolder
@@ -27,40 +27,13 @@ class Trained(NamedTuple):
     hyper: Any  # The method's own `Config`.
     method: Method
     state: State  # Of the last checkpoint.
-    shape: tuple[int, int, int]  # (S, S, C) of the images that it scores.
     finished: bool  # Else the run was interrupted, and the state is on its way.
-    # Above it an image is called anomalous; None before the end of the run, where the
-    # run held out too few normal images, and where its scores are those of a leak.
-    threshold: float | None
+    scorer: Scorer  # Without held-out normals before the end of the run, and where its
+    # scores are those of a leak.
 
     def score(self, images: np.ndarray) -> np.ndarray:
-        """Scores images, larger where more anomalous.
-
-        Args:
-          images: `[N, *shape]`; uint8, or floats in [-1, 1].
-
-        Returns:
-          Scores, float32 `[N]`; of an image the same in any company.
-
-        Raises:
-          InputError: the shape is another.
-          ValueError: a float is not in [-1, 1].
-          TypeError: `images` are neither uint8 nor floating point.
-        """
-        images = np.asarray(images)
-        if images.shape[1:] != self.shape:
-            size, _, channels = self.shape
-            raise InputError(
-                f"Expected images of shape [N, {size}, {size}, {channels}], as those "
-                f"that trained, got {list(images.shape)}."
-            )
-        return evaluation.score(self.method, self.state, images)
-
-    def score_files(
-        self, paths: Sequence[str | os.PathLike]
-    ) -> Iterator[tuple[str, float]]:
-        """(path, score) of image files, as `evaluation.score_files` gives them."""
-        return evaluation.score_files(self.method, self.state, paths, shape=self.shape)
+        """Scores images, as `Scorer.score` does."""
+        return self.scorer.score(images)
 
 
 def trained(run_folder: str | os.PathLike) -> Trained:
@@ -75,27 +48,43 @@ def trained(run_folder: str | os.PathLike) -> Trained:
     """
     folder = RunFolder(run_folder)
     config, hyper = _configuration(folder.path)
+    standard = None
     if config.standardize:
-        raise InputError(
-            f"{folder.path} standardizes pixels by its training images, and does not "
-            "keep by what: it cannot score without them."
-        )
-    method = runs.build_method(config, hyper, None, None)
+        standard = tuple(map(tuple, folder.read_json("standard.json")))
+    method = runs.build_method(config, hyper, None, standard)
     like, channels = _shapes(method, config.image_size, folder)
     with Checkpoints(folder.checkpoints) as checkpoints:
         state = checkpoints.restore(like)
     assert state is not None  # Its shapes were there.
-    result, flags = folder.result(), config.paper_code
-    leaking = flags.batch_statistics or flags.best_epoch or flags.min_max
+    card = _card(folder, config, channels)
     return Trained(
         folder.path,
         config,
         hyper,
         method,
         state,
-        (config.image_size, config.image_size, channels),
-        result is not None,
-        None if result is None or leaking else result["threshold"],
+        folder.result() is not None,
+        of_method(card, method, state),
+    )
+
+
+def _card(folder: RunFolder, config: RunConfig, channels: int) -> Card:
+    """What the scorer of a run says of itself."""
+    result, flags = folder.result() or {}, config.paper_code
+    leaking = flags.batch_statistics or flags.best_epoch or flags.min_max
+    normals = [] if leaking or not result else folder.held_out()
+    file = folder.path / "env.json"
+    environment = folder.read_json("env.json") if file.exists() else {}
+    return Card(
+        config.method,
+        f"{config.dataset}, {result.get('target', 'interrupted')}",
+        config.image_size,
+        channels,
+        tuple(sorted(normals)),
+        result.get("promised_false_positive_rate") or config.false_positive_rate,
+        None if leaking or not result else result["threshold"],
+        environment.get("versions", {}).get("ocjax") or "",
+        environment.get("commit"),
     )
 
 
@@ -108,7 +97,7 @@ def _configuration(path: pathlib.Path) -> tuple[RunConfig, Any]:
         raise InputError(f"{path} is no run folder: it has no config.json.")
     try:
         values = json.loads(file.read_text())
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise InputError(f"{file} is damaged: {error}.") from error
     if not isinstance(values, Mapping):
         raise InputError(f"{file} is damaged: expected one object.")

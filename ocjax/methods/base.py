@@ -87,7 +87,8 @@ class Method(NamedTuple):
     stages: tuple[Stage, ...]  # In their order; most methods have one.
     score: Callable  # score(state, images) -> [B], higher is more anomalous.
     objectives: Mapping[str, Objective]  # Of all stages.
-    reconstruct: Callable | None = None  # (state, images) -> images of equal shape.
+    # (state, images) -> images of equal shape, that the score compares with.
+    reconstruct: Callable | None = None
     embed: Callable | None = None  # (state, images) -> latents [B, D].
     axis_name: str | None = None  # Mapped axis that steps average over.
     views: Views = Views()

@@ -217,11 +217,14 @@ def ics(
         base.Stage(divide, epochs=config.splitting_epochs),
         base.Stage(classify, groups=groups),
     )
+    # The score is the classifier's: reconstructions are pictures of the first stage.
     views = base.Views(
-        measures={"SSIM": ssim}, distance=measure_distance if constrained else None
+        images={"reconstruction": reconstruct},
+        measures={"SSIM": ssim},
+        distance=measure_distance if constrained else None,
     )
     return base.Method(
-        init, stages, score, objectives, reconstruct, embed, axis_name, views
+        init, stages, score, objectives, embed=embed, axis_name=axis_name, views=views
     )
 
 

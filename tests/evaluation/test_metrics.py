@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import scipy.ndimage
 import sklearn.metrics
 from hypothesis import given
 from hypothesis import strategies as st
@@ -254,3 +255,69 @@ def test_kinds_are_judged_against_all_normals_by_hand():
     assert found["crack"]["auroc"] == 0.5 and found["crack"]["anomalies"] == 1
     # 3 is over both normals, -1 over none.
     assert found["hole"]["auroc"] == 0.5 and found["hole"]["anomalies"] == 2
+
+
+def test_regions_count_alike_by_hand():
+    # Two defects: one of 1 pixel found at once, one of 4 found after two false alarms.
+    masks = np.zeros((1, 4, 5), bool)
+    masks[0, 0, 0] = masks[0, 2:, 3:] = True
+    maps = np.zeros((1, 4, 5))
+    maps[0, 0, 0], maps[0, 0, 2:4], maps[0, 2:, 3:] = 3, 2, 1
+    # Rates 0, 2/15, 2/15 and 1; overlaps 1/2, 1/2, 1 and 1.
+    expected = (2 / 15 * 0.5 + (0.3 - 2 / 15) * 1) / 0.3
+    assert metrics.per_region_overlap(masks, maps) == pytest.approx(expected)
+    assert metrics.pixel_auroc(masks, maps) == pytest.approx((15 + 4 * 13) / 75)
+
+
+def brute_force_overlap(masks, maps, limit):
+    """As the definition says, threshold by threshold."""
+    regions = []
+    for i, mask in enumerate(masks):
+        labels, count = scipy.ndimage.label(mask, np.ones((3, 3)))
+        regions += [(i, labels == n + 1) for n in range(count)]
+    alarms, overlap = [0.0], [0.0]
+    for threshold in np.unique(maps)[::-1]:
+        above = maps >= threshold
+        alarms.append(above[~masks].mean())
+        overlap.append(np.mean([above[i][region].mean() for i, region in regions]))
+    fine = np.linspace(0, limit, 200_001)
+    return np.mean(np.interp(fine, alarms, overlap))
+
+
+@pytest.mark.parametrize("limit", [0.05, 0.3, 1.0])
+def test_per_region_overlap_is_its_definition(limit):
+    rng = np.random.default_rng(0)
+    masks = scipy.ndimage.gaussian_filter(rng.normal(size=(3, 16, 16)), (0, 1, 1)) > 0.3
+    maps = np.round(rng.uniform(size=masks.shape) + 0.5 * masks, 2)
+    expected = brute_force_overlap(masks, maps, limit)
+    found = metrics.per_region_overlap(masks, maps, limit)
+    assert found == pytest.approx(expected, abs=1e-3)
+
+
+def test_perfect_heatmaps_overlap_wholly_and_flat_ones_by_chance():
+    masks = np.zeros((2, 8, 8), bool)
+    masks[0, 2:4, 2:4] = True
+    assert metrics.per_region_overlap(masks, masks.astype(float)) == 1
+    flat = metrics.per_region_overlap(masks, np.zeros(masks.shape))
+    assert flat == pytest.approx(0.15)  # Half of the limit of 0.3.
+
+
+@pytest.mark.parametrize("metric", [metrics.pixel_auroc, metrics.per_region_overlap])
+def test_masks_and_heatmaps_are_checked(metric):
+    masks = np.zeros((1, 4, 4), bool)
+    with pytest.raises(ValueError, match="one shape"):
+        metric(masks, np.zeros((1, 4, 5)))
+    with pytest.raises(ValueError, match="both classes"):
+        metric(masks, np.zeros((1, 4, 4)))
+    with pytest.raises(TypeError, match="boolean"):
+        metric(masks.astype(int), np.zeros((1, 4, 4)))
+    masks[0, 0, 0] = True
+    with pytest.raises(ValueError, match="`limit`"):
+        metrics.per_region_overlap(masks, np.zeros((1, 4, 4)), limit=0)
+
+
+def test_normals_alone_have_the_same_keys():
+    both = metrics.summary([False, True], [0.0, 1.0])
+    alone = metrics.summary_of_normals([0.0, 1.0])
+    assert alone.keys() == both.keys()
+    assert alone["normals"] == 2 and alone["auroc"] is None

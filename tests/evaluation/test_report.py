@@ -29,6 +29,8 @@ def arguments():
         "threshold": 0.012345,
         "promised_false_positive_rate": 0.05,
         "reached_false_positive_rate": 0.0417,
+        "reached_low": 0.031,
+        "reached_high": 0.055,
         "held_out_normals": 1200,
         "threshold_note": None,
         "note": "",

@@ -2,11 +2,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from PIL import Image
 
-from ocjax._checks import InputError
-from ocjax.data import files, map_images
-from ocjax.evaluation import score, score_files
+from ocjax.data import map_images
+from ocjax.evaluation import score
 from ocjax.methods import base
 
 
@@ -124,51 +122,3 @@ def test_unusable_shapes_and_sizes_are_named():
         map_images(statistics, random_images(1), chunk=64, piece=100)
     with pytest.raises(TypeError, match="int64|int32"):
         map_images(statistics, np.zeros((1, 8, 8, 1), np.int32))
-
-
-def _write(folder, images):
-    paths = []
-    for i, image in enumerate(images):
-        paths.append(folder / f"{i}.png")
-        Image.fromarray(image.squeeze()).save(paths[-1])
-    return paths
-
-
-@pytest.mark.parametrize("count, channels", [(0, 1), (7, 1), (4, 3)])
-def test_files_are_scored_as_their_pixels_are(tmp_path, count, channels):
-    images = random_images(count, (32, 32, channels))
-    paths = _write(tmp_path, images)
-    found = list(
-        score_files(
-            toy_method(), toy_state(2), paths, shape=(32, 32, channels), piece=3
-        )
-    )
-    assert [path for path, _ in found] == [str(path) for path in paths]
-    expected = score(toy_method(), toy_state(2), images)
-    np.testing.assert_array_equal([value for _, value in found], expected)
-
-
-def test_files_are_brought_to_the_size_and_channels_of_training(tmp_path):
-    Image.new("RGB", (50, 40), (255, 255, 255)).save(tmp_path / "white.jpg")
-    ((_, found),) = score_files(
-        toy_method(), toy_state(1), [tmp_path / "white.jpg"], shape=(32, 32, 1)
-    )
-    assert found == 32 * 32
-
-
-def test_files_are_read_no_more_than_a_piece_ahead(tmp_path, monkeypatch):
-    read, seen = files.read, []
-    monkeypatch.setattr(files, "read", lambda *a: seen.append(a[0]) or read(*a))
-    paths = _write(tmp_path, random_images(12, (32, 32, 1)))
-    scores = score_files(toy_method(), toy_state(1), paths, shape=(32, 32, 1), piece=2)
-    next(scores)
-    assert 2 <= len(seen) <= 4
-
-
-def test_a_file_that_is_no_image_is_named_after_the_scores_before_it(tmp_path):
-    paths = _write(tmp_path, random_images(4, (32, 32, 1)))
-    paths[3].write_bytes(b"not an image")
-    scores = score_files(toy_method(), toy_state(1), paths, shape=(32, 32, 1), piece=2)
-    assert len([next(scores), next(scores)]) == 2
-    with pytest.raises(InputError, match=r"3.png is no readable image"):
-        list(scores)

@@ -78,3 +78,46 @@ def test_unusable_scores_are_named():
         thresholds.reached(np.zeros((2, 2)), thresholds.Threshold(0.0, 0.1, 9))
     with pytest.raises(ValueError, match="`scores` to be finite"):
         thresholds.from_normals([0.0, np.nan], 0.5)
+
+
+def test_p_values_and_percentiles_by_hand():
+    normals, scores = [3.0, 1.0, 2.0], [0.0, 1.0, 2.5, 9.0]
+    # (1 + how many of 1, 2, 3 are at least as high) / 4.
+    found = thresholds.p_values(normals, scores)
+    np.testing.assert_array_equal(found, [1, 1, 0.5, 0.25])
+    found = thresholds.percentiles(normals, scores)
+    np.testing.assert_allclose(found, [0, 0, 200 / 3, 100])
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.2, 0.5])
+def test_a_p_value_up_to_the_rate_is_a_score_above_the_threshold(rate):
+    rng = np.random.default_rng(0)
+    normals, scores = rng.normal(size=50), rng.normal(1, 1, 200)
+    above = scores > thresholds.from_normals(normals, rate).value
+    p_values = thresholds.p_values(normals, scores)
+    np.testing.assert_array_equal(p_values <= rate, above)
+
+
+def test_p_values_of_fresh_normals_are_as_rare_as_they_say():
+    rng = np.random.default_rng(0)
+    draws = rng.normal(size=(4000, 20))
+    found = np.array([thresholds.p_values(d[:-1], d[-1:])[0] for d in draws])
+    for p in (0.05, 0.25, 0.5):
+        assert np.mean(found <= p) == pytest.approx(p, abs=0.02)
+
+
+def test_the_lowest_rate_is_promised_where_there_are_too_few_normals():
+    found, note = thresholds.nearest([1.0, 2.0, 3.0], 0.01)
+    assert found == (3.0, 0.25, 3)
+    assert "3 held-out" in note and "needs 99" in note and "promises 0.25" in note
+    assert thresholds.nearest(np.arange(99.0), 0.01)[1] == ""
+    assert thresholds.nearest([1.0, 2.0, 3.0], 0.25) == (found, "")
+    with pytest.raises(ValueError, match="in \\(0, 1\\)"):
+        thresholds.nearest([1.0], 0.0)
+
+
+def test_the_interval_of_the_reached_rate_is_clopper_and_pearson_s():
+    threshold = thresholds.Threshold(0.5, 0.1, 9)
+    low, high = thresholds.reached_interval([0.0] * 10, threshold)
+    # Of no alarm among 10: 1 - 0.025^(1/10).
+    assert low == 0 and high == pytest.approx(1 - 0.025**0.1)

@@ -7,14 +7,13 @@ import numpy as np
 import pytest
 
 from ocjax import data, launch
-from ocjax.evaluation import metrics
 from ocjax.launch import pictures
 from ocjax.launch.config import parse
 from ocjax.launch.folder import RunFolder
 from ocjax.launch.task import Task
 from ocjax.methods import Groups, Method, Stage, State, Views
 
-ALWAYS = ["image_grid", "most_anomalous", "score_histogram", "roc"]
+ALWAYS = ["score_histogram", "roc", "examples", "image_grid", "most_anomalous"]
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +60,8 @@ ONE_STAGE = (Stage(lambda *_: None),)
 
 def method(stages=ONE_STAGE, **parts):
     """A method of which nothing but `parts` is asked."""
-    return Method(None, stages, None, {}, **parts)  # pyright: ignore[reportArgumentType]
+    score = lambda state, x: x.mean(axis=(1, 2, 3))
+    return Method(None, stages, score, {}, **parts)  # pyright: ignore[reportArgumentType]
 
 
 EVERYTHING = method(
@@ -89,9 +89,7 @@ def row_means(task):
 def drawn(task, method, folder):
     state = State({"scale": jnp.ones(())}, {}, {}, jnp.zeros((), int))
     scores = np.arange(20.0)
-    return pictures.draw(
-        task, method, state, scores, 3.0, metrics.Interval(0, 1), RunFolder(folder)
-    )
+    return pictures.draw(task, method, state, scores, 3.0, RunFolder(folder))
 
 
 def test_a_method_without_views_gets_the_pictures_of_its_scores(task, tmp_path):
@@ -176,6 +174,12 @@ def test_the_division_of_the_training_images_is_saved(everything):
     assert lines[1] == "0,typical,1.0"
     assert lines[-1] == "38,atypical,0.0"  # Counted in the pooled parts.
     assert len(lines) == 1 + 20
+
+
+def test_good_pictures_alone_need_no_anomalies(task, tmp_path):
+    split = task.split._replace(anomalous=np.zeros(20, bool))
+    found = list(drawn(task._replace(split=split), EVERYTHING, tmp_path))
+    assert found == ["score_histogram", "examples", "split"]
 
 
 def test_latents_of_one_dimension_are_not_drawn(task, tmp_path):

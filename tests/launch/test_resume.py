@@ -130,6 +130,7 @@ def test_the_run_folder_is_complete(whole):
         "config.json",
         "env.json",
         "metrics.jsonl",
+        "eval/held_out.csv",
         "eval/scores.csv",
         "eval/summary.json",
         "plots/image_grid.png",
@@ -141,7 +142,7 @@ def test_the_run_folder_is_complete(whole):
     assert list(workdir.glob("tensorboard/events.*"))
     assert not [f for f in files if f.endswith(".tmp")]
     lines = (workdir / "eval" / "scores.csv").read_text().splitlines()
-    assert lines[0] == "index,label,anomalous,score,decision"
+    assert lines[0] == "index,label,anomalous,score,decision,p_value"
     assert len(lines) == 1 + summary["normals"] + summary["anomalies"]
     assert {"method", "dataset", "protocol", "normal_class", "seed", "epochs"} <= set(
         summary

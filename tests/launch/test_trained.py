@@ -61,11 +61,23 @@ def test_a_finished_run_scores_as_it_was_judged(finished):
     assert [repr(float(score)) for score in scores] == [row["score"] for row in rows]
     summary = json.loads((path / "eval" / "summary.json").read_text())
     assert summary["threshold"] is not None
-    assert detector.threshold == summary["threshold"]
-    assert detector.shape == (32, 32, 1) and detector.finished
+    card = detector.scorer.card
+    assert card.threshold == summary["threshold"]
+    assert card.shape == (32, 32, 1) and detector.finished
+    held_out = detector.score(what.dataset.images[what.split.validation])
+    assert card.normals == tuple(sorted(held_out.tolist()))
     assert detector.config.batch_size == 2 and detector.hyper == what.hyper
     assert detector.config.normal_class == "good"
     assert detector.state.step == len(what.split.train) // 2
+
+
+def test_pixels_are_standardized_as_in_training(tmp_path):
+    what = task(standardize=True)
+    launch.run(what, tmp_path / "run")
+    with open(tmp_path / "run" / "eval" / "scores.csv") as file:
+        scores = [float(row["score"]) for row in csv.DictReader(file)]
+    found = trained(tmp_path / "run").score(what.dataset.images[what.split.test])
+    assert found.tolist() == scores
 
 
 def test_files_are_scored_as_images_are(finished, tmp_path):
@@ -74,9 +86,10 @@ def test_files_are_scored_as_images_are(finished, tmp_path):
     files = [tmp_path / f"{i}.png" for i in range(3)]
     for file, image in zip(files, images, strict=True):
         Image.fromarray(image[..., 0]).save(file)
-    found = list(detector.score_files(files))
+    found = list(detector.scorer.judge_files(files))
     assert [name for name, _ in found] == [str(file) for file in files]
-    assert [score for _, score in found] == detector.score(images).tolist()
+    scores = [one.score for _, one in found if not isinstance(one, InputError)]
+    assert scores == detector.score(images).tolist()
 
 
 def test_images_of_another_shape_are_refused(finished):
@@ -89,7 +102,7 @@ def test_images_of_another_shape_are_refused(finished):
 def test_an_interrupted_run_scores_from_its_last_checkpoint(finished, copy):
     shutil.rmtree(copy / "eval")
     detector, whole = trained(copy), trained(finished[1])
-    assert not detector.finished and detector.threshold is None
+    assert not detector.finished and detector.scorer.card.threshold is None
     images = finished[0].dataset.images
     np.testing.assert_array_equal(detector.score(images), whole.score(images))
 
@@ -117,7 +130,7 @@ def test_colours_are_found_from_the_checkpoint(method, tmp_path):
     with Checkpoints(folder.checkpoints) as checkpoints:
         checkpoints.save(state)
     detector = trained(tmp_path)
-    assert detector.shape == (32, 32, 3)
+    assert detector.scorer.card.shape == (32, 32, 3)
     assert detector.hyper == config
     jax.tree.map(np.testing.assert_array_equal, detector.state, state)
 
@@ -139,7 +152,7 @@ def test_a_threshold_on_other_scores_is_none(finished, copy, flags, kept):
         with Checkpoints(copy / "checkpoints") as checkpoints:
             checkpoints.save(jax.tree.map(lambda x: np.ones(x.shape, x.dtype), like))
     (copy / "config.json").write_text(json.dumps(config))
-    assert (trained(copy).threshold is not None) == kept
+    assert (trained(copy).scorer.card.threshold is not None) == kept
 
 
 def change(**fields):
@@ -180,7 +193,10 @@ BAD = {
         change(hyper={"latent": 5, "features": 2}),
         "has other parameters than the networks",
     ),
-    "standardized": (change(standardize=True), "cannot score without them"),
+    "other scores": (
+        lambda path: (path / "eval" / "held_out.csv").write_text("scores\n1\n"),
+        "held_out.csv is missing or damaged",
+    ),
 }
 
 

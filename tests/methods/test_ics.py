@@ -108,7 +108,7 @@ def test_networks_and_stages_of_the_paper_s_three_methods(change, networks, stag
     assert set(state.params) == networks
     assert len(method.stages) == stages
     assert (method.stages[-1].groups is not None) == (stages == 2)
-    assert (method.reconstruct is not None) == ("splitter" in networks)
+    assert ("reconstruction" in method.views.images) == ("splitter" in networks)
     assert (method.views.distance is not None) == ("distance" in networks)
 
 
@@ -136,7 +136,8 @@ def test_the_worst_reconstructed_images_are_atypical(case):
     images = np.random.default_rng(0).integers(0, 256, (24, 32, 32, 1), np.uint8)
     images[::5] //= 4
     x = images / np.float32(255)
-    again = (jax.jit(case.method.reconstruct)(case.state, 2 * x - 1) + 1) / 2
+    reconstruct = case.method.views.images["reconstruction"]
+    again = (jax.jit(reconstruct)(case.state, 2 * x - 1) + 1) / 2
     options = {
         "standard": {},
         "authors": {"data_range": 2.0, "sample_covariance": True},

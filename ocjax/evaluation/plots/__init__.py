@@ -12,6 +12,7 @@ from ocjax.evaluation.plots.charts import roc as roc
 from ocjax.evaluation.plots.charts import score_histogram as score_histogram
 from ocjax.evaluation.plots.charts import table as table
 from ocjax.evaluation.plots.charts import training_curves as training_curves
+from ocjax.evaluation.plots.images import examples as examples
 from ocjax.evaluation.plots.images import image_grid as image_grid
 from ocjax.evaluation.plots.images import manifold as manifold
 from ocjax.evaluation.plots.images import most_anomalous as most_anomalous

@@ -302,6 +302,7 @@ def _by_class(normals: ArrayLike, anomalies: ArrayLike) -> Series:
     return {
         f"{name} ({np.size(values):,})": (color, values)
         for name, color, values in classes
+        if np.size(values)
     }
 
 

@@ -71,6 +71,88 @@ def image_grid(
     return figure
 
 
+def examples(
+    images: np.ndarray,
+    anomalous: ArrayLike,
+    scores: ArrayLike,
+    explain: Callable[[np.ndarray], np.ndarray],
+    threshold: float | None = None,
+    masks: np.ndarray | None = None,
+    *,
+    columns: int = 12,
+) -> Figure:
+    """The most anomalous, the borderline and the least anomalous images, explained.
+
+    Args:
+      images: `[N, H, W, C]`, uint8 or floats in [-1, 1].
+      anomalous: booleans `[N]`; images are framed in their class's colour.
+      scores: floats `[N]`, written under the images.
+      explain: gives heatmaps `[M, H, W]` of the few images that are shown.
+      threshold: borderline images are those closest to it; of no threshold, to the
+        median score.
+      masks: booleans `[N, H, W]`, True where an anomaly is, shown where given.
+      columns: images of each kind.
+    """
+    anomalous, scores = np.asarray(anomalous, bool), np.asarray(scores)
+    rising = np.argsort(scores, kind="stable")
+    line = np.median(scores) if threshold is None else threshold
+    near = np.argsort(np.abs(scores - line), kind="stable")[:columns]
+    blocks = {
+        "Most anomalous": rising[::-1][:columns],
+        "Borderline": near[np.argsort(-scores[near], kind="stable")],
+        "Least anomalous": rising[:columns],
+    }
+    index = np.concatenate(list(blocks.values()))
+    maps = np.asarray(explain(images[index]))
+    # All on one scale, so that what is faint in one is faint in all.
+    pictures = _rgb(_unit(images[index]))
+    rows = {"image": pictures, "heatmap": overlay(pictures, maps, maps.max())}
+    if masks is not None:
+        rows["mask"] = _rgb(masks[index][..., None].astype(np.float64))
+    frames = [style.ANOMALOUS if which else style.NORMAL for which in anomalous[index]]
+    rows["image"] = _framed(pictures, frames)
+    thick = (rows["image"].shape[1] - pictures.shape[1]) // 2
+    pad = (0, 0), (thick, thick), (thick, thick), (0, 0)
+    rows = {
+        name: row if name == "image" else np.pad(row, pad, constant_values=1.0)
+        for name, row in rows.items()
+    }
+    cell = _cell_height(images)
+    figure = style.new_figure(
+        CELL * columns + 0.9, (cell * len(rows) + 0.55) * len(blocks)
+    )
+    start = 0
+    for axes, (title, own) in zip(
+        figure.subplots(len(blocks), 1), blocks.items(), strict=True
+    ):
+        stop = start + len(own)
+        cells = {name: row[start:stop] for name, row in rows.items()}
+        _montage(axes, cells, scores[own], columns)
+        _title(axes, title, style.INK)
+        start = stop
+    return figure
+
+
+def overlay(pictures: np.ndarray, maps: np.ndarray, largest: float) -> np.ndarray:
+    """Heatmaps over pictures, which are greyed.
+
+    Args:
+      pictures: RGB `[N, H, W, 3]` in [0, 1].
+      maps: at least 0, `[N, H, W]`.
+      largest: what is shown in full colour.
+
+    Returns:
+      RGB `[N, H, W, 3]` in [0, 1].
+    """
+    from matplotlib import colormaps
+
+    strength = np.clip(maps / (largest or 1.0), 0, 1)[..., None]
+    grey = pictures.mean(-1, keepdims=True)
+    return (1 - 0.75 * strength) * grey + 0.75 * strength * colormaps["inferno"](
+        0.25 + 0.7 * strength[..., 0]
+    )[..., :3]
+
+
 def most_anomalous(
     images: np.ndarray,
     anomalous: ArrayLike,

@@ -1,0 +1,31 @@
+"""Write the report of a finished run again, and say where it is.
+
+ocjax report runs/pictures
+"""
+
+import argparse
+import pathlib
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declares the arguments."""
+    parser.add_argument("run_folder", metavar="RUN", help="run folder")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Writes `report.html` from what the run folder has; the data are not needed."""
+    from ocjax._checks import InputError
+    from ocjax.launch.folder import RunFolder
+    from ocjax.launch.judge import write_report
+
+    path = pathlib.Path(arguments.run_folder)
+    folder = RunFolder(path)
+    if not (path / "config.json").is_file():
+        raise InputError(f"{path} is no run folder: it has no config.json.")
+    summary = folder.result()
+    if summary is None:
+        raise InputError(f"{path} is not finished: start its command again.")
+    drawn = sorted((path / "plots").glob("*.png"))
+    write_report(folder, summary, {file.stem: file.read_bytes() for file in drawn})
+    print(path / "report.html")
+    return 0

@@ -1,0 +1,448 @@
+"""A scikit-learn outlier detector that learns from images."""
+
+import dataclasses
+import io
+import json
+import math
+import os
+import pathlib
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+import ocjax
+from ocjax import methods, training
+from ocjax._checks import InputError, one_of
+from ocjax.data import images as images_lib
+from ocjax.evaluation import thresholds
+from ocjax.export import archive
+from ocjax.export.scorer import Card, Scorer, Verdicts, of_method
+from ocjax.launch import environment, runs
+from ocjax.launch.config import parse
+from ocjax.methods import Method, State
+
+KIND = "detector"
+_PARAMETERS, _STATE = "parameters.json", "state.npz"
+_HYPER = "hyper__"
+_FILLED = 256
+TRAINING = "training"  # As a `value_range`.
+
+
+class Detector(OutlierMixin, BaseEstimator):
+    """Learns what is normal from images, and tells what is not.
+
+    Images are `[N, H, W, C]` or `[N, H, W]` (grey), or rows `[N, features]`: pixels in
+    the order of `image_shape`, or without it any table, whose rows become small grey
+    images. They are `uint8`, or numbers of a stated `value_range`. Networks see them
+    resized to `image_size`.
+
+    Scores follow scikit-learn: `score_samples` and `decision_function` are lower for
+    more anomalous images, `predict` gives +1 for normal and -1 for anomalous ones.
+    `anomaly_score` is the method's own, larger for more anomalous images.
+
+    Attributes:
+      offset_: `decision_function` is `score_samples` less this.
+      card_: what the detector says of itself: threshold, held-out scores, versions.
+      n_features_in_: of rows their length, of images their height.
+    """
+
+    n_features_in_: int
+
+    def __init__(
+        self,
+        method: str = "lrgdan",
+        *,
+        hyper: Mapping[str, Any] | Any = None,
+        image_shape: tuple[int, ...] | None = None,
+        value_range: tuple[float, float] | str | None = None,
+        image_size: int = 32,
+        epochs: int = 15,
+        batch_size: int = 64,
+        tile: int = 0,
+        augment: str = "",
+        contamination: float | str = "auto",
+        false_positive_rate: float = 0.01,
+        validation_fraction: float = 0.15,
+        random_state=None,
+        **fields: Any,
+    ):
+        """Nothing is checked before `fit`, as scikit-learn wants it.
+
+        Args:
+          method: a key of `ocjax.methods.METHODS`.
+          hyper: fields of the method's `Config` that differ from its defaults, or a
+            whole `Config`.
+          image_shape: (H, W) or (H, W, C) of images that come as rows.
+          value_range: what black and white are, for numbers that are not uint8; or
+            "training": the extremes of the training data, which then fill the middle
+            half of the range of pixels, and what is beyond that range is clipped.
+          image_size: side that images are brought to: 32, 64, 128 or 256; of larger
+            ones any, where there are tiles.
+          tile: side of overlapping tiles that networks see instead, or 0.
+          epochs: passes over the training images.
+          batch_size: images a step.
+          augment: of training images: "crop", "flip" or "crop flip".
+          contamination: "auto" sets the threshold by `false_positive_rate` on held-out
+            images; a share in (0, 0.5] calls so many of the training images anomalous.
+          false_positive_rate: promised, where contamination is "auto".
+          validation_fraction: of the images, held out for the threshold.
+          random_state: of the held-out images, the initialization and the batches.
+          **fields: `hyper__NAME=value`, for single fields of `hyper`.
+        """
+        self.method = method
+        self.hyper = hyper
+        self.image_shape = image_shape
+        self.value_range = value_range
+        self.image_size = image_size
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.tile = tile
+        self.augment = augment
+        self.contamination = contamination
+        self.false_positive_rate = false_positive_rate
+        self.validation_fraction = validation_fraction
+        self.random_state = random_state
+        self._take(fields)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Parameters by name; with `deep` also `hyper__NAME` of the method's fields."""
+        found = super().get_params(deep=False)
+        known = isinstance(self.method, str) and self.method in methods.METHODS
+        if deep and known and self._has_fields():
+            own, _ = methods.METHODS[self.method]
+            values = dataclasses.asdict(own()) | self._hyper()
+            found |= {_HYPER + name: value for name, value in values.items()}
+        return found
+
+    def set_params(self, **params: Any) -> "Detector":
+        """Sets parameters, and single fields of `hyper` as `hyper__NAME`."""
+        own = super().get_params(deep=False)
+        super().set_params(**{name: v for name, v in params.items() if name in own})
+        self._take({name: v for name, v in params.items() if name not in own})
+        return self
+
+    def fit(self, X: ArrayLike, y: object = None) -> "Detector":
+        """Learns from normal images, some of which are held out for the threshold.
+
+        Args:
+          X: images or rows, as above.
+          y: not used.
+
+        Raises:
+          ValueError: the images, or a parameter, cannot be used.
+          training.NonFiniteError: a loss became infinite or not a number.
+        """
+        images = self._images(X, fitting=True)
+        seed = self.random_state
+        if not isinstance(seed, int | np.integer):
+            seed = check_random_state(seed).randint(2**31 - 1)
+        train, held_out = self._divide(len(images), int(seed))
+        method = self._method()
+        batch_size = min(self.batch_size, len(train))
+        # Filled up, so that data sets of similar sizes share a compiled program.
+        padding = ((0, -len(images) % _FILLED), *[(0, 0)] * 3)
+        state = training.fit(
+            method,
+            np.pad(images, padding),
+            jax.random.key(int(seed)),
+            rows=train,
+            epochs=self.epochs,
+            batch_size=batch_size,
+        )
+        # Without the state of the optimizers, which scores do not need.
+        state = jax.device_get(state._replace(opt={}))
+        self.params_, self.stats_ = state.params, state.stats
+        self.card_ = Card(
+            self.method,
+            f"{len(train)} images",
+            self.image_size,
+            images.shape[-1],
+            (),
+            self.false_positive_rate,
+            None,
+            ocjax.__version__,
+            environment.commit(),
+        )
+        normals = self.scorer.score(images[held_out])
+        self.card_ = dataclasses.replace(
+            self.card_, normals=tuple(sorted(normals.tolist()))
+        )
+        self.card_ = self._with_threshold(images)
+        self._set_offset()
+        return self
+
+    @property
+    def scorer(self) -> Scorer:
+        """What judges images as the networks see them.
+
+        Raises:
+          sklearn.exceptions.NotFittedError: before `fit`.
+        """
+        return of_method(*self.parts)
+
+    @property
+    def parts(self) -> tuple[Card, Method, State]:
+        """Card, method and state, of which a scorer is made.
+
+        Raises:
+          sklearn.exceptions.NotFittedError: before `fit`.
+        """
+        check_is_fitted(self, "card_")
+        state = State(self.params_, self.stats_, {}, jnp.int32(0))
+        return self.card_, self._method(), state
+
+    def anomaly_score(self, X: ArrayLike) -> np.ndarray:
+        """Scores, float64 `[N]`, larger where more anomalous."""
+        check_is_fitted(self, "card_")
+        return self.scorer.score(self._images(X)).astype(np.float64)
+
+    def score_samples(self, X: ArrayLike) -> np.ndarray:
+        """Scores, float64 `[N]`, lower where more anomalous."""
+        return -self.anomaly_score(X)
+
+    def decision_function(self, X: ArrayLike) -> np.ndarray:
+        """Scores, float64 `[N]`, negative where anomalous."""
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X: ArrayLike) -> np.ndarray:
+        """+1 for normal images and -1 for anomalous ones, int64 `[N]`."""
+        return np.where(self.decision_function(X) < 0, -1, 1)
+
+    def judge(self, X: ArrayLike, *, explain: bool = False) -> Verdicts:
+        """Scores, decisions, p-values and, with `explain`, heatmaps.
+
+        Heatmaps are as large as the images that networks see, `image_size`.
+        """
+        check_is_fitted(self, "card_")
+        return self.scorer.judge(self._images(X), explain=explain)
+
+    def save(self, path: str | os.PathLike) -> pathlib.Path:
+        """Writes the fitted detector to a file, without pickle; returns its path."""
+        check_is_fitted(self, "card_")
+        parameters = self.get_params(deep=False) | {"hyper": self._hyper()}
+        if not isinstance(self.random_state, int | np.integer | None):
+            parameters["random_state"] = None  # A generator that was used up.
+        said = {
+            "parameters": parameters,
+            "fitted": {
+                "n_features_in_": self.n_features_in_,
+                "shape_": self.shape_,
+                "range_": self.range_,
+            },
+        }
+        content = io.BytesIO()
+        leaves = jax.tree.leaves((self.params_, self.stats_))
+        np.savez(content, **{str(i): leaf for i, leaf in enumerate(leaves)})
+        members = {
+            _PARAMETERS: json.dumps(said, default=_plain).encode(),
+            _STATE: content.getvalue(),
+        }
+        return archive.write(path, KIND, self.card_, members)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> "Detector":
+        """Reads a detector that `save` wrote.
+
+        Raises:
+          InputError: there is none, or it is damaged or of another version.
+        """
+        return cls.from_archive(archive.read(path))
+
+    @classmethod
+    def from_archive(cls, file: archive.Archive) -> "Detector":
+        """The detector in an opened file; errors are `load`'s."""
+        if file.kind != KIND:
+            raise InputError(
+                f"{file.path} is a {file.kind} file, and no saved detector: score with "
+                "it by ocjax.export.load."
+            )
+        try:
+            said = json.loads(file.members[_PARAMETERS])
+            detector = cls(**said["parameters"])
+            for name, value in said["fitted"].items():
+                value = tuple(value) if isinstance(value, list) else value
+                setattr(detector, name, value)
+            zeros = np.zeros((1, *file.card.shape), np.float32)
+            key = jax.random.key(0)
+            like = jax.eval_shape(detector._method().init, key, zeros)
+            like = like.params, like.stats
+            with np.load(io.BytesIO(file.members[_STATE]), allow_pickle=False) as found:
+                leaves = [found[str(i)] for i in range(len(found.files))]
+            tree = jax.tree.structure(like)
+            shapes = [leaf.shape for leaf in jax.tree.leaves(like)]
+            if [leaf.shape for leaf in leaves] != shapes:
+                raise ValueError("parameters of other networks")
+            detector.params_, detector.stats_ = jax.tree.unflatten(tree, leaves)
+        except Exception as error:  # Of damaged bytes anything may come.
+            raise InputError(
+                f"{file.path} is damaged, or of another version: {error}"
+            ) from error
+        detector.card_ = file.card
+        detector._set_offset()
+        return detector
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+    def _take(self, fields: Mapping[str, Any]) -> None:
+        """Adds `hyper__NAME` to `hyper`; `fit` says what is wrong with a name."""
+        if fields and self._has_fields():
+            given = {name.removeprefix(_HYPER): v for name, v in fields.items()}
+            self.hyper = self._hyper() | given
+
+    def _has_fields(self) -> bool:
+        """Whether `hyper` is what it may be."""
+        mapping = self.hyper is None or isinstance(self.hyper, Mapping)
+        return mapping or dataclasses.is_dataclass(self.hyper)
+
+    def _hyper(self) -> dict[str, Any]:
+        """The fields of `hyper` that were given."""
+        if not self._has_fields():
+            raise InputError(
+                f"`hyper` (={self.hyper!r}) must be a mapping or the method's Config."
+            )
+        if dataclasses.is_dataclass(self.hyper):
+            return dataclasses.asdict(self.hyper)  # pyright: ignore
+        return dict(self.hyper or {})
+
+    def _check_fields(self, given: Mapping[str, Any]) -> None:
+        """Raises `InputError` unless these are fields of the method."""
+        own, _ = methods.METHODS[one_of("method", self.method, methods.METHODS)]
+        known = [field.name for field in dataclasses.fields(own)]
+        for name in given:
+            if name not in known:
+                one_of(
+                    "parameter of Detector",
+                    name,
+                    [*self.get_params(deep=False), *(_HYPER + k for k in known)],
+                )
+
+    def _method(self) -> Method:
+        self._check_fields(self._hyper())
+        values = {
+            "method": self.method,
+            "image_size": self.image_size,
+            "epochs": self.epochs,
+            "batch_size": self.batch_size,
+            "tile": self.tile,
+            "augment": self.augment,
+            "validation_fraction": self.validation_fraction,
+            "false_positive_rate": self.false_positive_rate,
+            "hyper": self._hyper(),
+        }
+        config, hyper = parse(values)
+        return runs.build_method(config, hyper, None, None)
+
+    def _images(self, X: Any, fitting: bool = False) -> np.ndarray:
+        """`[N, S, S, C]`, uint8 or float32 in [-1, 1]."""
+        shape, least = getattr(X, "shape", ()), 2 if fitting else 1
+        if not fitting and len(shape) > 2 and shape[1:] != self.shape_:
+            raise ValueError(
+                f"Expected images of shape [N, {', '.join(map(str, self.shape_))}], as "
+                f"in `fit`, got {list(shape)}."
+            )
+        X = validate_data(
+            self, X, reset=fitting, allow_nd=True, ensure_min_samples=least
+        )
+        if fitting:
+            self.shape_ = X.shape[1:]
+        if X.ndim == 2:
+            X = self._as_images(X)
+        if X.ndim == 3:
+            X = X[..., None]
+        return _resized(self._ranged(X, fitting), self.image_size)
+
+    def _as_images(self, X: np.ndarray) -> np.ndarray:
+        """Rows as images `[N, H, W, C]`."""
+        count, width = X.shape
+        if self.image_shape is None:
+            side = math.ceil(math.sqrt(width))
+            padded = np.full((count, side * side), X.dtype.type(0))
+            padded[:, :width] = X
+            return padded.reshape(count, side, side, 1)
+        shape = tuple(self.image_shape)
+        if math.prod(shape) != width or len(shape) not in (2, 3):
+            raise ValueError(
+                f"Expected rows of {math.prod(shape)} pixels, as `image_shape` "
+                f"(={shape}) says, got {width}."
+            )
+        return X.reshape(count, *shape)
+
+    def _ranged(self, X: np.ndarray, fitting: bool) -> np.ndarray:
+        """Uint8 as it is, and other numbers in [-1, 1]."""
+        if X.dtype == np.uint8:
+            if fitting:
+                self.range_ = None
+            return images_lib.check(X, "X")
+        if self.value_range is None:
+            raise ValueError(
+                f"Expected uint8 images, got {X.dtype}: state their `value_range`, as "
+                f"in (0.0, 1.0), or {TRAINING!r} for that of the training data."
+            )
+        X = X.astype(np.float64)
+        if self.value_range == TRAINING:
+            if fitting:
+                self.range_ = float(X.min()), float(X.max())
+            low, high = self.range_ or (0.0, 255.0)
+            middle, half = (low + high) / 2, (high - low) or 1.0
+            return np.clip((X - middle) / half, -1, 1).astype(np.float32)
+        if fitting:
+            low, high = self.value_range
+            self.range_ = float(low), float(high)
+        return images_lib.check(X, "X", value_range=self.range_)
+
+    def _set_offset(self) -> None:
+        assert self.card_.threshold is not None  # `fit` sets it.
+        self.offset_ = -self.card_.threshold
+
+    def _divide(self, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """Indices that train and that are held out, at least one of each."""
+        if not 0 < self.validation_fraction < 1:
+            raise InputError(
+                f"`validation_fraction` (={self.validation_fraction}) must be between "
+                "0 and 1."
+            )
+        held_out = min(max(round(self.validation_fraction * count), 1), count - 1)
+        order = np.random.default_rng(seed).permutation(count)
+        return np.sort(order[held_out:]), np.sort(order[:held_out])
+
+    def _with_threshold(self, images: np.ndarray) -> Card:
+        card = self.card_
+        if self.contamination != "auto":
+            share = self.contamination
+            if isinstance(share, str) or not 0 < share <= 0.5:
+                raise InputError(
+                    f"`contamination` (={share}) must be 'auto' or in (0, 0.5]."
+                )
+            scores = self.scorer.score(images).astype(np.float64)
+            return dataclasses.replace(
+                card, threshold=float(np.percentile(scores, 100 * (1 - share)))
+            )
+        found, note = thresholds.nearest(card.normals, self.false_positive_rate)
+        if note:
+            warnings.warn(note, stacklevel=3)
+        return card.with_threshold(found)
+
+
+def _resized(images: np.ndarray, size: int) -> np.ndarray:
+    if images.dtype == np.uint8:
+        return images_lib.resize(images, size)
+    shape = (len(images), size, size, images.shape[-1])
+    if images.shape == shape:
+        return images
+    return np.clip(jax.image.resize(images, shape, "bilinear"), -1, 1)
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's numbers for JSON."""
+    return value.item() if isinstance(value, np.generic) else list(value)

@@ -1,0 +1,73 @@
+"""Where in an image a score comes from.
+
+A heatmap has a value of at least 0 for each pixel, larger where it adds more to the
+score. Values compare between images of one detector only.
+"""
+
+import functools
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from ocjax.methods.base import Method
+
+BLUR = 1 / 32  # Standard deviation of the smoothing, as a part of the image's side.
+
+
+def explained(method: Method) -> Callable:
+    """`explain(state, images) -> (scores, heatmaps)` of a method.
+
+    Of a method that reconstructs, heatmaps are absolute residuals; of another, the
+    absolute gradient of the score by each pixel (a saliency map, Simonyan et al.,
+    2014). Both are means over the channels, smoothed by a Gaussian. They explain what
+    the networks react to, which need not be what a person would point at.
+
+    Args:
+      method: whose score is explained.
+
+    Returns:
+      A function of the state and of images `[B, S, S, C]` in [-1, 1], that returns
+      scores `[B]` and heatmaps `[B, S, S]`; an image's values are its own alone. It
+      is the same object for the same method, so that it is compiled once.
+    """
+    return _explained(method.score, method.reconstruct)
+
+
+@functools.lru_cache(16)
+def _explained(score: Callable, reconstruct: Callable | None) -> Callable:
+    if reconstruct is not None:
+
+        def residual(state, images):
+            difference = jnp.abs(images - reconstruct(state, images))
+            return score(state, images), smooth(difference.mean(-1))
+
+        return residual
+
+    def total(images, state):
+        scores = score(state, images)
+        return scores.sum(), scores
+
+    def gradient(state, images):
+        # The sum's gradient is each image's own: no score depends on two images.
+        slopes, scores = jax.grad(total, has_aux=True)(images, state)
+        return scores, smooth(jnp.abs(slopes).mean(-1))
+
+    return gradient
+
+
+def smooth(maps: jax.Array) -> jax.Array:
+    """Maps `[B, S, S]` smoothed by a Gaussian of `BLUR` times their side.
+
+    The weights that fall on an image sum to 1, so a constant map stays as it is.
+    """
+    rows, columns = (_weights(side) for side in maps.shape[1:])
+    return jnp.einsum("ij,bjk,lk->bil", rows, maps, columns)
+
+
+def _weights(side: int) -> jax.Array:
+    """`[side, side]`: what each pixel of a line takes from every other."""
+    position = jnp.arange(side)
+    distance = (position[:, None] - position[None]) / (BLUR * side)
+    weights = jnp.exp(-(distance**2) / 2)
+    return weights / weights.sum(1, keepdims=True)

@@ -1,0 +1,175 @@
+"""What judges images, wherever it comes from: a run, a detector or an exported file."""
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ocjax._checks import InputError
+from ocjax.data import files
+from ocjax.data.images import check_ready
+from ocjax.data.mapping import map_images
+from ocjax.evaluation import heatmaps, thresholds
+from ocjax.methods import Method, State
+
+
+@dataclasses.dataclass(frozen=True)
+class Card:
+    """What a scorer says of itself."""
+
+    method: str
+    trained_on: str  # Such as "digits, normal class 8".
+    size: int  # Images are `[size, size, channels]`,
+    channels: int  # 1 for grey, 3 for RGB.
+    normals: tuple[float, ...]  # Scores of held-out normal images, rising.
+    false_positive_rate: float  # That the threshold promises.
+    threshold: float | None  # Above it an image is anomalous; None: too few normals.
+    version: str  # Of ocjax, that made it,
+    commit: str | None = None  # and its commit.
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(S, S, C) of an image."""
+        return self.size, self.size, self.channels
+
+    def at(self, false_positive_rate: float) -> "Card":
+        """The card with the threshold for another rate.
+
+        Raises:
+          InputError: the rate is no rate, or there are too few held-out normals for it.
+        """
+        if not 0 < false_positive_rate < 1:
+            raise InputError(
+                f"Expected a false-positive rate in (0, 1), got {false_positive_rate}."
+            )
+        if not self.normals:
+            raise InputError("The model has no held-out normals to set a threshold by.")
+        return self.with_threshold(
+            thresholds.from_normals(self.normals, false_positive_rate)
+        )
+
+    def with_threshold(self, found: thresholds.Threshold) -> "Card":
+        """The card with another threshold, and the rate that it promises."""
+        return dataclasses.replace(
+            self, false_positive_rate=found.false_positive_rate, threshold=found.value
+        )
+
+
+class Verdicts(NamedTuple):
+    """What a scorer says of images."""
+
+    scores: np.ndarray  # float32 [N], larger is more anomalous.
+    anomalous: np.ndarray | None  # bool [N], whether above the threshold, if any.
+    # Float64 [N]: of a fresh normal image at most p with probability p; None without
+    # held-out normals.
+    p_values: np.ndarray | None
+    # Float64 [N] in [0, 100]: of the held-out normals, how many score lower.
+    percentiles: np.ndarray | None
+    heatmaps: np.ndarray | None = None  # float32 [N, S, S], where asked for.
+
+
+class Verdict(NamedTuple):
+    """What a scorer says of one image; the parts are those of `Verdicts`."""
+
+    score: float
+    anomalous: bool | None
+    p_value: float | None
+    percentile: float | None
+
+
+class Scorer:
+    """Judges images; the same numbers wherever it comes from."""
+
+    def __init__(
+        self,
+        card: Card,
+        score: Callable[[np.ndarray], np.ndarray],
+        explain: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
+    ):
+        """Joins a card and what computes.
+
+        Args:
+          card: what it says of itself.
+          score: images `[N, S, S, C]`, uint8 or floats in [-1, 1] -> scores `[N]`.
+          explain: the same -> scores, and heatmaps `[N, S, S]`.
+        """
+        self.card, self._score, self._explain = card, score, explain
+
+    def at(self, false_positive_rate: float) -> "Scorer":
+        """The same with a threshold for another rate; errors are `Card.at`'s."""
+        return Scorer(self.card.at(false_positive_rate), self._score, self._explain)
+
+    def score(self, images: np.ndarray) -> np.ndarray:
+        """Scores, float32 `[N]`; arguments and errors are `judge`'s."""
+        images = self._checked(images)
+        return self._score(images) if len(images) else np.zeros(0, np.float32)
+
+    def judge(self, images: np.ndarray, *, explain: bool = False) -> Verdicts:
+        """Judges images, each the same in any company.
+
+        Args:
+          images: `[N, S, S, C]`, as those that trained; uint8, or floats in [-1, 1].
+          explain: give heatmaps too.
+
+        Raises:
+          InputError: the shape is another.
+          ValueError: a float is not in [-1, 1].
+          TypeError: `images` are neither uint8 nor floating point.
+        """
+        images, maps = self._checked(images), None
+        if explain and len(images):
+            scores, maps = self._explain(images)
+        else:
+            scores = self.score(images)
+        if explain and maps is None:
+            maps = np.zeros((0, self.card.size, self.card.size), np.float32)
+        return self._verdicts(scores)._replace(heatmaps=maps)
+
+    def judge_files(
+        self, paths: Sequence[str], *, piece: int = 1024
+    ) -> Iterator[tuple[str, Verdict | InputError]]:
+        """Judges files in their order, of which memory holds two pieces at a time.
+
+        Yields:
+          Path, and the verdict of the one image, or why the file has none.
+        """
+        for names, images, errors in files.pieces(paths, self.card.shape, piece):
+            found = self.judge(images)
+            good = _each(found)
+            for name in names:
+                yield name, errors[name] if name in errors else next(good)
+
+    def _checked(self, images: np.ndarray) -> np.ndarray:
+        images, (size, _, channels) = np.asarray(images), self.card.shape
+        if images.shape[1:] != self.card.shape:
+            raise InputError(
+                f"Expected images of shape [N, {size}, {size}, {channels}], as those "
+                f"that trained, got {list(images.shape)}."
+            )
+        return check_ready(images) if len(images) else images
+
+    def _verdicts(self, scores: np.ndarray) -> Verdicts:
+        threshold, normals = self.card.threshold, self.card.normals
+        return Verdicts(
+            scores,
+            None if threshold is None else scores > threshold,
+            thresholds.p_values(normals, scores) if normals else None,
+            thresholds.percentiles(normals, scores) if normals else None,
+        )
+
+
+def of_method(card: Card, method: Method, state: State) -> Scorer:
+    """The scorer of a trained method."""
+    explain = heatmaps.explained(method)
+    run = lambda function: lambda x: map_images(function, x, arguments=(state,))
+    return Scorer(card, run(method.score), run(explain))
+
+
+def _each(found: Verdicts) -> Iterator[Verdict]:
+    """The verdicts of one image after another."""
+    absent = itertools.repeat(None)
+    parts = (found.scores, found.anomalous, found.p_values, found.percentiles)
+    lists = [absent if part is None else part.tolist() for part in parts]
+    return itertools.starmap(Verdict, zip(*lists, strict=False))

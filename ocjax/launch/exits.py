@@ -1,0 +1,51 @@
+"""How commands end: a user's mistake costs one line and no traceback."""
+
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from absl import flags, logging
+
+from ocjax._checks import InputError
+from ocjax.launch import cluster
+from ocjax.launch.display import say
+from ocjax.launch.record import Stopped
+
+USER_ERROR, NOT_FINITE, STOPPED, SYSTEM_ERROR = 2, 3, cluster.TRY_AGAIN, 1
+
+
+def fail(code: int, error: Exception | str) -> NoReturn:
+    """Ends the process with one line about `error`."""
+    sys.stdout.flush()
+    say("Error: " + " ".join(str(error).split()))
+    raise SystemExit(code)
+
+
+def guarded(main: Callable[[Any], int | None]) -> Callable[[Any], int | None]:
+    """`main`, but that errors which are not the program's own end it with one line."""
+
+    def run(arguments):
+        try:
+            return main(arguments)
+        except InputError as error:
+            fail(USER_ERROR, error)
+        except ArithmeticError as error:
+            fail(NOT_FINITE, error)
+        except Stopped as error:
+            fail(STOPPED, error)
+        except OSError as error:
+            fail(SYSTEM_ERROR, error)
+
+    return run
+
+
+def parse_flags(arguments: list[str]) -> list[str]:
+    """Parses absl's flags; what is wrong with them is said in one line."""
+    logging.set_verbosity(logging.WARNING)
+    try:
+        unknown = flags.FLAGS(arguments)[1:]
+    except flags.Error as error:
+        fail(USER_ERROR, error)
+    if unknown:
+        fail(USER_ERROR, f"Unexpected argument {unknown[0]!r}: use --name=value.")
+    return arguments[:1]

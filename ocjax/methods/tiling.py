@@ -1,0 +1,150 @@
+"""Pictures larger than a method's images, in overlapping tiles.
+
+The tiled method is a method too: it takes pictures, trains on random tiles of them, and
+scores, reconstructs and explains whole pictures. So it trains, is judged, exported and
+served as any other.
+"""
+
+import math
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ocjax._checks import InputError, one_of
+from ocjax.methods.base import Method, Views
+from ocjax.modules.noise import example_keys
+
+REDUCTIONS = {"max": jnp.max, "mean": jnp.mean}
+
+
+def tiled(
+    method: Method, size: int, *, overlap: float = 0.5, reduction: str = "max"
+) -> Method:
+    """The method on tiles of larger pictures `[B, S, S, C]`, `S >= size`.
+
+    A step sees one tile of each picture of its batch, anywhere in it. A score is the
+    largest of the tiles' scores, for small defects, or their mean. Reconstructions are
+    stitched: a pixel is the mean over the tiles that have it. Latents are left out, for
+    they are of tiles.
+
+    Args:
+      method: any that trains in stages which do not group images.
+      size: of a tile, the method's own image size.
+      overlap: the part of a tile that the next one covers too, at least; in [0, 1).
+      reduction: a key of `REDUCTIONS`.
+
+    Raises:
+      InputError: the overlap or the reduction cannot be, or a stage of the method
+        groups images, as that of `ics`.
+    """
+    reduce = REDUCTIONS[one_of("tile reduction", reduction, REDUCTIONS)]
+    if not 0 <= overlap < 1:
+        raise InputError(f"The overlap of tiles (={overlap}) must be in [0, 1).")
+    if any(stage.groups for stage in method.stages):
+        raise InputError("Tiles are not for methods that group images, as `ics`.")
+
+    def init(key, pictures):
+        return method.init(key, pictures[:, :size, :size])
+
+    def step(inner):
+        def on_tiles(state, pictures, key):
+            own, key = jax.random.split(key)
+            tiles = random_tiles(pictures, own, size, axis_name=method.axis_name)
+            return inner(state, tiles, key)
+
+        return on_tiles
+
+    def score(state, pictures):
+        # One tile after another: what is compiled does not grow with their number.
+        scores = jax.lax.map(
+            lambda place: method.score(state, _cut(pictures, place, size)),
+            _places(pictures.shape[1], size, overlap),
+        )
+        return reduce(scores, axis=0)
+
+    stages = tuple(stage._replace(step=step(stage.step)) for stage in method.stages)
+    return method._replace(
+        init=init,
+        stages=stages,
+        score=score,
+        reconstruct=_stitched(method.reconstruct, size, overlap),
+        embed=None,
+        views=Views(),
+        diagnose=None,
+        score_batchwise=None,
+    )
+
+
+def starts(side: int, size: int, overlap: float) -> list[int]:
+    """Where tiles begin along a side, evenly from one end to the other.
+
+    Raises:
+      InputError: a tile is larger than the picture.
+    """
+    if size > side:
+        raise InputError(
+            f"Tiles (={size}) cannot be larger than pictures (={side}): raise "
+            "config.image_size."
+        )
+    steps = math.ceil((side - size) / max(1, size * (1 - overlap)))
+    return np.round(np.linspace(0, side - size, steps + 1)).astype(int).tolist()
+
+
+def random_tiles(
+    pictures: jax.Array, key: jax.Array, size: int, *, axis_name: str | None = None
+) -> jax.Array:
+    """A tile of each picture, `[B, size, size, C]`, of uniform position.
+
+    Args:
+      pictures: `[B, S, S, C]`.
+      key: randomness of the whole batch, the same on all devices.
+      size: of a tile.
+      axis_name: mapped axis over whose devices the batch is spread, or None.
+    """
+    keys = example_keys(key, len(pictures), axis_name)
+    shape = (size, size, pictures.shape[-1])
+
+    def one(picture, key):
+        top, left = jax.random.randint(key, (2,), 0, picture.shape[0] - size + 1)
+        return jax.lax.dynamic_slice(picture, (top, left, jnp.zeros_like(top)), shape)
+
+    return jax.vmap(one)(pictures, keys)
+
+
+def _places(side: int, size: int, overlap: float) -> np.ndarray:
+    """(top, left) of all tiles, int32 `[T, 2]`."""
+    lines = np.array(starts(side, size, overlap), np.int32)
+    return np.stack(np.meshgrid(lines, lines, indexing="ij"), -1).reshape(-1, 2)
+
+
+def _cut(pictures: jax.Array, place: jax.Array, size: int) -> jax.Array:
+    """A tile of all pictures, `[B, size, size, C]`."""
+    rows = jax.lax.dynamic_slice_in_dim(pictures, place[0], size, 1)
+    return jax.lax.dynamic_slice_in_dim(rows, place[1], size, 2)
+
+
+def _stitched(
+    reconstruct: Callable | None, size: int, overlap: float
+) -> Callable | None:
+    if reconstruct is None:
+        return None
+
+    def whole(state, pictures):
+        side = pictures.shape[1]
+        places = _places(side, size, overlap)
+        count = np.zeros((1, side, side, 1), np.float32)
+        for top, left in places:
+            count[:, top : top + size, left : left + size] += 1
+
+        def add(total, place):
+            tile = reconstruct(state, _cut(pictures, place, size))
+            place = (0, place[0], place[1], 0)
+            before = jax.lax.dynamic_slice(total, place, tile.shape)
+            return jax.lax.dynamic_update_slice(total, before + tile, place), None
+
+        total, _ = jax.lax.scan(add, jnp.zeros_like(pictures), places)
+        return total / count
+
+    return whole

@@ -1,0 +1,62 @@
+"""Everything that can judge images, by its path."""
+
+import os
+import pathlib
+import zipfile
+
+from ocjax._checks import InputError
+from ocjax.export.scorer import Card, Scorer
+from ocjax.methods import Method, State
+
+
+def open_model(path: str | os.PathLike) -> Scorer:
+    """The scorer of a run folder, a saved detector or an exported file.
+
+    Args:
+      path: of the folder or the file.
+
+    Raises:
+      InputError: there is none, or it is damaged or of another version.
+    """
+    path = pathlib.Path(path)
+    if path.is_dir():
+        from ocjax.launch.trained import trained
+
+        return trained(path).scorer
+    if not path.exists():
+        raise InputError(f"There is no run folder or model file {path}.")
+    if not zipfile.is_zipfile(path):
+        from ocjax.export import onnx
+
+        return onnx.load(path)
+    from ocjax.export import archive, stablehlo
+
+    file = archive.read(path)
+    if file.kind == stablehlo.KIND:
+        return stablehlo.load(file)
+    from ocjax.detector import KIND, Detector
+
+    if file.kind == KIND:
+        return Detector.from_archive(file).scorer
+    raise InputError(f"{path} is a model file of the unknown kind {file.kind!r}.")
+
+
+def trained_parts(path: str | os.PathLike) -> tuple[Card, Method, State]:
+    """Card, method and state of a run folder or a saved detector, to export them.
+
+    Raises:
+      InputError: there is none, it is damaged, or is an exported file already.
+    """
+    path = pathlib.Path(path)
+    if path.is_dir():
+        from ocjax.launch.trained import trained
+
+        run = trained(path)
+        if not run.finished:
+            raise InputError(f"{path} is not finished: start its command again.")
+        return run.scorer.card, run.method, run.state
+    if not path.exists():
+        raise InputError(f"There is no run folder or saved detector {path}.")
+    from ocjax.detector import Detector
+
+    return Detector.load(path).parts

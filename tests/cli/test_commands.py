@@ -1,0 +1,275 @@
+"""The `ocjax` command, run as its entry point runs it."""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ocjax import cli
+
+pytestmark = [
+    pytest.mark.xdist_group("cli"),  # They share a run.
+    # A read that fails can leave Orbax's other reads with a closed event loop.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+TINY = ["--method=autoencoder", "--epochs=1"]
+for field in ("hyper.latent=3", "hyper.features=2", "batch_size=8"):
+    TINY += ["--set", field]
+
+
+def call(*arguments):
+    """The exit status of `ocjax ARGUMENTS`."""
+    parsed = cli._parse(["ocjax", *map(str, arguments)])
+    return cli._run(parsed)
+
+
+def refused(capsys, *arguments):
+    """The one line that `ocjax ARGUMENTS` ends with, with status 2."""
+    with pytest.raises(SystemExit) as ended:
+        call(*arguments)
+    assert ended.value.code == 2
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.count("\n") == 1
+    return said.err
+
+
+RNG = np.random.default_rng(0)
+
+
+def picture(path, bright=False):
+    pixels = RNG.integers(0, 80, (40, 36), np.uint8)
+    if bright:
+        pixels[8:30, 8:30] = 255
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """A folder with 40 good pictures and 4 spoilt ones."""
+    root = tmp_path_factory.mktemp("pictures")
+    for i in range(40):
+        picture(root / "normal" / f"{i:02}.png")
+    for i in range(4):
+        picture(root / "anomalous" / f"{i}.png", bright=True)
+    return root
+
+
+@pytest.fixture(scope="module")
+def run(pictures, tmp_path_factory):
+    """A finished run on them."""
+    path = tmp_path_factory.mktemp("runs") / "run"
+    rate = "--false_positive_rate=0.2"
+    assert call("train", pictures, *TINY, rate, f"--workdir={path}") == 0
+    return path
+
+
+@pytest.fixture(scope="module")
+def exported(run):
+    path = run.parent / "model.ocjax"
+    assert call("export", run, f"--out={path}") == 0
+    return path
+
+
+def rows(path):
+    with open(path) as file:
+        return list(csv.DictReader(file))
+
+
+def test_training_says_what_to_do_next(run, pictures, capsys):
+    rate = "--false_positive_rate=0.2"
+    assert call("train", pictures, *TINY, rate, f"--workdir={run}") == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["auroc"] is not None
+    assert "is finished; this is its result" in said.err
+    assert f"ocjax score PICTURES --model={run}" in said.err
+    assert (run / "report.html").is_file()
+
+
+def test_good_pictures_alone_train_a_detector(pictures, tmp_path, capsys):
+    path = tmp_path / "run"
+    assert call("train", pictures / "normal", *TINY, f"--workdir={path}") == 0
+    said = capsys.readouterr()
+    result = json.loads(said.out)
+    assert result["auroc"] is None and result["anomalies"] == 0
+    assert result["promised_false_positive_rate"] == 1 / 6  # Of five held-out ones.
+    assert "cannot promise a false-positive rate of 0.01" in said.err
+    assert "No anomalous picture was given" in (path / "report.html").read_text()
+
+
+def test_scores_of_a_run_and_of_its_export_are_the_same(
+    run, exported, pictures, tmp_path, capsys
+):
+    tables = []
+    for model in (run, exported):
+        out = tmp_path / "deep" / "scores.csv"
+        assert call("score", pictures, f"--model={model}", f"--out={out}") == 0
+        tables.append(rows(out))
+        assert not list(tmp_path.rglob("*.part"))
+        assert "44 pictures scored, " in capsys.readouterr().err
+    first, second = tables
+    assert [row["path"] for row in first] == sorted(
+        str(path) for path in pictures.rglob("*.png")
+    )
+    found, other = ([float(row["score"]) for row in table] for table in tables)
+    np.testing.assert_allclose(found, other, rtol=1e-5)
+    for name in ("decision", "percentile", "p_value"):
+        assert [row[name] for row in first] == [row[name] for row in second]
+    decisions = {row["decision"] for row in first if "anomalous" in row["path"]}
+    assert decisions == {"anomalous"}
+
+
+def test_files_folders_and_patterns_are_scored_to_standard_output(
+    exported, pictures, capsys
+):
+    one, pattern = pictures / "normal" / "00.png", pictures / "normal" / "0[12].png"
+    assert call("score", one, pattern, f"--model={exported}") == 0
+    table = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    assert [os.path.basename(row["path"]) for row in table] == [
+        "00.png",
+        "01.png",
+        "02.png",
+    ]
+
+
+def test_unreadable_files_cost_a_row_and_the_status(
+    exported, pictures, tmp_path, capsys
+):
+    folder = shutil.copytree(pictures / "anomalous", tmp_path / "some")
+    (folder / "1.png").write_text("text")
+    (folder / "2.png").write_bytes(b"")
+    out = tmp_path / "scores.csv"
+    assert call("score", folder, f"--model={exported}", f"--out={out}") == 1
+    assert "2 pictures scored, 2 anomalous; 2 could not" in capsys.readouterr().err
+    table = rows(out)
+    assert [row["decision"] for row in table] == [
+        "anomalous",
+        "unreadable",
+        "unreadable",
+        "anomalous",
+    ]
+    assert "1.png is no readable image" in table[1]["error"] and not table[1]["score"]
+
+
+def test_another_rate_changes_decisions_alone(exported, pictures, tmp_path):
+    tables = []
+    for rate in (0.2, 0.8):
+        out, rate = tmp_path / f"{rate}.csv", f"--false_positive_rate={rate}"
+        assert call("score", pictures, f"--model={exported}", f"--out={out}", rate) == 0
+        tables.append(rows(out))
+    assert [r["score"] for r in tables[0]] == [r["score"] for r in tables[1]]
+    alarms = [sum(row["decision"] == "anomalous" for row in t) for t in tables]
+    assert alarms[0] < alarms[1]
+
+
+def test_heatmaps_lie_beside_the_pictures(exported, pictures, tmp_path):
+    out, maps = f"--out={tmp_path / 'scores.csv'}", tmp_path / "maps"
+    assert (
+        call("score", pictures, f"--model={exported}", out, f"--heatmaps={maps}") == 0
+    )
+    with Image.open(maps / "anomalous" / "0.png.png") as image:
+        assert image.size == (64, 32)
+    assert len(list(maps.rglob("*.png"))) == 44
+
+
+def test_a_labelled_folder_is_judged(run, exported, pictures, capsys):
+    for model in (run, exported):
+        assert call("evaluate", pictures, f"--model={model}") == 0
+        result = json.loads(capsys.readouterr().out)
+        assert result["anomalies"] == 4 and result["auroc"] == 1.0
+        assert result["found_anomalies"] == 1.0
+        assert result["promised_false_positive_rate"] == 0.2
+        low, high = result["reached_interval"]
+        assert low <= result["reached_false_positive_rate"] <= high
+
+
+def test_a_report_is_written_again(run, capsys):
+    before = (run / "report.html").read_bytes()
+    (run / "report.html").unlink()
+    assert call("report", run) == 0
+    assert capsys.readouterr().out.strip() == str(run / "report.html")
+    assert (run / "report.html").read_bytes() == before
+
+
+def test_methods_and_data_sets_are_listed(capsys):
+    assert call("methods") == call("datasets") == call("methods", "lrgdan") == 0
+    said = capsys.readouterr().out
+    for name in ("ganomaly ", "magnetic_tile ", "hyper.latent="):
+        assert name in said
+
+
+@pytest.mark.parametrize("name", ["", *cli.COMMANDS])
+def test_help_fits_a_screen_and_has_an_example(name, capsys):
+    with pytest.raises(SystemExit) as ended:
+        call(*([name] if name else []), "--help")
+    assert ended.value.code == 0
+    said = capsys.readouterr().out
+    assert said.count("\n") <= 45
+    assert f"  ocjax {name}" in said or f"ocjax {name}" in said.splitlines()[-1]
+
+
+def test_shells_complete_it(capsys):
+    with pytest.raises(SystemExit) as ended:
+        call("--print_completion", "bash")
+    assert ended.value.code == 0 and "evaluate" in capsys.readouterr().out
+
+
+BAD = {
+    "no command": ([], "required: COMMAND"),
+    "unknown command": (["trian"], "invalid choice: 'trian'"),
+    "unknown flag": (["train", "digits", "--epoch=3"], "--epoch"),
+    "unknown data": (["train", "digitss"], "did you mean 'digits'"),
+    "no folder": (["train", "./nothing"], "There is no folder"),
+    "unknown method": (["train", "digits", "--method=gan"], "Unknown method 'gan'"),
+    "unknown field": (["train", "digits", "--set", "hyper.latnt=3"], "'latent'"),
+    "no value": (["train", "digits", "--set", "epochs"], "expected epochs=VALUE"),
+    "no number": (["train", "digits", "--set", "epochs=a"], "with a int"),
+    "unknown class": (["train", "digits", "--normal_class=11"], "Unknown class '11'"),
+    "no pictures": (["score", "EMPTY", "--model=x"], "has no pictures"),
+    "nothing matches": (["score", "EMPTY/*.png", "--model=x"], "no file, folder"),
+    "no model": (["score", "PICTURES", "--model=nothing"], "no run folder or model"),
+    "no run folder": (["score", "PICTURES", "--model=EMPTY"], "no config.json"),
+    "no model file": (["score", "PICTURES", "--model=ONE"], "no model file"),
+    "a low rate": (
+        ["score", "PICTURES", "--model=EXPORTED", "--false_positive_rate=0.001"],
+        "needs at least 999",
+    ),
+    "an export": (["export", "EXPORTED"], "no saved detector"),
+    "nothing to export": (["export", "nothing"], "no run folder or saved detector"),
+    "no report": (["report", "EMPTY"], "no config.json"),
+    "unlabelled": (["evaluate", "GOOD", "--model=EXPORTED"], "needs both"),
+    "unknown to prepare": (["prepare", "mnits"], "did you mean 'mnist'"),
+    "unknown to list": (["methods", "gan"], "Unknown method 'gan'"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_a_mistake_costs_one_line(what, exported, pictures, tmp_path, capsys):
+    arguments, message = BAD[what]
+    (tmp_path / "empty").mkdir()
+    places = {
+        "EMPTY": tmp_path / "empty",
+        "PICTURES": pictures,
+        "GOOD": pictures / "normal",
+        "ONE": pictures / "normal" / "00.png",
+        "EXPORTED": exported,
+    }
+    for name, path in places.items():
+        arguments = [argument.replace(name, str(path)) for argument in arguments]
+    capsys.readouterr()
+    assert message in refused(capsys, *arguments)
+    assert list((tmp_path / "empty").iterdir()) == []
+
+
+def test_help_does_not_wait_for_jax():
+    program = "import sys, ocjax.cli as c; c.parser(); print('jax' in sys.modules)"
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

@@ -1,0 +1,235 @@
+"""The estimator with images, and with what scikit-learn has for estimators."""
+
+import json
+import pickle
+import warnings
+import zipfile
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from ocjax import Detector, methods
+from ocjax._checks import InputError
+
+pytestmark = pytest.mark.xdist_group("detector")  # They share compiled programs.
+
+TINY = {
+    "hyper": {"latent": 3, "features": 2},
+    "epochs": 1,
+    "batch_size": 8,
+    "false_positive_rate": 0.2,
+    "validation_fraction": 0.25,
+    "random_state": 0,
+}
+IMAGES = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 1), np.uint8)
+
+
+def copy(one) -> Any:
+    return clone(one)
+
+
+def detector(**changes):
+    return Detector("autoencoder", **{**TINY, **changes})
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return detector().fit(IMAGES)
+
+
+def test_the_four_scores_agree(fitted):
+    scores = fitted.anomaly_score(IMAGES)
+    assert scores.dtype == np.float64 and scores.shape == (40,)
+    np.testing.assert_array_equal(fitted.score_samples(IMAGES), -scores)
+    decision = fitted.decision_function(IMAGES)
+    np.testing.assert_array_equal(decision, -scores - fitted.offset_)
+    np.testing.assert_array_equal(
+        fitted.predict(IMAGES), np.where(scores > fitted.card_.threshold, -1, 1)
+    )
+    verdicts = fitted.judge(IMAGES, explain=True)
+    np.testing.assert_array_equal(verdicts.anomalous, fitted.predict(IMAGES) == -1)
+    assert verdicts.heatmaps.shape == (40, 32, 32)
+    assert ((verdicts.p_values > 0) & (verdicts.p_values <= 1)).all()
+    np.testing.assert_array_equal(
+        detector().fit_predict(IMAGES), fitted.predict(IMAGES)
+    )
+
+
+def test_the_threshold_is_of_held_out_images_at_the_rate(fitted):
+    normals = fitted.card_.normals
+    assert len(normals) == 10 and set(normals) <= set(fitted.anomaly_score(IMAGES))
+    # ceil(11 * 0.8) = 9: the ninth of ten.
+    assert fitted.card_.threshold == normals[8] == -fitted.offset_
+
+
+def test_too_few_held_out_images_for_the_rate_warn():
+    with pytest.warns(
+        UserWarning, match="10 held-out .* 0.01, which needs 99: .* 0.0909"
+    ):
+        found = detector(false_positive_rate=0.01).fit(IMAGES)
+    assert found.card_.false_positive_rate == 1 / 11
+    assert found.card_.threshold == found.card_.normals[-1]
+
+
+def test_contamination_is_the_share_of_training_images_called_anomalous():
+    assert np.sum(detector(contamination=0.1).fit_predict(IMAGES) == -1) == 4
+
+
+@pytest.mark.parametrize(
+    ("shown", "options"),
+    [
+        (IMAGES[..., 0], {}),
+        (IMAGES.reshape(40, -1), {"image_shape": (32, 32)}),
+        (IMAGES.reshape(40, -1), {"image_shape": (32, 32, 1)}),
+        (IMAGES.reshape(40, -1), {}),  # 1,024 features are 32 x 32 anyway.
+        (IMAGES.astype(int), {"value_range": (0, 255)}),
+    ],
+    ids=["three axes", "rows", "rows with a channel", "a table", "integers"],
+)
+def test_the_same_images_in_another_form_score_the_same(fitted, shown, options):
+    found = detector(**options).fit(shown).score_samples(shown)
+    np.testing.assert_allclose(found, fitted.score_samples(IMAGES), rtol=1e-4)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("floats", [False, True], ids=["uint8", "floats"])
+def test_images_of_any_size_are_resized(channels, floats):
+    images = IMAGES[:, :20, :24].repeat(channels, -1)
+    shown = images / 255 if floats else images
+    found = detector(value_range=(0, 1) if floats else None).fit(shown)
+    assert found.card_.shape == (32, 32, channels)
+    assert np.isfinite(found.score_samples(shown)).all()
+    with pytest.raises(ValueError, match=r"\[N, 20, 24, .\], as in `fit`, got"):
+        found.predict(shown[:, :10])
+
+
+def test_values_beyond_the_training_range_are_clipped_at_twice_it():
+    rows = np.linspace(-1, 1, 40)[:, None] * [1, 2, 3]
+    found = detector(value_range="training").fit(rows)
+    assert found.range_ == (-3, 3)
+    far, beyond = found.score_samples([[6, 6, 6]]), found.score_samples([[60, 60, 60]])
+    assert far == beyond
+
+
+BAD = {
+    "method": ({"method": "autoencodr"}, IMAGES, "did you mean 'autoencoder'"),
+    "hyper": ({"hyper": {"lattent": 3}}, IMAGES, "hyper__latent"),
+    "no mapping": ({"hyper": 3}, IMAGES, "must be a mapping"),
+    "parameter": ({"epoch": 3}, IMAGES, "did you mean 'epochs'"),
+    "epochs": ({"epochs": 0}, IMAGES, "at least 1"),
+    "rate": ({"false_positive_rate": 1.5}, IMAGES, "between 0 and 1"),
+    "contamination": ({"contamination": 0.7}, IMAGES, "in \\(0, 0.5\\]"),
+    "fraction": ({"validation_fraction": 0}, IMAGES, "between 0 and 1"),
+    "size": ({"image_size": 48}, IMAGES, "48"),
+    "range": ({}, IMAGES / 255, "state their `value_range`"),
+    "out of range": ({"value_range": (0, 1)}, IMAGES.astype(float), "got values from"),
+    "image shape": ({"image_shape": (3, 3)}, IMAGES.reshape(40, -1), "rows of 9"),
+    "channels": ({}, IMAGES.reshape(40, 32, 16, 2), "C 1 or 3"),
+    "one image": ({}, IMAGES[:1], "minimum of 2"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_bad_input_costs_one_clear_line(what):
+    changes, images, message = BAD[what]
+    with pytest.raises(ValueError, match=message):
+        Detector(**{"method": "autoencoder", **TINY, **changes}).fit(images)
+
+
+def test_scores_need_a_fit():
+    with pytest.raises(NotFittedError):
+        detector().predict(IMAGES)
+
+
+def test_fields_of_the_method_are_parameters():
+    one = Detector("autoencoder", hyper__latent=5)
+    assert one.get_params()["hyper__latent"] == 5
+    assert one.get_params()["hyper__features"] == 64
+    assert copy(one).set_params(hyper__latent=7).hyper == {"latent": 7}
+    config = methods.METHODS["autoencoder"][0](latent=9)
+    assert Detector("autoencoder", hyper=config).get_params()["hyper__latent"] == 9
+    with pytest.raises(InputError, match="did you mean 'hyper__latent'"):
+        one.set_params(hyper__latnt=3).fit(IMAGES)
+
+
+def score(estimator, X, y=None):
+    return float(np.mean(estimator.predict(X) == 1))
+
+
+def test_scikit_learn_s_tools_work_on_images():
+    rates = cross_val_score(detector(), IMAGES, scoring=score, cv=2)
+    assert rates.shape == (2,) and np.isfinite(rates).all()
+    grid = {"hyper__latent": [2, 3], "method": ["autoencoder"]}
+    search = GridSearchCV(detector(), grid, scoring=score, cv=2).fit(IMAGES)
+    assert search.best_params_["hyper__latent"] in (2, 3)
+    invert = FunctionTransformer(lambda x: 255 - x)
+    pipeline = make_pipeline(invert, detector()).fit(IMAGES)
+    expected = detector().fit(255 - IMAGES).predict(255 - IMAGES)
+    np.testing.assert_array_equal(pipeline.predict(IMAGES), expected)
+
+
+def test_a_saved_detector_is_the_same(fitted, tmp_path):
+    path = fitted.save(tmp_path / "detector.ocjax")
+    again = Detector.load(path)
+    assert again.card_ == fitted.card_ and again.get_params() == fitted.get_params()
+    np.testing.assert_array_equal(
+        again.score_samples(IMAGES), fitted.score_samples(IMAGES)
+    )
+    again = pickle.loads(pickle.dumps(fitted))  # scikit-learn's users do.
+    np.testing.assert_array_equal(again.predict(IMAGES), fitted.predict(IMAGES))
+
+
+def test_nothing_is_pickled(fitted, tmp_path, monkeypatch):
+    refuse = lambda *_, **__: pytest.fail("pickled")
+    monkeypatch.setattr(pickle, "dumps", refuse)
+    monkeypatch.setattr(pickle, "dump", refuse)
+    fitted.save(tmp_path / "detector.ocjax")
+    with zipfile.ZipFile(tmp_path / "detector.ocjax") as file:
+        names = file.namelist()
+        assert names == ["card.json", "parameters.json", "state.npz"]
+        np.load(file.open("state.npz"), allow_pickle=False)
+        assert json.loads(file.read("card.json"))["kind"] == "detector"
+
+
+def rewritten(path, **changes):
+    """The file with other members."""
+    with zipfile.ZipFile(path) as file:
+        members = {name: file.read(name) for name in file.namelist()}
+    with zipfile.ZipFile(path, "w") as file:
+        for name, content in (members | changes).items():
+            if content is not None:
+                file.writestr(name, content)
+
+
+def test_damaged_files_cost_one_line(fitted, tmp_path):
+    path = tmp_path / "detector.ocjax"
+    whole = fitted.save(path).read_bytes()
+    damage = {
+        "is no model file": lambda: path.write_text("text"),
+        "is damaged|is no model": lambda: path.write_bytes(whole[: len(whole) // 2]),
+        "has no card": lambda: rewritten(path, **{"card.json": None}),
+        "other networks": lambda: rewritten(
+            path, **{"state.npz": Detector.save.__code__.co_code}
+        ),
+        "format 99": lambda: rewritten(path, **{"card.json": b'{"format": 99}'}),
+        "damaged card": lambda: rewritten(path, **{"card.json": b'{"format": 1}'}),
+    }
+    for message, do in damage.items():
+        path.write_bytes(whole)
+        do()
+        message = "is damaged" if message == "other networks" else message
+        with pytest.raises(InputError, match=message) as caught:
+            Detector.load(path)
+        assert "\n" not in str(caught.value)
+
+
+def test_no_warning_with_enough_images():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        detector().fit(IMAGES)
