@@ -3,10 +3,13 @@
 import os
 import pathlib
 import zipfile
+from typing import TYPE_CHECKING
 
 from ocjax._checks import InputError
 from ocjax.export.scorer import Card, Scorer
-from ocjax.methods import Method, State
+
+if TYPE_CHECKING:
+    from ocjax.methods import Method, State
 
 
 def open_model(path: str | os.PathLike) -> Scorer:
@@ -41,7 +44,7 @@ def open_model(path: str | os.PathLike) -> Scorer:
     raise InputError(f"{path} is a model file of the unknown kind {file.kind!r}.")
 
 
-def trained_parts(path: str | os.PathLike) -> tuple[Card, Method, State]:
+def trained_parts(path: str | os.PathLike) -> "tuple[Card, Method, State]":
     """Card, method and state of a run folder or a saved detector, to export them.
 
     Raises:

@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -11,8 +11,10 @@ from ocjax._checks import InputError
 from ocjax.data import files
 from ocjax.data.images import check_ready
 from ocjax.data.mapping import map_images
-from ocjax.evaluation import heatmaps, thresholds
-from ocjax.methods import Method, State
+from ocjax.evaluation import thresholds
+
+if TYPE_CHECKING:
+    from ocjax.methods import Method, State
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,8 +162,10 @@ class Scorer:
         )
 
 
-def of_method(card: Card, method: Method, state: State) -> Scorer:
+def of_method(card: Card, method: "Method", state: "State") -> Scorer:
     """The scorer of a trained method."""
+    from ocjax.evaluation import heatmaps  # With flax: exported files need it not.
+
     explain = heatmaps.explained(method)
     run = lambda function: lambda x: map_images(function, x, arguments=(state,))
     return Scorer(card, run(method.score), run(explain))

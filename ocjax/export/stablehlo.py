@@ -11,6 +11,7 @@ import os
 import pathlib
 import re
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -19,10 +20,11 @@ from jax import export
 
 from ocjax._checks import InputError
 from ocjax.data.images import to_float
-from ocjax.evaluation import heatmaps
 from ocjax.export import archive
 from ocjax.export.scorer import Card, Scorer
-from ocjax.methods import Method, State
+
+if TYPE_CHECKING:
+    from ocjax.methods import Method, State
 
 KIND, PROGRAM = "stablehlo", "program.jaxexport"
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -31,11 +33,13 @@ _CALLED = re.compile(r"custom_call\s*@([\w.]+)")
 _HARMLESS = {"shape_assertion"}
 
 
-def program(card: Card, method: Method, state: State):
+def program(card: Card, method: "Method", state: "State"):
     """`images uint8 [N, S, S, C] -> (scores, anomalous, heatmaps)`, of any `N`.
 
     Without a threshold nothing is anomalous.
     """
+    from ocjax.evaluation import heatmaps  # With flax: `load` needs it not.
+
     explain = heatmaps.explained(method)
     threshold = np.float32(np.inf if card.threshold is None else card.threshold)
 
@@ -58,7 +62,7 @@ def program(card: Card, method: Method, state: State):
 
 
 def save(
-    path: str | os.PathLike, card: Card, method: Method, state: State
+    path: str | os.PathLike, card: Card, method: "Method", state: "State"
 ) -> pathlib.Path:
     """Writes the file, whole or not at all; returns its path."""
     (count,) = export.symbolic_shape("count")

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from ocjax.launch.display import say
+from ocjax.launch.exits import TRY_AGAIN
 from ocjax.training import processes
 
 LOST = (
@@ -16,7 +17,6 @@ LOST = (
     "command again on all: it goes on from the last checkpoint."
 )
 WATCHED = "OCJAX_WATCHED"  # In the environment of a process that another one watches.
-TRY_AGAIN = 75  # As sendmail has it.
 
 
 def watch() -> None:

@@ -7,11 +7,14 @@ from typing import Any, NoReturn
 from absl import flags, logging
 
 from ocjax._checks import InputError
-from ocjax.launch import cluster
 from ocjax.launch.display import say
-from ocjax.launch.record import Stopped
 
-USER_ERROR, NOT_FINITE, STOPPED, SYSTEM_ERROR = 2, 3, cluster.TRY_AGAIN, 1
+USER_ERROR, NOT_FINITE, SYSTEM_ERROR = 2, 3, 1
+TRY_AGAIN = 75  # As sendmail has it.
+
+
+class Stopped(Exception):
+    """Training was asked to stop, and saved its state."""
 
 
 def fail(code: int, error: Exception | str) -> NoReturn:
@@ -32,7 +35,7 @@ def guarded(main: Callable[[Any], int | None]) -> Callable[[Any], int | None]:
         except ArithmeticError as error:
             fail(NOT_FINITE, error)
         except Stopped as error:
-            fail(STOPPED, error)
+            fail(TRY_AGAIN, error)
         except OSError as error:
             fail(SYSTEM_ERROR, error)
 

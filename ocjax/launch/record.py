@@ -23,10 +23,6 @@ from ocjax.training.checkpoint import Checkpoints
 MONITORED = 20  # About how often a run looks at the held-out normals.
 
 
-class Stopped(Exception):
-    """Training was asked to stop, and saved its state."""
-
-
 class Run:
     """A run in its folder: restored, logged, saved."""
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ocjax import methods, training
-from ocjax.launch import environment, paper_code, record
+from ocjax.launch import environment, exits, paper_code, record
 from ocjax.launch.config import RunConfig
 from ocjax.launch.display import Display, say
 from ocjax.launch.folder import RunFolder
@@ -64,7 +64,7 @@ def run_all(
 
     Raises:
       InputError: a folder or its checkpoints cannot be used.
-      record.Stopped: SIGTERM came; the same call goes on from there.
+      exits.Stopped: SIGTERM came; the same call goes on from there.
       OSError: a folder cannot be written.
     """
     config, images = tasks[0].config, tasks[0].dataset.images
@@ -109,11 +109,11 @@ def _see_to(runs: Sequence[record.Run], stop: threading.Event) -> None:
     """Saves runs where it is time to, or where the job is asked to stop.
 
     Raises:
-      record.Stopped: it was.
+      exits.Stopped: it was.
     """
     if processes.any_of(stop.is_set()):
         steps = ", ".join([str(run.save()) for run in runs])
-        raise record.Stopped(f"Stopped on request; saved after step {steps}.")
+        raise exits.Stopped(f"Stopped on request; saved after step {steps}.")
     if processes.agree(any(run.is_late for run in runs)):
         for run in runs:
             run.save()

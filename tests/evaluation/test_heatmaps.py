@@ -17,8 +17,10 @@ def test_smoothing_is_a_gaussian_that_keeps_constants():
     maps = np.zeros((1, 64, 64), np.float32)
     maps[0, 32, 32] = 1
     expected = ndimage.gaussian_filter(maps[0].astype(np.float64), 2.0, truncate=8)
-    np.testing.assert_allclose(heatmaps.smooth(maps)[0], expected, atol=1e-6)
-    np.testing.assert_allclose(heatmaps.smooth(np.ones((1, 8, 8))), 1, rtol=1e-6)
+    np.testing.assert_allclose(
+        heatmaps.smooth(jnp.asarray(maps))[0], expected, atol=1e-6
+    )
+    np.testing.assert_allclose(heatmaps.smooth(jnp.ones((1, 8, 8))), 1, rtol=1e-6)
 
 
 def toy(score, reconstruct=None):

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import scipy.ndimage
@@ -273,13 +275,15 @@ def brute_force_overlap(masks, maps, limit):
     """As the definition says, threshold by threshold."""
     regions = []
     for i, mask in enumerate(masks):
-        labels, count = scipy.ndimage.label(mask, np.ones((3, 3)))
+        found: Any = scipy.ndimage.label(mask, np.ones((3, 3)))
+        labels, count = found
         regions += [(i, labels == n + 1) for n in range(count)]
     alarms, overlap = [0.0], [0.0]
     for threshold in np.unique(maps)[::-1]:
         above = maps >= threshold
         alarms.append(above[~masks].mean())
-        overlap.append(np.mean([above[i][region].mean() for i, region in regions]))
+        shares = [above[i][region].mean() for i, region in regions]
+        overlap.append(float(np.mean(shares)))
     fine = np.linspace(0, limit, 200_001)
     return np.mean(np.interp(fine, alarms, overlap))
 

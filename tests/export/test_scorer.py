@@ -1,6 +1,7 @@
 """Scorers: of methods, of files on disk, and their cards."""
 
 import dataclasses
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -34,7 +35,7 @@ def pictures(*whites):
 
 
 def test_verdicts_by_hand():
-    found = toy().judge(pictures(0, 2, 3, 9), explain=True)
+    found: Any = toy().judge(pictures(0, 2, 3, 9), explain=True)
     np.testing.assert_allclose(found.scores, [0, 2, 3, 9], rtol=1e-6)
     assert found.anomalous.tolist() == [False, False, False, True]
     np.testing.assert_array_equal(found.p_values, [1, 0.75, 0.5, 0.25])
@@ -44,7 +45,7 @@ def test_verdicts_by_hand():
 
 
 def test_no_images_are_no_verdicts():
-    found = toy().judge(pictures(), explain=True)
+    found: Any = toy().judge(pictures(), explain=True)
     assert [len(part) for part in found] == [0] * 5
 
 
@@ -84,7 +85,7 @@ def write(folder, images):
 def test_files_are_judged_as_their_pixels_are(tmp_path, count):
     images = pictures(*range(count))
     paths = write(tmp_path, images)
-    found = list(toy().judge_files(paths, piece=3))
+    found: Any = list(toy().judge_files(paths, piece=3))
     assert [path for path, _ in found] == [str(path) for path in paths]
     expected = toy().judge(images)
     columns = [[one[i] for _, one in found] for i in range(4)]
@@ -95,7 +96,7 @@ def test_files_are_judged_as_their_pixels_are(tmp_path, count):
 def test_files_are_brought_to_the_size_and_channels_of_training(tmp_path):
     Image.new("RGB", (50, 40), (255, 255, 255)).save(tmp_path / "white.jpg")
     ((_, found),) = toy().judge_files([tmp_path / "white.jpg"])
-    assert found.score == 64
+    assert isinstance(found, scorer.Verdict) and found.score == 64
 
 
 def test_files_are_read_no_more_than_a_piece_ahead(tmp_path, monkeypatch):
@@ -109,7 +110,7 @@ def test_files_are_read_no_more_than_a_piece_ahead(tmp_path, monkeypatch):
 def test_a_file_that_is_no_image_does_not_stop_the_others(tmp_path):
     paths = write(tmp_path, pictures(*range(5)))
     paths[3].write_bytes(b"not an image")
-    found = [one for _, one in toy().judge_files(paths, piece=2)]
+    found: Any = [one for _, one in toy().judge_files(paths, piece=2)]
     assert isinstance(found[3], InputError) and "3.png is no readable" in str(found[3])
     scores = [one.score for i, one in enumerate(found) if i != 3]
     np.testing.assert_allclose(scores, [0, 1, 2, 4], rtol=1e-6)

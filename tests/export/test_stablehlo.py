@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import zipfile
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -50,8 +51,8 @@ def test_the_file_judges_as_the_method(name, tmp_path):
     loaded = stablehlo.load(archive.read(stablehlo.save(tmp_path / "m", *parts)))
     assert loaded.card == parts[0]
     images = IMAGES.repeat(parts[0].channels, -1)
-    expected = scorer.of_method(*parts).judge(images, explain=True)
-    found = loaded.judge(images, explain=True)
+    expected: Any = scorer.of_method(*parts).judge(images, explain=True)
+    found: Any = loaded.judge(images, explain=True)
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
     np.testing.assert_array_equal(loaded.judge(images).scores, found.scores)
