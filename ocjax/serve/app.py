@@ -1,0 +1,195 @@
+"""The web application: a page, and pictures in for verdicts out."""
+
+import asyncio
+import base64
+import io
+import logging
+import pathlib
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from ocjax._checks import InputError
+from ocjax.data import files
+from ocjax.evaluation.plots.images import overlay
+from ocjax.export.scorer import Card, Scorer, Verdicts
+from ocjax.serve import guard, uploads
+from ocjax.serve.batches import Batches
+
+BINS = 40  # Of the histogram of held-out normals.
+_THREADS = 2  # That decode: a picture may take hundreds of MiB while it is decoded.
+_POLICY = (
+    "default-src 'none'; script-src 'nonce-{0}'; style-src 'nonce-{0}'; "
+    "img-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
+)
+_log = logging.getLogger(__name__)
+
+
+def create_app(scorer: Scorer, *, loopback: bool = True) -> Starlette:
+    """The application; it judges a grey picture first, so that all is compiled.
+
+    `GET /` is the page, `POST /score` judges the files of a form's field `file`
+    (`?heatmap=1`: with heatmaps), `GET /model` tells of the model and `GET /health`
+    that the server lives.
+
+    Args:
+      scorer: judges the pictures, in one thread.
+      loopback: refuse requests to any name or address but this machine's own, as is
+        right where only this machine can connect.
+
+    Raises:
+      InputError: as `scorer.judge`.
+    """
+    grey = np.full((1, *scorer.card.shape), 128, np.uint8)
+    for explain in (False, True):
+        found = scorer.judge(grey, explain=explain)
+    _overlay(grey[0], _first_map(found))  # Imports what draws.
+    pages = _Pages(scorer)
+    routes = [
+        Route("/", pages.page),
+        Route("/score", pages.score, methods=["POST"]),
+        Route("/model", pages.model),
+        Route("/health", pages.health),
+    ]
+    return Starlette(
+        routes=routes,
+        middleware=[Middleware(guard.Guard, loopback=loopback)],
+        exception_handlers={HTTPException: _in_one_line},
+    )
+
+
+class _Pages:
+    """The routes."""
+
+    def __init__(self, scorer: Scorer):
+        self._card = scorer.card
+        self._model = _facts(scorer.card)
+        self._html = pathlib.Path(__file__).with_name("page.html").read_text("utf-8")
+        self._batches = Batches(scorer)
+        self._decoders = ThreadPoolExecutor(_THREADS, "ocjax-decoder")
+
+    async def page(self, request: Request) -> Response:
+        nonce = secrets.token_urlsafe(16)
+        return HTMLResponse(
+            self._html.replace("{{ nonce }}", nonce),
+            headers={"Content-Security-Policy": _POLICY.format(nonce)},
+        )
+
+    async def model(self, request: Request) -> Response:
+        return JSONResponse(self._model)
+
+    async def health(self, request: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def score(self, request: Request) -> Response:
+        explain = request.query_params.get("heatmap", "0") not in ("", "0")
+        sent = await uploads.read(request)
+        try:
+            results = await self._results(sent, explain)
+        except Exception:
+            _log.exception("The model failed.")
+            return guard.line(500, "The model failed; the server's log tells more.")
+        scored = any("score" in result for result in results)
+        return JSONResponse({"results": results}, 200 if scored else 422)
+
+    async def _results(self, sent: list[uploads.Upload], explain: bool) -> list[dict]:
+        decoded = await asyncio.gather(*[self._thread(self._decode, x) for x in sent])
+        good = [image for image in decoded if isinstance(image, np.ndarray)]
+        futures = self._batches.submit(good, explain=explain)
+        # Each is awaited, so that of several failures none is reported as forgotten.
+        found = await asyncio.gather(
+            *map(asyncio.wrap_future, futures), return_exceptions=True
+        )
+        verdicts, results = iter(found), []
+        for upload, image in zip(sent, decoded, strict=True):
+            if isinstance(image, InputError):
+                results.append({"name": upload.name, "error": str(image)})
+                continue
+            verdict = next(verdicts)
+            if isinstance(verdict, BaseException):
+                raise verdict
+            results.append(await self._thread(self._result, upload, image, verdict))
+        return results
+
+    async def _thread(self, function, *arguments):
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._decoders, function, *arguments)
+
+    def _decode(self, upload: uploads.Upload) -> np.ndarray | InputError:
+        try:
+            return files.decode(upload.content, upload.name, self._card.shape)
+        except InputError as error:
+            return error
+
+    def _result(
+        self, upload: uploads.Upload, image: np.ndarray, verdict: Verdicts
+    ) -> dict:
+        if not np.isfinite(verdict.scores):
+            why = f"{upload.name} got no finite score from the model"
+            return {"name": upload.name, "error": why}
+        number = lambda x: None if x is None else float(x)
+        words = {None: None, True: "anomalous", False: "normal"}
+        above = verdict.anomalous
+        result = {
+            "name": upload.name,
+            "score": float(verdict.scores),
+            "decision": words[None if above is None else bool(above)],
+            "threshold": self._card.threshold,
+            "percentile": number(verdict.percentiles),
+            "p_value": number(verdict.p_values),
+        }
+        if verdict.heatmaps is not None:
+            result["heatmap"] = _overlay(image, verdict.heatmaps)
+        return result
+
+
+def _facts(card: Card) -> dict:
+    """What `GET /model` tells: the card, and of its normals how they lie."""
+    counts, edges = np.histogram(card.normals, BINS) if card.normals else ([], [])
+    return {
+        "method": card.method,
+        "trained_on": card.trained_on,
+        "size": card.size,
+        "channels": card.channels,
+        "normals": len(card.normals),
+        "histogram": {
+            "edges": [float(edge) for edge in edges],
+            "counts": [int(count) for count in counts],
+        },
+        "false_positive_rate": card.false_positive_rate,
+        "threshold": card.threshold,
+        "version": card.version,
+        "commit": card.commit,
+    }
+
+
+def _first_map(found: Verdicts) -> np.ndarray:
+    assert found.heatmaps is not None
+    return found.heatmaps[0]
+
+
+def _overlay(image: np.ndarray, heatmap: np.ndarray) -> str:
+    """A heatmap over its image, on its own scale, as the address of a PNG file."""
+    from PIL import Image
+
+    heatmap = np.nan_to_num(heatmap, posinf=0.0)
+    picture = np.broadcast_to(image / 255, (*image.shape[:2], 3))
+    drawn = overlay(picture[None], heatmap[None], float(heatmap.max()))[0]
+    buffer = io.BytesIO()
+    Image.fromarray(np.uint8(np.rint(drawn * 255))).save(buffer, "PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+async def _in_one_line(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    response = guard.line(error.status_code, error.detail)
+    response.headers.update(error.headers or {})
+    return response
