@@ -261,8 +261,8 @@ class Detector(OutlierMixin, BaseEstimator):
         """The detector in an opened file; errors are `load`'s."""
         if file.kind != KIND:
             raise InputError(
-                f"{file.path} is a {file.kind} file, and no saved detector: score with "
-                "it by ocjax.export.load."
+                f"{file.path} is a {file.kind} file, and no saved detector: open it by "
+                "ocjax.models.open_model."
             )
         try:
             said = json.loads(file.members[_PARAMETERS])

@@ -1,0 +1,287 @@
+"""What the README and the pages of docs/ show works.
+
+Python blocks run in their order, with one epoch in place of many; commands are parsed,
+and those that need no other data run, on a small folder of pictures; links lead
+somewhere.
+"""
+
+import csv
+import functools
+import importlib.util
+import json
+import pathlib
+import re
+import shlex
+import tomllib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from ocjax import Detector, cli
+from ocjax._checks import InputError
+from ocjax.cli import train
+from ocjax.data import files
+from ocjax.evaluation import thresholds
+from ocjax.export import Verdict
+from ocjax.launch import config as configs
+from ocjax.launch import runs
+from ocjax.models import open_model
+from ocjax.serve import uploads
+
+pytestmark = [
+    pytest.mark.xdist_group("docs"),  # They share a run.
+    # A read that fails can leave Orbax's other reads with a closed event loop.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+ROOT = pathlib.Path(__file__).parents[2]
+README, DOCS = ROOT / "README.md", sorted((ROOT / "docs").glob("*.md"))
+NOTEBOOKS = sorted((ROOT / "docs").glob("*.ipynb"))
+RESULTS = [*(ROOT / "experiments").rglob("*.md"), ROOT / "benchmarks" / "README.md"]
+PAGES = [README, *DOCS, *NOTEBOOKS, *RESULTS]
+STANDS_FOR = {"METHOD": "autoencoder", "DATASET": "mnist"}  # In commands.
+short = lambda path: str(path.relative_to(ROOT))
+
+
+@functools.cache
+def text(path):
+    """A page; of a notebook its prose."""
+    if path.suffix == ".md":
+        return path.read_text()
+    cells = json.loads(path.read_text())["cells"]
+    return "\n\n".join("".join(c["source"]) for c in cells if c["cell_type"] != "code")
+
+
+def blocks(path, language=""):
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", text(path), re.MULTILINE | re.DOTALL)
+    return [block for of, block in found if of == language]
+
+
+def commands(path):
+    """Lines of command blocks; those that go on in the next one are one."""
+    joined = "".join(blocks(path)).replace("\\\n", " ")
+    return [" ".join(line.split()) for line in joined.splitlines()]
+
+
+OCJAX = sorted({c for path in PAGES for c in commands(path) if c.startswith("ocjax ")})
+SCRIPT = re.compile(r"\bpython ((?:experiments|benchmarks|docs)/\S+\.py)(.*)")
+SCRIPTS = sorted(
+    {found for path in PAGES for c in commands(path) for found in SCRIPT.findall(c)}
+)
+RNG = np.random.default_rng(0)
+
+
+def picture(path, scratched=False):
+    pixels = RNG.integers(0, 80, (40, 36), np.uint8)
+    if scratched:
+        pixels[8:30, 8:30] = 255
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with what the pages name, but for models."""
+    root = tmp_path_factory.mktemp("docs")
+    for i in range(140):  # 21 of them are held out, of which 5 % can be promised.
+        picture(root / "PICTURES" / "train" / "good" / f"{i:03}.png")
+    for i in range(4):
+        picture(root / "PICTURES" / "test" / "good" / f"{i}.png")
+        picture(root / "PICTURES" / "test" / "scratch" / f"{i}.png", scratched=True)
+        picture(root / "NEW" / f"{i}.png", scratched=i > 1)
+    picture(root / "picture.png")
+    return root
+
+
+@pytest.fixture(autouse=True)
+def here(place, monkeypatch):
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("OCJAX_CACHE", str(place / "cache"))
+
+
+@pytest.fixture(scope="module")
+def models(place):
+    """The models that the pages name: the README's run, its exports and a detector."""
+    (command,) = [c for c in commands(README) if c.startswith("ocjax train ")]
+    tiny = "--method=autoencoder --epochs=1 --set report=False"
+    tiny += " --set hyper.latent=3 --set hyper.features=2"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        patch.setenv("OCJAX_CACHE", str(place / "cache"))
+        assert call(f"{command} {tiny}") == 0
+        assert call("ocjax export runs/mine --out=mine.ocjax") == 0
+        assert call("ocjax export runs/mine --format=onnx --out=mine.onnx") == 0
+        images = np.stack([files.read(p, (32, 32, 1)) for p in files.below(place)])
+        hyper = {"latent": 3, "features": 2}
+        one = Detector("autoencoder", hyper=hyper, epochs=1, false_positive_rate=0.2)
+        one.fit(images).save("detector.ocjax")
+
+
+def parse(command):
+    return cli._parse(shlex.split(command))
+
+
+def call(command):
+    return cli._run(parse(command))
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in PAGES if blocks(path, "python")], ids=short
+)
+def test_the_python_blocks_of_a_page_run(path, models, capsys):
+    names = {}
+    for block in blocks(path, "python"):
+        exec(re.sub(r"\bepochs=\d+", "epochs=1", block), names)
+    if path.name == "data.md":
+        assert "'auroc': " in capsys.readouterr().out
+        before = names["evaluation"].score(
+            names["method"], names["state"], 2 * names["normals"] - 1
+        )
+        assert (names["scores"] > before).all()
+    if path.name == "deployment.md":  # The file without ocjax, and with it.
+        ((_, verdict),) = open_model("mine.ocjax").judge_files(["picture.png"])
+        assert isinstance(verdict, Verdict)
+        np.testing.assert_allclose(names["scores"], [verdict.score], rtol=1e-4)
+        assert names["anomalous"].tolist() == [verdict.anomalous]
+        assert names["heatmaps"].shape == (1, 32, 32)
+
+
+@pytest.mark.parametrize("command", OCJAX)
+def test_every_ocjax_command_is_one(command):
+    arguments = parse(command)
+    if arguments.command != "train":
+        return
+    values, _ = train.configuration(arguments)
+    config, hyper = configs.parse(values)
+    assert configs.varied(config, hyper)
+    method = runs.build_method(config, hyper, None, None)
+    images = jnp.zeros((1, config.image_size, config.image_size, 1))
+    state = jax.eval_shape(method.init, jax.random.key(0), images)
+    assert jax.eval_shape(method.score, state, images).shape == (1,)
+
+
+RUNS = ("score", "evaluate", "report", "export", "methods", "datasets")
+
+
+@pytest.mark.parametrize("command", [c for c in OCJAX if c.split()[1] in RUNS])
+def test_commands_run_on_a_small_model(command, models, capsys):
+    assert call(command) == 0
+    assert (
+        not (out := re.search(r"--out=(\S+)", command)) or pathlib.Path(out[1]).stat()
+    )
+    if command.startswith("ocjax evaluate"):
+        assert json.loads(capsys.readouterr().out)["anomalies"] == 4
+
+
+def test_the_table_of_scores_has_the_columns_that_the_page_names(models):
+    assert call("ocjax score NEW --model=runs/mine --out=scores.csv") == 0
+    with open("scores.csv") as file:
+        header, *rows = csv.reader(file)
+    assert len(rows) == 4
+    page = text(ROOT / "docs" / "pictures.md")
+    assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == header
+
+
+@pytest.mark.parametrize(("script", "flags"), SCRIPTS, ids=lambda x: x.strip()[:90])
+def test_every_script_is_there_and_knows_its_flags(script, flags):
+    for placeholder, name in STANDS_FOR.items():
+        script, flags = (x.replace(placeholder, name) for x in (script, flags))
+    source = (ROOT / script).read_text()
+    known = re.findall(r'(?:DEFINE_\w+\(|add_argument\()\s*"(?:--)?(\w+)"', source)
+    if flags.count('"') % 2:  # The whole command is in quotes.
+        flags = flags.removesuffix('"')
+    given = [flag for flag in shlex.split(flags) if flag.startswith("--")]
+    values = {}
+    for flag in given:
+        name, _, value = flag.removeprefix("--").partition("=")
+        values[name] = value
+    changes = {name: values[name] for name in values if name.startswith("config.")}
+    assert [n for n in values if n not in {*known, *changes}] == []
+    if "config" in known:
+        file = values.get("config", "experiments/lrgdan/digits.py")
+        configs.parse(changed(ROOT / file, changes))
+
+
+def changed(path, changes):
+    """The values of a configuration file after flags."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    config = module.get_config()
+    for name, value in changes.items():
+        *groups, field = name.split(".")[1:]
+        owner = functools.reduce(lambda owner, group: owner[group], groups, config)
+        kind = type(owner[field])
+        assert kind is not bool or value in ("True", "False")
+        owner[field] = value == "True" if kind is bool else kind(value)
+    return config.to_dict()
+
+
+@pytest.mark.parametrize("path", PAGES, ids=short)
+def test_links_and_files_are_there(path):
+    links = re.findall(r"\]\(([^)\s#]+)", text(path))
+    gone = [x for x in links if "://" not in x and not (path.parent / x).exists()]
+    assert gone == []
+    tops = ("ocjax", "experiments", "docs", "tests", "benchmarks")
+    inner = re.findall(rf"(?<![\w/.-])(?:{'|'.join(tops)})/[\w/.]*\w", text(path))
+    files = [x for x in inner if not re.search("NAME|METHOD|DATASET", x)]
+    assert [x for x in files if not (ROOT / x).exists()] == []
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for extra in re.findall(r"(?:\.|ocjax)\[(\w+)\]", text(path)):
+        assert extra in extras["optional-dependencies"]
+    for module in re.findall(r"python -m ([\w.]+)", text(path)):
+        assert importlib.util.find_spec(module)
+
+
+def test_every_page_is_listed():
+    own = {path.name for path in [*DOCS, *NOTEBOOKS]} - {"index.md"}
+    index = re.findall(r"\]\((\w+\.\w+)\)", text(ROOT / "docs" / "index.md"))
+    assert sorted(index) == sorted(own)
+    assert own <= set(re.findall(r"\]\(docs/([\w.]+)\)", text(README)))
+
+
+def test_the_first_five_minutes_are_short_and_start_with_two_commands():
+    assert len(text(README).splitlines()) < 150
+    start = "python3 -m venv .venv && .venv/bin/pip install -e"
+    assert [block.strip() for block in blocks(README)[:2]] == [
+        f"{start} . && .venv/bin/python experiments/train.py",
+        f"{start} '.[dev]' && .venv/bin/pytest -n 2",
+    ]
+
+
+def test_quoted_numbers_are_in_the_files_beside_them():
+    page, counted = ROOT / "docs" / "methods.md", 0
+    prose = re.sub(r"^```.*?^```$", "", text(page), flags=re.MULTILINE | re.DOTALL)
+    for item in re.split(r"\n\s*\n|\n(?=- )", prose):
+        linked = re.findall(r"\]\(([^)]+\.md)\)", item)
+        for number in re.findall(r"\b\d\.\d{3}\b|\b\d+\.\d\b|\b\d{3}\b", item):
+            counted += 1
+            assert any(number in text((page.parent / x).resolve()) for x in linked)
+    assert counted > 10
+
+
+def test_as_many_normals_are_needed_as_the_page_says():
+    page = text(ROOT / "docs" / "thresholds.md")
+    table = re.findall(r"^\| ([\d.]+) % \| (\d+) \|$", page, re.MULTILINE)
+    assert len(table) == 3
+    for per_cent, needed in table:
+        rate, scores = float(per_cent) / 100, np.arange(int(needed))
+        assert thresholds.from_normals(scores, rate).value == scores[-1]
+        with pytest.raises(InputError, match=f"at least {needed}"):
+            thresholds.from_normals(scores[1:], rate)
+
+
+def test_pages_name_the_formats_and_limits_of_files():
+    page = text(ROOT / "docs" / "pictures.md")
+    assert all(f"`{suffix}`" in page for suffix in files.SUFFIXES)
+    assert f"{files.PIXELS // 10**6} million pixels" in page
+
+
+def test_pages_name_the_limits_of_the_server():
+    page = text(ROOT / "docs" / "deployment.md")
+    assert f"{uploads.FILES} files, {uploads.FILE_BYTES >> 20} MiB in a file" in page
+    assert f"{uploads.REQUEST_BYTES >> 20} MiB in all" in page
