@@ -24,6 +24,7 @@ from ocjax.models import open_model
 
 FILES = flags.DEFINE_integer("files", 10_000, "Pictures.")
 SIDE = flags.DEFINE_integer("side", 128, "Height and width of the pictures.")
+FEATURES = flags.DEFINE_integer("features", 64, "Of the autoencoder; 64 by default.")
 IMAGES = flags.DEFINE_integer("images", 1024, "Scored by each form of the model.")
 ROUNDS = flags.DEFINE_integer("rounds", 3, "Turns of each candidate.")
 NAME = flags.DEFINE_string("name", "command", "Of the file with the result.")
@@ -49,10 +50,14 @@ def write_pictures(root: pathlib.Path) -> None:
 
 
 def models(root: pathlib.Path) -> dict[str, pathlib.Path]:
-    """An autoencoder of the default size, saved and exported."""
+    """An autoencoder, saved and exported."""
     images = np.random.default_rng(0).integers(0, 256, (200, 32, 32, 3), np.uint8)
     detector = Detector(
-        "autoencoder", epochs=1, false_positive_rate=0.1, random_state=0
+        "autoencoder",
+        hyper={"features": FEATURES.value},
+        epochs=1,
+        false_positive_rate=0.1,
+        random_state=0,
     ).fit(images)
     parts = detector.parts
     return {
@@ -115,7 +120,11 @@ def main(_):
         "The command",
         tables,
         rates={"whole": whole, "single": single, "scores": rates},
-        settings={"side": SIDE.value, "rounds": ROUNDS.value},
+        settings={
+            "side": SIDE.value,
+            "rounds": ROUNDS.value,
+            "features": FEATURES.value,
+        },
     )
 
 

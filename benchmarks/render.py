@@ -15,7 +15,8 @@ INTRODUCTION = """\
 # Benchmarks
 
 Speed of ocjax against PyTorch, of its methods against each other, of many models at
-once, of attacks against foolbox, of reading sounds and pictures against plain loops,
+once, of attacks against foolbox, of reading sounds and pictures against plain loops, of
+the command and the page,
 and the cost of starting it.
 
 How to read: images a second differ between machines and hours, ratios far less. So
@@ -45,6 +46,8 @@ python benchmarks/startup.py
 python benchmarks/attacks.py
 python benchmarks/spectrograms.py
 python benchmarks/folders.py
+python benchmarks/command.py
+python benchmarks/serving.py
 python benchmarks/render.py
 ```
 

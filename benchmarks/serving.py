@@ -10,7 +10,6 @@ the next as soon as an answer is there. The last line printed is one JSON object
 import dataclasses
 import http.client
 import io
-import json
 import multiprocessing
 import socket
 import threading
@@ -31,6 +30,7 @@ from ocjax.serve.app import create_app
 CLIENTS = flags.DEFINE_integer("clients", 8, "That ask at the same time.")
 SECONDS = flags.DEFINE_float("seconds", 10.0, "Of each measurement.")
 SIZE = flags.DEFINE_integer("size", 32, "Height and width of the images.")
+NAME = flags.DEFINE_string("name", "serving", "Of the file with the result.")
 
 _EDGE = "picture"  # Between the parts of a form.
 
@@ -107,7 +107,7 @@ def measure(port: int, method: str, path: str, body: bytes) -> dict:
 
 
 def main(_):
-    """Measures and prints."""
+    """Measures, prints and writes the result."""
     body, without = form(SIZE.value), alone(SIZE.value)
     kinds = {
         "a score": ("POST", "/score", body),
@@ -130,15 +130,16 @@ def main(_):
             process.terminate()
             process.join()
     rows = [{"": name, **numbers} for name, numbers in found.items()]
-    print(interleave.table([without]) + "\n\n" + interleave.table(rows))
     settings = {
         "clients": CLIENTS.value,
         "seconds": SECONDS.value,
         "size": SIZE.value,
-        "cores": interleave.cores(),
-        "device": jax.devices()[0].device_kind,
     }
-    print(json.dumps(settings | without | {"answers": found}))
+    tables = {
+        "The scorer alone": [{"": "an autoencoder", **without}],
+        "Answers, one picture a request": rows,
+    }
+    interleave.write(NAME.value, "The page", tables, settings=settings)
 
 
 if __name__ == "__main__":
