@@ -101,7 +101,11 @@ def load(path: str | os.PathLike) -> Scorer:
     options.intra_op_num_threads = _cores()
     options.log_severity_level = 4  # What is wrong is raised, in one line.
     start = lambda content: runtime.InferenceSession(
-        content, options, providers=["CPUExecutionProvider"]
+        # By itself it prints what is wrong, and tries again.
+        content,
+        options,
+        providers=["CPUExecutionProvider"],
+        enable_fallback=0,
     )
     try:
         everything = start(content)
