@@ -7,10 +7,11 @@ The file is a zip archive with two members:
   images `uint8 [N, S, S, C]`, for CPU, CUDA and TPU, parameters inside.
 """
 
+import contextlib
 import os
 import pathlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import jax
@@ -67,10 +68,22 @@ def save(
     """Writes the file, whole or not at all; returns its path."""
     (count,) = export.symbolic_shape("count")
     images = jax.ShapeDtypeStruct((count, *card.shape), jnp.uint8)
-    exported = export.export(
-        jax.jit(program(card, method, state)), platforms=PLATFORMS
-    )(images)
+    judge = jax.jit(program(card, method, state))
+    with _without_folders():
+        exported = export.export(judge, platforms=PLATFORMS)(images)
     return archive.write(path, KIND, card, {PROGRAM: bytes(exported.serialize())})
+
+
+@contextlib.contextmanager
+def _without_folders() -> Iterator[None]:
+    """Lets programs name the source files they are from, but not where those lie."""
+    name = "jax_hlo_source_file_canonicalization_regex"
+    before = getattr(jax.config, name)
+    jax.config.update(name, ".*/")
+    try:
+        yield
+    finally:
+        jax.config.update(name, before)
 
 
 def load(file: archive.Archive) -> Scorer:

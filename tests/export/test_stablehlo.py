@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import pathlib
 import subprocess
 import sys
 import zipfile
@@ -59,6 +60,11 @@ def test_the_file_judges_as_the_method(name, tmp_path):
     for count in (0, 1, 33):
         part = loaded.judge(images[:count], explain=True)
         np.testing.assert_allclose(part.scores, found.scores[:count], rtol=1e-5)
+
+
+def test_it_does_not_tell_where_the_source_lies(saved):
+    folder = pathlib.Path(stablehlo.__file__).parents[1]
+    assert str(folder).encode() not in saved[1].read_bytes()
 
 
 def test_floats_are_refused(saved):
