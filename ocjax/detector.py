@@ -1,13 +1,14 @@
 """A scikit-learn outlier detector that learns from images."""
 
 import dataclasses
+import functools
 import io
 import json
 import math
 import os
 import pathlib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -19,7 +20,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 import ocjax
-from ocjax import methods, training
+from ocjax import evaluation, methods, training
 from ocjax._checks import InputError, one_of
 from ocjax.data import images as images_lib
 from ocjax.evaluation import thresholds
@@ -144,8 +145,8 @@ class Detector(OutlierMixin, BaseEstimator):
         seed = self.random_state
         if not isinstance(seed, int | np.integer):
             seed = check_random_state(seed).randint(2**31 - 1)
-        train, held_out = self._divide(len(images), int(seed))
         method = self._method()
+        train, held_out = self._divide(len(images), int(seed))
         batch_size = min(self.batch_size, len(train))
         # Filled up, so that data sets of similar sizes share a compiled program.
         padding = ((0, -len(images) % _FILLED), *[(0, 0)] * 3)
@@ -160,22 +161,19 @@ class Detector(OutlierMixin, BaseEstimator):
         # Without the state of the optimizers, which scores do not need.
         state = jax.device_get(state._replace(opt={}))
         self.params_, self.stats_ = state.params, state.stats
-        self.card_ = Card(
+        score = functools.partial(evaluation.score, method, state)
+        card = Card(
             self.method,
             f"{len(train)} images",
             self.image_size,
             images.shape[-1],
-            (),
+            tuple(np.sort(score(images[held_out])).tolist()),
             self.false_positive_rate,
             None,
             ocjax.__version__,
             environment.commit(),
         )
-        normals = self.scorer.score(images[held_out])
-        self.card_ = dataclasses.replace(
-            self.card_, normals=tuple(sorted(normals.tolist()))
-        )
-        self.card_ = self._with_threshold(images)
+        self.card_ = self._with_threshold(card, images, score)
         self._set_offset()
         return self
 
@@ -315,20 +313,14 @@ class Detector(OutlierMixin, BaseEstimator):
             return dataclasses.asdict(self.hyper)  # pyright: ignore
         return dict(self.hyper or {})
 
-    def _check_fields(self, given: Mapping[str, Any]) -> None:
-        """Raises `InputError` unless these are fields of the method."""
+    def _method(self) -> Method:
+        given = self._hyper()
         own, _ = methods.METHODS[one_of("method", self.method, methods.METHODS)]
         known = [field.name for field in dataclasses.fields(own)]
         for name in given:
             if name not in known:
-                one_of(
-                    "parameter of Detector",
-                    name,
-                    [*self.get_params(deep=False), *(_HYPER + k for k in known)],
-                )
-
-    def _method(self) -> Method:
-        self._check_fields(self._hyper())
+                names = [*self.get_params(deep=False), *(_HYPER + k for k in known)]
+                one_of("parameter of Detector", name, names)
         values = {
             "method": self.method,
             "image_size": self.image_size,
@@ -338,7 +330,7 @@ class Detector(OutlierMixin, BaseEstimator):
             "augment": self.augment,
             "validation_fraction": self.validation_fraction,
             "false_positive_rate": self.false_positive_rate,
-            "hyper": self._hyper(),
+            "hyper": given,
         }
         config, hyper = parse(values)
         return runs.build_method(config, hyper, None, None)
@@ -407,27 +399,20 @@ class Detector(OutlierMixin, BaseEstimator):
 
     def _divide(self, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Indices that train and that are held out, at least one of each."""
-        if not 0 < self.validation_fraction < 1:
-            raise InputError(
-                f"`validation_fraction` (={self.validation_fraction}) must be between "
-                "0 and 1."
-            )
         held_out = min(max(round(self.validation_fraction * count), 1), count - 1)
         order = np.random.default_rng(seed).permutation(count)
         return np.sort(order[held_out:]), np.sort(order[:held_out])
 
-    def _with_threshold(self, images: np.ndarray) -> Card:
-        card = self.card_
+    def _with_threshold(self, card: Card, images: np.ndarray, score: Callable) -> Card:
         if self.contamination != "auto":
             share = self.contamination
             if isinstance(share, str) or not 0 < share <= 0.5:
                 raise InputError(
                     f"`contamination` (={share}) must be 'auto' or in (0, 0.5]."
                 )
-            scores = self.scorer.score(images).astype(np.float64)
-            return dataclasses.replace(
-                card, threshold=float(np.percentile(scores, 100 * (1 - share)))
-            )
+            scores = score(images).astype(np.float64)
+            line = np.percentile(scores, 100 * (1 - share))
+            return dataclasses.replace(card, threshold=float(line))
         found, note = thresholds.nearest(card.normals, self.false_positive_rate)
         if note:
             warnings.warn(note, stacklevel=3)

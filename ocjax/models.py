@@ -12,16 +12,24 @@ if TYPE_CHECKING:
     from ocjax.methods import Method, State
 
 
-def open_model(path: str | os.PathLike) -> Scorer:
+def open_model(
+    path: str | os.PathLike, false_positive_rate: float | None = None
+) -> Scorer:
     """The scorer of a run folder, a saved detector or an exported file.
 
     Args:
       path: of the folder or the file.
+      false_positive_rate: for the threshold, instead of the model's own.
 
     Raises:
-      InputError: there is none, or it is damaged or of another version.
+      InputError: there is none, it is damaged or of another version, or it cannot
+        promise the rate.
     """
-    path = pathlib.Path(path)
+    scorer = _opened(pathlib.Path(path))
+    return scorer if false_positive_rate is None else scorer.at(false_positive_rate)
+
+
+def _opened(path: pathlib.Path) -> Scorer:
     if path.is_dir():
         from ocjax.launch.trained import trained
 

@@ -77,6 +77,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _run(arguments: argparse.Namespace) -> int | None:
-    from ocjax.launch import exits
+    from ocjax.launch import environment, exits
 
+    environment.keep_programs()
     return exits.guarded(arguments.run)(arguments)

@@ -9,16 +9,13 @@ the false-positive rate that the threshold promises beside the one reached.
 
 import argparse
 
+from ocjax.cli import arguments as shared
+
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
     parser.add_argument("folder", metavar="FOLDER", help="of labelled pictures")
-    parser.add_argument(
-        "--model", required=True, help="run folder, saved detector or exported file"
-    )
-    parser.add_argument(
-        "--false_positive_rate", type=float, help="instead of the model's"
-    )
+    shared.add_model(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -31,15 +28,11 @@ def run(arguments: argparse.Namespace) -> int:
     from ocjax.data import files
     from ocjax.data import folder as folders
     from ocjax.evaluation import metrics, thresholds
-    from ocjax.launch import environment
     from ocjax.launch.display import say
     from ocjax.models import open_model
 
-    environment.keep_programs()
     listed = folders.test_files(arguments.folder)
-    scorer = open_model(arguments.model)
-    if arguments.false_positive_rate is not None:
-        scorer = scorer.at(arguments.false_positive_rate)
+    scorer = open_model(arguments.model, arguments.false_positive_rate)
     judged = list(scorer.judge_files([str(path) for path, _ in listed]))
     errors = [found for _, found in judged if isinstance(found, Exception)]
     good = [

@@ -9,6 +9,8 @@ nothing but JAX to run, on CPUs, GPUs and TPUs; onnx needs nothing but an ONNX r
 import argparse
 import pathlib
 
+from ocjax.cli import arguments as shared
+
 FORMATS = ("stablehlo", "onnx")
 
 
@@ -17,9 +19,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="run folder or saved detector")
     parser.add_argument("--format", choices=FORMATS, default="stablehlo")
     parser.add_argument("--out", help="file; by default named after MODEL")
-    parser.add_argument(
-        "--false_positive_rate", type=float, help="instead of the model's"
-    )
+    shared.add_rate(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -9,12 +9,16 @@ a file that cannot be read. Such files do not stop the others, but make the exit
 """
 
 import argparse
+import contextlib
 import csv
 import glob
 import os
 import pathlib
 import sys
 import time
+from collections.abc import Callable, Iterator
+
+from ocjax.cli import arguments as shared
 
 COLUMNS: tuple[str, ...] = (
     "path", "score", "decision", "percentile", "p_value", "error",
@@ -27,28 +31,18 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "images", nargs="+", metavar="IMAGES", help="files, folders or patterns"
     )
-    parser.add_argument(
-        "--model", required=True, help="run folder, saved detector or exported file"
-    )
+    shared.add_model(parser)
     parser.add_argument("--out", help="CSV file; by default standard output")
-    parser.add_argument(
-        "--false_positive_rate", type=float, help="instead of the model's"
-    )
     parser.add_argument("--heatmaps", help="folder to write pictures with heatmaps to")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Scores, and returns 1 where files could not be read."""
-    from ocjax.launch import environment
-
-    environment.keep_programs()
     from ocjax.launch.display import say
     from ocjax.models import open_model
 
     paths = found(arguments.images)
-    scorer = open_model(arguments.model)
-    if arguments.false_positive_rate is not None:
-        scorer = scorer.at(arguments.false_positive_rate)
+    scorer = open_model(arguments.model, arguments.false_positive_rate)
     if scorer.card.threshold is None:
         say("No decisions: the model has too few held-out normals for its rate.")
     start, bad, anomalous = time.perf_counter(), 0, 0
@@ -113,29 +107,25 @@ def _row(path: str, verdict) -> dict[str, str]:
     return row
 
 
-class _table:
+@contextlib.contextmanager
+def _table(out: str | None) -> Iterator[Callable]:
     """Writes rows to a file that appears whole, or to standard output as they come."""
+    if out is None:
+        yield _writer(sys.stdout)
+        sys.stdout.flush()
+        return
+    path = pathlib.Path(out)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.part")
+    with open(part, "w", newline="") as file:
+        yield _writer(file)
+    part.replace(path)  # After an error what was scored stays in the part.
 
-    def __init__(self, out: str | None):
-        self._out = pathlib.Path(out) if out else None
 
-    def __enter__(self):
-        self._file = sys.stdout
-        if self._out:
-            self._out.parent.mkdir(parents=True, exist_ok=True)
-            self._part = self._out.with_name(f"{self._out.name}.part")
-            self._file = open(self._part, "w", newline="")
-        table = csv.DictWriter(self._file, COLUMNS, lineterminator="\n")
-        table.writeheader()
-        return table.writerow
-
-    def __exit__(self, kind, *_):
-        if self._out:
-            self._file.close()
-            if kind is None:  # Else what was scored stays in the part.
-                self._part.replace(self._out)
-        else:
-            self._file.flush()
+def _writer(file) -> Callable:
+    table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+    table.writeheader()
+    return table.writerow
 
 
 def _draw(scorer, paths: list[str], folder: pathlib.Path) -> None:
@@ -146,21 +136,15 @@ def _draw(scorer, paths: list[str], folder: pathlib.Path) -> None:
     from ocjax.data import files
     from ocjax.evaluation.plots.images import overlay
 
-    def judged(start):
-        part, images, errors = next(
-            files.pieces(paths[start : start + HEATMAPS], scorer.card.shape, HEATMAPS)
-        )
-        maps = scorer.judge(images, explain=True).heatmaps
-        return [name for name in part if name not in errors], images, maps
+    def judged():
+        for part, images, errors in files.pieces(paths, scorer.card.shape, HEATMAPS):
+            maps = scorer.judge(images, explain=True).heatmaps
+            yield [name for name in part if name not in errors], images, maps
 
     folder.mkdir(parents=True, exist_ok=True)
-    starts = range(0, len(paths), HEATMAPS)
-    largest = max(
-        (maps.max(initial=0) for _, _, maps in map(judged, starts)), default=1
-    )
+    largest = max((maps.max(initial=0) for _, _, maps in judged()), default=1)
     common = os.path.commonpath([os.path.dirname(os.path.abspath(p)) for p in paths])
-    for start in starts:
-        names, images, maps = judged(start)
+    for names, images, maps in judged():
         rgb = np.repeat(images, 3, -1) if images.shape[-1] == 1 else images
         shown = np.concatenate([rgb / 255, overlay(rgb / 255, maps, largest)], axis=2)
         for name, picture in zip(names, shown, strict=True):

@@ -47,10 +47,9 @@ def run(arguments: argparse.Namespace) -> int:
     import json
 
     from ocjax import launch
-    from ocjax.launch import environment, exits
+    from ocjax.launch import exits
     from ocjax.launch.display import say
 
-    environment.keep_programs()
     values, data_dir = configuration(arguments)
     result = launch.launch(
         values,
@@ -108,6 +107,7 @@ def configuration(arguments: argparse.Namespace) -> tuple[dict[str, Any], str | 
 def _set(config, text: str) -> None:
     """Sets "hyper.latent=50", of the kind that the field has."""
     from ocjax._checks import InputError, one_of
+    from ocjax.launch.config import typed
 
     name, equals, value = text.partition("=")
     *path, last = name.split(".")
@@ -119,10 +119,10 @@ def _set(config, text: str) -> None:
     one_of("field of --set", last, config)
     kind = type(config[last])
     try:
-        known = {"True": True, "true": True, "False": False, "false": False}
         if not equals or issubclass(kind, dict):
             raise ValueError
-        config[last] = known[value] if kind is bool else kind(value)
+        short = {"true": "True", "false": "False"} if kind is bool else {}
+        config[last] = typed(kind, short.get(value, value))
     except (KeyError, TypeError, ValueError):
         raise InputError(
             f"--set {text}: expected {name}=VALUE with a {kind.__name__}."

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import os
-import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ocjax import _files
 from ocjax.evaluation import plots
 
 if TYPE_CHECKING:
@@ -104,10 +104,8 @@ def write_report(
         environment=dict(_flat(environment)),
         warnings=warnings,
     )
-    path = pathlib.Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(page, encoding="utf-8")
-    os.replace(temporary, path)
+    with _files.replacing(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
 
 
 def _picture(name: str, figure: Figure | bytes) -> dict[str, Any]:

@@ -140,9 +140,8 @@ def p_values(normals: ArrayLike, scores: ArrayLike) -> np.ndarray:
       Bates et al., `Testing for outliers with conformal p-values
       <https://arxiv.org/abs/2104.08279>`_, 2023, eq. 2.
     """
-    normals = np.sort(_checked(normals))
-    below = np.searchsorted(normals, np.asarray(scores, np.float64), side="left")
-    return (1 + len(normals) - below) / (len(normals) + 1)
+    below, count = _below(normals, scores)
+    return (1 + count - below) / (count + 1)
 
 
 def percentiles(normals: ArrayLike, scores: ArrayLike) -> np.ndarray:
@@ -155,9 +154,14 @@ def percentiles(normals: ArrayLike, scores: ArrayLike) -> np.ndarray:
     Raises:
       ValueError: if the normals are not as above.
     """
+    below, count = _below(normals, scores)
+    return 100 * below / count
+
+
+def _below(normals: ArrayLike, scores: ArrayLike) -> tuple[np.ndarray, int]:
+    """How many of the normals score lower than each score, `[N]`; and of how many."""
     normals = np.sort(_checked(normals))
-    below = np.searchsorted(normals, np.asarray(scores, np.float64), side="left")
-    return 100 * below / len(normals)
+    return np.searchsorted(normals, np.asarray(scores, np.float64)), len(normals)
 
 
 def _checked(scores: ArrayLike) -> np.ndarray:

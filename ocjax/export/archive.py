@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from ocjax import _files
 from ocjax._checks import InputError
 from ocjax.export.scorer import Card
 
@@ -31,18 +32,15 @@ def write(
 ) -> pathlib.Path:
     """Writes a model file, whole or not at all; returns its path."""
     path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        # Stored, not compressed: parameters do not compress, and a member that claims
-        # to is refused.
-        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
-            archive.writestr(_CARD, json.dumps(described(kind, card), indent=2))
-            for name, content in members.items():
-                archive.writestr(name, content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    # Stored, not compressed: parameters do not compress, and a member that claims to is
+    # refused.
+    with (
+        _files.replacing(path) as temporary,
+        zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive,
+    ):
+        archive.writestr(_CARD, json.dumps(described(kind, card), indent=2))
+        for name, content in members.items():
+            archive.writestr(name, content)
     return path
 
 

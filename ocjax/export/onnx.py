@@ -22,6 +22,7 @@ import numpy as np
 from jax import lax
 from jax.extend import core
 
+from ocjax import _files
 from ocjax._checks import InputError
 from ocjax.data.images import to_float
 from ocjax.export import archive
@@ -67,7 +68,10 @@ def save(
     model = _model(onnx, judge, card)
     described = json.dumps(archive.described(KIND, card))
     onnx.helper.set_model_props(model, {METADATA: described})
-    return _write(pathlib.Path(path), model.SerializeToString())
+    path = pathlib.Path(path)
+    with _files.replacing(path) as temporary:
+        temporary.write_bytes(model.SerializeToString())
+    return path
 
 
 def load(path: str | os.PathLike) -> Scorer:
@@ -139,17 +143,6 @@ def _packages() -> tuple[Any, Any]:
             f'ONNX files need {error.name}: pip install "ocjax[onnx]"'
         ) from error
     return onnx, onnxruntime
-
-
-def _write(path: pathlib.Path, content: bytes) -> pathlib.Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
 
 
 def _cores() -> int:

@@ -71,6 +71,13 @@ class Verdicts(NamedTuple):
     percentiles: np.ndarray | None
     heatmaps: np.ndarray | None = None  # float32 [N, S, S], where asked for.
 
+    def each(self) -> Iterator["Verdict"]:
+        """What is said of one image after another."""
+        absent = itertools.repeat(None)
+        parts = [absent if part is None else part.tolist() for part in self[:4]]
+        maps = absent if self.heatmaps is None else self.heatmaps
+        return itertools.starmap(Verdict, zip(*parts, maps, strict=False))
+
 
 class Verdict(NamedTuple):
     """What a scorer says of one image; the parts are those of `Verdicts`."""
@@ -79,6 +86,7 @@ class Verdict(NamedTuple):
     anomalous: bool | None
     p_value: float | None
     percentile: float | None
+    heatmap: np.ndarray | None = None
 
 
 class Scorer:
@@ -120,12 +128,13 @@ class Scorer:
           ValueError: a float is not in [-1, 1].
           TypeError: `images` are neither uint8 nor floating point.
         """
-        images, maps = self._checked(images), None
-        if explain and len(images):
+        if not explain:
+            return self._verdicts(self.score(images))
+        images = self._checked(images)
+        if len(images):
             scores, maps = self._explain(images)
         else:
-            scores = self.score(images)
-        if explain and maps is None:
+            scores = np.zeros(0, np.float32)
             maps = np.zeros((0, self.card.size, self.card.size), np.float32)
         return self._verdicts(scores)._replace(heatmaps=maps)
 
@@ -138,8 +147,7 @@ class Scorer:
           Path, and the verdict of the one image, or why the file has none.
         """
         for names, images, errors in files.pieces(paths, self.card.shape, piece):
-            found = self.judge(images)
-            good = _each(found)
+            good = self.judge(images).each()
             for name in names:
                 yield name, errors[name] if name in errors else next(good)
 
@@ -169,11 +177,3 @@ def of_method(card: Card, method: "Method", state: "State") -> Scorer:
     explain = heatmaps.explained(method)
     run = lambda function: lambda x: map_images(function, x, arguments=(state,))
     return Scorer(card, run(method.score), run(explain))
-
-
-def _each(found: Verdicts) -> Iterator[Verdict]:
-    """The verdicts of one image after another."""
-    absent = itertools.repeat(None)
-    parts = (found.scores, found.anomalous, found.p_values, found.percentiles)
-    lists = [absent if part is None else part.tolist() for part in parts]
-    return itertools.starmap(Verdict, zip(*lists, strict=False))

@@ -172,10 +172,23 @@ def varied(config: RunConfig, own: Any) -> list[dict[str, Any]]:
     return [dict(zip(names, row, strict=True)) for row in itertools.product(*rows)]
 
 
+def typed(kind: type, text: str) -> Any:
+    """The value of a field's kind that a text says; "True" and "False" of booleans.
+
+    Raises:
+      ValueError: it says none.
+    """
+    if kind is not bool:
+        return kind(text)
+    if text not in ("True", "False"):
+        raise ValueError(text)
+    return text == "True"
+
+
 def _value(name: str, kind: type, text: str) -> Any:
     try:
-        return {"True": True, "False": False}[text] if kind is bool else kind(text)
-    except (KeyError, ValueError):
+        return typed(kind, text)
+    except ValueError:
         raise InputError(
             f"`config.vary`: {name}={text!r} is no {kind.__name__}; write "
             f"{name}=VALUE,VALUE."

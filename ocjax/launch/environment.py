@@ -1,5 +1,6 @@
 """Where a run took place: versions, commit, devices."""
 
+import functools
 import importlib.metadata
 import os
 import pathlib
@@ -43,6 +44,7 @@ def keep_programs() -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 
 
+@functools.cache
 def commit() -> str | None:
     """The commit of ocjax's source, with `+` if it was changed; None if unknown."""
     folder = pathlib.Path(__file__).parents[1]

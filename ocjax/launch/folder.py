@@ -8,6 +8,7 @@ import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ocjax import _files
 from ocjax._checks import InputError
 
 
@@ -83,16 +84,10 @@ class RunFolder:
 
     def write(self, name: str, content: str | bytes) -> None:
         """Writes the file `name` under a temporary name, then renames it."""
-        path = self.path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
+        with _files.replacing(self.path / name) as temporary:
             temporary.write_bytes(
                 content.encode() if isinstance(content, str) else content
             )
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
 
     def metrics(self) -> list[dict[str, Any]]:
         """The logged rows; a last line that was cut off is left out."""

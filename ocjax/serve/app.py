@@ -19,7 +19,7 @@ from starlette.routing import Route
 from ocjax._checks import InputError
 from ocjax.data import files
 from ocjax.evaluation.plots.images import overlay
-from ocjax.export.scorer import Card, Scorer, Verdicts
+from ocjax.export.scorer import Card, Scorer, Verdict
 from ocjax.serve import guard, uploads
 from ocjax.serve.batches import Batches
 
@@ -49,9 +49,10 @@ def create_app(scorer: Scorer, *, loopback: bool = True) -> Starlette:
       InputError: as `scorer.judge`.
     """
     grey = np.full((1, *scorer.card.shape), 128, np.uint8)
-    for explain in (False, True):
-        found = scorer.judge(grey, explain=explain)
-    _overlay(grey[0], _first_map(found))  # Imports what draws.
+    scorer.judge(grey)
+    for verdict in scorer.judge(grey, explain=True).each():
+        assert verdict.heatmap is not None
+        _overlay(grey[0], verdict.heatmap)  # Imports what draws.
     pages = _Pages(scorer)
     routes = [
         Route("/", pages.page),
@@ -130,24 +131,22 @@ class _Pages:
             return error
 
     def _result(
-        self, upload: uploads.Upload, image: np.ndarray, verdict: Verdicts
+        self, upload: uploads.Upload, image: np.ndarray, verdict: Verdict
     ) -> dict:
-        if not np.isfinite(verdict.scores):
+        if not np.isfinite(verdict.score):
             why = f"{upload.name} got no finite score from the model"
             return {"name": upload.name, "error": why}
-        number = lambda x: None if x is None else float(x)
         words = {None: None, True: "anomalous", False: "normal"}
-        above = verdict.anomalous
         result = {
             "name": upload.name,
-            "score": float(verdict.scores),
-            "decision": words[None if above is None else bool(above)],
+            "score": verdict.score,
+            "decision": words[verdict.anomalous],
             "threshold": self._card.threshold,
-            "percentile": number(verdict.percentiles),
-            "p_value": number(verdict.p_values),
+            "percentile": verdict.percentile,
+            "p_value": verdict.p_value,
         }
-        if verdict.heatmaps is not None:
-            result["heatmap"] = _overlay(image, verdict.heatmaps)
+        if verdict.heatmap is not None:
+            result["heatmap"] = _overlay(image, verdict.heatmap)
         return result
 
 
@@ -169,11 +168,6 @@ def _facts(card: Card) -> dict:
         "version": card.version,
         "commit": card.commit,
     }
-
-
-def _first_map(found: Verdicts) -> np.ndarray:
-    assert found.heatmaps is not None
-    return found.heatmaps[0]
 
 
 def _overlay(image: np.ndarray, heatmap: np.ndarray) -> str:

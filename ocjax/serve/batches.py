@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
-from ocjax.export.scorer import Scorer, Verdicts
+from ocjax.export.scorer import Scorer, Verdict
 
 LARGEST = 32  # Images in one call of the scorer: as many as it computes at once.
 
@@ -23,7 +23,7 @@ class Batches:
 
     def submit(
         self, images: np.ndarray | Sequence[np.ndarray], *, explain: bool = False
-    ) -> list[Future[Verdicts]]:
+    ) -> list[Future[Verdict]]:
         """Lets images be judged.
 
         Args:
@@ -52,16 +52,10 @@ class Batches:
             return
         try:
             images = np.stack([image for image, _ in taken])
-            found = self._scorer.judge(images, explain=explain)
-            single = [_one(found, i) for i in range(len(taken))]
+            single = list(self._scorer.judge(images, explain=explain).each())
         except Exception as error:
             for _, future in taken:
                 future.set_exception(error)
         else:
             for (_, future), verdict in zip(taken, single, strict=True):
                 future.set_result(verdict)
-
-
-def _one(found: Verdicts, i: int) -> Verdicts:
-    rest = [None if part is None else part[i] for part in found[1:]]
-    return Verdicts(found.scores[i], *rest)

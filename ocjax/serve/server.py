@@ -39,9 +39,7 @@ def serve(
     with _listening(host, port) as listening:
         address, port = listening.getsockname()[:2]
         loopback = ipaddress.ip_address(address).is_loopback
-        scorer = models.open_model(model)
-        if false_positive_rate is not None:
-            scorer = scorer.at(false_positive_rate)
+        scorer = models.open_model(model, false_positive_rate)
         app = create_app(scorer, loopback=loopback)
         if not loopback:
             print(

@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pytest
+from made_pictures import picture
 from PIL import Image
 
 from ocjax import cli
@@ -40,17 +41,6 @@ def refused(capsys, *arguments):
     return said.err
 
 
-RNG = np.random.default_rng(0)
-
-
-def picture(path, bright=False):
-    pixels = RNG.integers(0, 80, (40, 36), np.uint8)
-    if bright:
-        pixels[8:30, 8:30] = 255
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path)
-
-
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
     """A folder with 40 good pictures and 4 spoilt ones."""
@@ -58,7 +48,7 @@ def pictures(tmp_path_factory):
     for i in range(40):
         picture(root / "normal" / f"{i:02}.png")
     for i in range(4):
-        picture(root / "anomalous" / f"{i}.png", bright=True)
+        picture(root / "anomalous" / f"{i}.png", spoilt=True)
     return root
 
 

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from PIL import Image
+from made_pictures import picture
 
 from ocjax import Detector, cli
 from ocjax._checks import InputError
@@ -71,15 +71,6 @@ SCRIPT = re.compile(r"\bpython ((?:experiments|benchmarks|docs)/\S+\.py)(.*)")
 SCRIPTS = sorted(
     {found for path in PAGES for c in commands(path) for found in SCRIPT.findall(c)}
 )
-RNG = np.random.default_rng(0)
-
-
-def picture(path, scratched=False):
-    pixels = RNG.integers(0, 80, (40, 36), np.uint8)
-    if scratched:
-        pixels[8:30, 8:30] = 255
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path)
 
 
 @pytest.fixture(scope="module")
@@ -90,8 +81,8 @@ def place(tmp_path_factory):
         picture(root / "PICTURES" / "train" / "good" / f"{i:03}.png")
     for i in range(4):
         picture(root / "PICTURES" / "test" / "good" / f"{i}.png")
-        picture(root / "PICTURES" / "test" / "scratch" / f"{i}.png", scratched=True)
-        picture(root / "NEW" / f"{i}.png", scratched=i > 1)
+        picture(root / "PICTURES" / "test" / "scratch" / f"{i}.png", spoilt=True)
+        picture(root / "NEW" / f"{i}.png", spoilt=i > 1)
     picture(root / "picture.png")
     return root
 

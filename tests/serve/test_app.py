@@ -499,8 +499,8 @@ def test_images_that_wait_are_judged_together():
     found = [future.result(20) for future in futures]
     assert slow.sizes == [1, 32, 32, 15]
     expected = toy.scorer().judge(images)
-    np.testing.assert_array_equal([one.scores for one in found], expected.scores)
-    np.testing.assert_array_equal([one.p_values for one in found], expected.p_values)
+    np.testing.assert_array_equal([one.score for one in found], expected.scores)
+    np.testing.assert_array_equal([one.p_value for one in found], expected.p_values)
 
 
 def test_with_and_without_heatmaps_do_not_mix():
@@ -510,8 +510,8 @@ def test_with_and_without_heatmaps_do_not_mix():
         batches.submit([image]),
         batches.submit([image], explain=True),
     )
-    assert plain.result(20).heatmaps is None
-    assert mapped.result(20).heatmaps.shape == (toy.SIZE, toy.SIZE)
+    assert plain.result(20).heatmap is None
+    assert mapped.result(20).heatmap.shape == (toy.SIZE, toy.SIZE)
     assert batches.submit([]) == []
     with pytest.raises(ValueError, match="at most 32"):
         batches.submit([image] * 33)
@@ -585,7 +585,7 @@ def test_an_upload_that_is_broken_off_leaves_the_server_alive():
 def started(monkeypatch):
     """Arguments of a server that would run."""
     found = []
-    monkeypatch.setattr(models, "open_model", lambda path: toy.scorer())
+    monkeypatch.setattr(models, "_opened", lambda path: toy.scorer())
     monkeypatch.setattr(server, "_run", lambda *arguments: found.append(arguments))
     return found
 
@@ -654,6 +654,6 @@ def test_the_server_runs_until_it_is_interrupted(monkeypatch):
     def run(self, sockets):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(models, "open_model", lambda path: toy.scorer())
+    monkeypatch.setattr(models, "_opened", lambda path: toy.scorer())
     monkeypatch.setattr(uvicorn.Server, "run", run)
     serve("model", port=0)

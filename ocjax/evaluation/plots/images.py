@@ -105,18 +105,14 @@ def examples(
     index = np.concatenate(list(blocks.values()))
     maps = np.asarray(explain(images[index]))
     # All on one scale, so that what is faint in one is faint in all.
-    pictures = _rgb(_unit(images[index]))
-    rows = {"image": pictures, "heatmap": overlay(pictures, maps, maps.max())}
-    if masks is not None:
-        rows["mask"] = _rgb(masks[index][..., None].astype(np.float64))
+    pictures, plain = _rgb(_unit(images[index])), ["white"] * len(index)
     frames = [style.ANOMALOUS if which else style.NORMAL for which in anomalous[index]]
-    rows["image"] = _framed(pictures, frames)
-    thick = (rows["image"].shape[1] - pictures.shape[1]) // 2
-    pad = (0, 0), (thick, thick), (thick, thick), (0, 0)
     rows = {
-        name: row if name == "image" else np.pad(row, pad, constant_values=1.0)
-        for name, row in rows.items()
+        "image": _framed(pictures, frames),
+        "heatmap": _framed(overlay(pictures, maps, maps.max()), plain),
     }
+    if masks is not None:
+        rows["mask"] = _framed(_rgb(masks[index][..., None].astype(float)), plain)
     cell = _cell_height(images)
     figure = style.new_figure(
         CELL * columns + 0.9, (cell * len(rows) + 0.55) * len(blocks)
