@@ -195,7 +195,11 @@ def _eighty_twenty(
 def _divide(
     indices: np.ndarray, count: int, groups: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Random whole groups with about `count` of the images, at least one; the rest."""
+    """Random whole groups with about `count` of the images; the rest.
+
+    Neither is empty where `count` asks for some of the images, not all, and there are
+    two groups to divide.
+    """
     _, first, own, sizes = np.unique(
         groups[indices], return_index=True, return_inverse=True, return_counts=True
     )
@@ -203,7 +207,8 @@ def _divide(
     order = np.argsort(np.argsort(drawn)[own], kind="stable")
     ends = np.append(0, np.cumsum(sizes[drawn]))
     least = min(count, 1)
-    end = ends[least + np.argmin(np.abs(ends[least:] - count))]
+    most = max(least, len(sizes) - (count < len(indices)))
+    end = ends[least + np.argmin(np.abs(ends[least : most + 1] - count))]
     return indices[order[:end]], indices[order[end:]]
 
 

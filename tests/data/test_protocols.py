@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ocjax._checks import InputError
@@ -137,6 +137,7 @@ def test_every_protocol_says_what_its_target_is():
     sizes=st.lists(st.integers(1, 9), min_size=12, max_size=20),
     seed=st.integers(0, 100),
 )
+@example(protocol="p1", sizes=[1, 2, 5, 2] + [1] * 8, seed=0)  # A big group is last.
 def test_a_group_is_on_one_side(protocol, sizes, seed):
     groups = np.repeat(np.arange(len(sizes)), sizes)
     groups = np.random.default_rng(seed).permutation(groups)
