@@ -2,8 +2,6 @@
 
 import dataclasses
 import functools
-import io
-import json
 import math
 import os
 import pathlib
@@ -12,7 +10,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, OutlierMixin
@@ -26,13 +23,11 @@ from ocjax.data import images as images_lib
 from ocjax.evaluation import thresholds
 from ocjax.export import archive
 from ocjax.export.scorer import Card, Scorer, Verdicts, of_method
-from ocjax.launch import environment, runs
-from ocjax.launch.config import parse
+from ocjax.launch import environment, saved
 from ocjax.methods import Method, State
 
-KIND = "detector"
-_PARAMETERS, _STATE = "parameters.json", "state.npz"
 _HYPER = "hyper__"
+_FITTED = "n_features_in_", "shape_", "range_"
 _FILLED = 256
 TRAINING = "training"  # As a `value_range`.
 
@@ -194,8 +189,7 @@ class Detector(OutlierMixin, BaseEstimator):
           sklearn.exceptions.NotFittedError: before `fit`.
         """
         check_is_fitted(self, "card_")
-        state = State(self.params_, self.stats_, {}, jnp.int32(0))
-        return self.card_, self._method(), state
+        return self.card_, self._method(), saved.state_of(self.params_, self.stats_)
 
     def anomaly_score(self, X: ArrayLike) -> np.ndarray:
         """Scores, float64 `[N]`, larger where more anomalous."""
@@ -228,22 +222,9 @@ class Detector(OutlierMixin, BaseEstimator):
         parameters = self.get_params(deep=False) | {"hyper": self._hyper()}
         if not isinstance(self.random_state, int | np.integer | None):
             parameters["random_state"] = None  # A generator that was used up.
-        said = {
-            "parameters": parameters,
-            "fitted": {
-                "n_features_in_": self.n_features_in_,
-                "shape_": self.shape_,
-                "range_": self.range_,
-            },
-        }
-        content = io.BytesIO()
-        leaves = jax.tree.leaves((self.params_, self.stats_))
-        np.savez(content, **{str(i): leaf for i, leaf in enumerate(leaves)})
-        members = {
-            _PARAMETERS: json.dumps(said, default=_plain).encode(),
-            _STATE: content.getvalue(),
-        }
-        return archive.write(path, KIND, self.card_, members)
+        fitted = {name: getattr(self, name) for name in _FITTED}
+        card, method, state = self.parts
+        return saved.write(path, saved.Saved(card, parameters, fitted, method, state))
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Detector":
@@ -252,38 +233,13 @@ class Detector(OutlierMixin, BaseEstimator):
         Raises:
           InputError: there is none, or it is damaged or of another version.
         """
-        return cls.from_archive(archive.read(path))
-
-    @classmethod
-    def from_archive(cls, file: archive.Archive) -> "Detector":
-        """The detector in an opened file; errors are `load`'s."""
-        if file.kind != KIND:
-            raise InputError(
-                f"{file.path} is a {file.kind} file, and no saved detector: open it by "
-                "ocjax.models.open_model."
-            )
-        try:
-            said = json.loads(file.members[_PARAMETERS])
-            detector = cls(**said["parameters"])
-            for name, value in said["fitted"].items():
-                value = tuple(value) if isinstance(value, list) else value
-                setattr(detector, name, value)
-            zeros = np.zeros((1, *file.card.shape), np.float32)
-            key = jax.random.key(0)
-            like = jax.eval_shape(detector._method().init, key, zeros)
-            like = like.params, like.stats
-            with np.load(io.BytesIO(file.members[_STATE]), allow_pickle=False) as found:
-                leaves = [found[str(i)] for i in range(len(found.files))]
-            tree = jax.tree.structure(like)
-            shapes = [leaf.shape for leaf in jax.tree.leaves(like)]
-            if [leaf.shape for leaf in leaves] != shapes:
-                raise ValueError("parameters of other networks")
-            detector.params_, detector.stats_ = jax.tree.unflatten(tree, leaves)
-        except Exception as error:  # Of damaged bytes anything may come.
-            raise InputError(
-                f"{file.path} is damaged, or of another version: {error}"
-            ) from error
-        detector.card_ = file.card
+        found = saved.read(archive.read(path))
+        detector = cls(**found.parameters)
+        for name in _FITTED:
+            value = found.fitted[name]
+            setattr(detector, name, tuple(value) if isinstance(value, list) else value)
+        detector.card_ = found.card
+        detector.params_, detector.stats_ = found.state.params, found.state.stats
         detector._set_offset()
         return detector
 
@@ -321,19 +277,7 @@ class Detector(OutlierMixin, BaseEstimator):
             if name not in known:
                 names = [*self.get_params(deep=False), *(_HYPER + k for k in known)]
                 one_of("parameter of Detector", name, names)
-        values = {
-            "method": self.method,
-            "image_size": self.image_size,
-            "epochs": self.epochs,
-            "batch_size": self.batch_size,
-            "tile": self.tile,
-            "augment": self.augment,
-            "validation_fraction": self.validation_fraction,
-            "false_positive_rate": self.false_positive_rate,
-            "hyper": given,
-        }
-        config, hyper = parse(values)
-        return runs.build_method(config, hyper, None, None)
+        return saved.method_of(self.get_params(deep=False) | {"hyper": given})
 
     def _images(self, X: Any, fitting: bool = False) -> np.ndarray:
         """`[N, S, S, C]`, uint8 or float32 in [-1, 1]."""
@@ -426,8 +370,3 @@ def _resized(images: np.ndarray, size: int) -> np.ndarray:
     if images.shape == shape:
         return images
     return np.clip(jax.image.resize(images, shape, "bilinear"), -1, 1)
-
-
-def _plain(value: Any) -> Any:
-    """NumPy's numbers for JSON."""
-    return value.item() if isinstance(value, np.generic) else list(value)

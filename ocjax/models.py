@@ -6,7 +6,7 @@ import zipfile
 from typing import TYPE_CHECKING
 
 from ocjax._checks import InputError
-from ocjax.export.scorer import Card, Scorer
+from ocjax.export.scorer import Card, Scorer, of_method
 
 if TYPE_CHECKING:
     from ocjax.methods import Method, State
@@ -45,10 +45,11 @@ def _opened(path: pathlib.Path) -> Scorer:
     file = archive.read(path)
     if file.kind == stablehlo.KIND:
         return stablehlo.load(file)
-    from ocjax.detector import KIND, Detector
+    from ocjax.launch import saved
 
-    if file.kind == KIND:
-        return Detector.from_archive(file).scorer
+    if file.kind == saved.KIND:
+        found = saved.read(file)
+        return of_method(found.card, found.method, found.state)
     raise InputError(f"{path} is a model file of the unknown kind {file.kind!r}.")
 
 
@@ -68,6 +69,8 @@ def trained_parts(path: str | os.PathLike) -> "tuple[Card, Method, State]":
         return run.scorer.card, run.method, run.state
     if not path.exists():
         raise InputError(f"There is no run folder or saved detector {path}.")
-    from ocjax.detector import Detector
+    from ocjax.export import archive
+    from ocjax.launch import saved
 
-    return Detector.load(path).parts
+    found = saved.read(archive.read(path))
+    return found.card, found.method, found.state

@@ -5,12 +5,15 @@ into `float32` in [-1, 1], the range of the decoders' tanh, by `to_float`; no ot
 module knows the two ranges.
 """
 
-import jax
-import jax.numpy as jnp
+from typing import TYPE_CHECKING
+
 import numpy as np
 
+if TYPE_CHECKING:
+    import jax
 
-def to_float(images: jax.Array) -> jax.Array:
+
+def to_float(images: "jax.Array") -> "jax.Array":
     """Images as floats in [-1, 1].
 
     Args:
@@ -23,6 +26,8 @@ def to_float(images: jax.Array) -> jax.Array:
     Raises:
       TypeError: if `images` are neither `uint8` nor floating point.
     """
+    import jax.numpy as jnp  # Not above: exported files are scored without it.
+
     dtype = jnp.result_type(images)
     if jnp.issubdtype(dtype, jnp.floating):
         return images
@@ -33,7 +38,7 @@ def to_float(images: jax.Array) -> jax.Array:
     return jnp.asarray(images, jnp.float32) / 127.5 - 1.0
 
 
-def to_uint8(images: jax.Array | np.ndarray) -> np.ndarray:
+def to_uint8(images: "jax.Array | np.ndarray") -> np.ndarray:
     """Pictures of floats in [-1, 1], shape `[...]`: clipped, rounded, `uint8`."""
     pixels = (np.asarray(images, np.float32) + 1.0) * 127.5
     return np.clip(np.round(pixels), 0, 255).astype(np.uint8)

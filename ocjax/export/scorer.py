@@ -10,11 +10,12 @@ import numpy as np
 from ocjax._checks import InputError
 from ocjax.data import files
 from ocjax.data.images import check_ready
-from ocjax.data.mapping import map_images
 from ocjax.evaluation import thresholds
 
 if TYPE_CHECKING:
     from ocjax.methods import Method, State
+
+_CHUNK = 32  # Images of a call of an exported program.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,8 +173,32 @@ class Scorer:
 
 def of_method(card: Card, method: "Method", state: "State") -> Scorer:
     """The scorer of a trained method."""
-    from ocjax.evaluation import heatmaps  # With flax: exported files need it not.
+    # With JAX and flax, which exported files do not all need.
+    from ocjax.data.mapping import map_images
+    from ocjax.evaluation import heatmaps
 
     explain = heatmaps.explained(method)
     run = lambda function: lambda x: map_images(function, x, arguments=(state,))
     return Scorer(card, run(method.score), run(explain))
+
+
+def in_chunks(function: Callable, images: np.ndarray) -> list[np.ndarray]:
+    """An exported program's results for all images, of one or of `_CHUNK` at a time.
+
+    A last odd chunk is filled up, so that nothing is compiled for it.
+
+    Raises:
+      InputError: images are not uint8.
+    """
+    if images.dtype != np.uint8:
+        raise InputError(
+            f"An exported model takes uint8 images, got {images.dtype}: score floats "
+            "with the run or the detector."
+        )
+    chunk = 1 if len(images) == 1 else _CHUNK
+    found = []
+    for start in range(0, len(images), chunk):
+        part = images[start : start + chunk]
+        padding = ((0, chunk - len(part)), *[(0, 0)] * 3)
+        found.append([np.asarray(y) for y in function(np.pad(part, padding))])
+    return [np.concatenate(parts)[: len(images)] for parts in zip(*found, strict=True)]

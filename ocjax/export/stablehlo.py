@@ -11,7 +11,7 @@ import contextlib
 import os
 import pathlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import jax
@@ -22,14 +22,13 @@ from jax import export
 from ocjax._checks import InputError
 from ocjax.data.images import to_float
 from ocjax.export import archive
-from ocjax.export.scorer import Card, Scorer
+from ocjax.export.scorer import Card, Scorer, in_chunks
 
 if TYPE_CHECKING:
     from ocjax.methods import Method, State
 
 KIND, PROGRAM = "stablehlo", "program.jaxexport"
 PLATFORMS = ("cpu", "cuda", "tpu")
-_CHUNK = 32  # Images of a call.
 _CALLED = re.compile(r"custom_call\s*@([\w.]+)")
 _HARMLESS = {"shape_assertion"}
 
@@ -123,25 +122,3 @@ def load(file: archive.Archive) -> Scorer:
         return scores, maps
 
     return Scorer(file.card, score, explain)
-
-
-def in_chunks(function: Callable, images: np.ndarray) -> list[np.ndarray]:
-    """`function` of all images, of one or of `_CHUNK` at a time.
-
-    A last odd chunk is filled up, so that nothing is compiled for it.
-
-    Raises:
-      InputError: images are not uint8.
-    """
-    if images.dtype != np.uint8:
-        raise InputError(
-            f"An exported model takes uint8 images, got {images.dtype}: score floats "
-            "with the run or the detector."
-        )
-    chunk = 1 if len(images) == 1 else _CHUNK
-    found = []
-    for start in range(0, len(images), chunk):
-        part = images[start : start + chunk]
-        padding = ((0, chunk - len(part)), *[(0, 0)] * 3)
-        found.append([np.asarray(y) for y in function(np.pad(part, padding))])
-    return [np.concatenate(parts)[: len(images)] for parts in zip(*found, strict=True)]

@@ -6,9 +6,8 @@ import os
 import pathlib
 import platform
 import subprocess
+import sys
 from typing import Any
-
-import jax
 
 PACKAGES = (
     "ocjax",
@@ -23,6 +22,8 @@ PACKAGES = (
 
 def describe() -> dict[str, Any]:
     """Versions of what computes, the commit of ocjax, and the devices."""
+    import jax
+
     devices = jax.local_devices()
     return {
         "python": platform.python_version(),
@@ -37,11 +38,19 @@ def describe() -> dict[str, Any]:
 
 
 def keep_programs() -> None:
-    """Keeps compiled programs in the user's cache, so that a second start is quick."""
+    """Keeps compiled programs in the user's cache, so that a second start is quick.
+
+    JAX is not imported for it: not every command needs JAX.
+    """
     cache = pathlib.Path(os.environ.get("OCJAX_CACHE", "~/.cache/ocjax")).expanduser()
+    settings: dict[str, str | int] = {"jax_persistent_cache_min_compile_time_secs": 0}
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        jax.config.update("jax_compilation_cache_dir", str(cache / "compiled"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+        settings["jax_compilation_cache_dir"] = str(cache / "compiled")
+    for name, value in settings.items():
+        if "jax" in sys.modules:
+            sys.modules["jax"].config.update(name, value)
+        else:  # JAX reads it when it is imported.
+            os.environ[name.upper()] = str(value)
 
 
 @functools.cache

@@ -15,25 +15,9 @@ from ocjax.evaluation import metrics
 from ocjax.launch.config import SELECTED_ON, PaperCode
 from ocjax.launch.folder import RunFolder
 from ocjax.launch.task import Task
-from ocjax.methods import Method, State, preprocessing
+from ocjax.methods import Method, State
 
 BEST = "eval/best_epoch.npz"
-MNIST_MEAN, MNIST_DEVIATION = 0.1307, 0.3081  # Of pixels in [0, 1].
-
-
-def check(flags: PaperCode, method: Method) -> None:
-    """Raises `InputError` where the method cannot do what a flag says."""
-    for flag in ("batch_statistics", "mnist_normalization"):
-        if getattr(flags, flag) and method.score_batchwise is None:
-            raise InputError(
-                f"`config.paper_code.{flag}` is for ganomaly and skip_ganomaly; the "
-                "code of this method does not do that."
-            )
-
-
-def mnist_normalized(method: Method) -> Method:
-    """The method on pixels standardized by MNIST's mean and deviation."""
-    return preprocessing.standardized(method, [MNIST_MEAN], [MNIST_DEVIATION])
 
 
 def both_scores(

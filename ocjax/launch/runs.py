@@ -2,24 +2,23 @@
 
 import contextlib
 import dataclasses
-import functools
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from ocjax import methods, training
-from ocjax.launch import environment, exits, paper_code, record
+from ocjax import training
+from ocjax.launch import environment, exits, record
+from ocjax.launch.build import build_method
 from ocjax.launch.config import RunConfig
 from ocjax.launch.display import Display, say
 from ocjax.launch.folder import RunFolder
 from ocjax.launch.judge import judge
 from ocjax.launch.task import Task
-from ocjax.methods import Method, preprocessing, tiling
+from ocjax.methods import Method
 from ocjax.training import processes
 
 Result = dict[str, Any] | training.NonFiniteError
@@ -219,40 +218,6 @@ def _standard(task: Task) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
     pixels = task.dataset.images[task.split.train] / np.float32(255)
     mean, deviation = (f(pixels, axis=(0, 1, 2)) for f in (np.mean, np.std))
     return tuple(map(float, mean)), tuple(map(float, deviation))
-
-
-@functools.lru_cache(16)
-def build_method(
-    config: RunConfig, hyper: Any, axis_name: str | None, standard: tuple | None
-) -> Method:
-    """The method of a configuration, wrapped as its fields say.
-
-    One object for all runs that are alike, so that they share compiled programs.
-
-    Args:
-      config: of the run.
-      hyper: the method's own `Config`.
-      axis_name: mapped axis that steps average over, or None.
-      standard: mean and deviation of pixels to standardize by, or None.
-
-    Raises:
-      InputError: the method cannot do what a flag of `config` says.
-    """
-    _, builder = methods.METHODS[config.method]
-    method = builder(hyper, axis_name, jnp.dtype(config.precision))
-    paper_code.check(config.paper_code, method)
-    if config.paper_code.mnist_normalization:
-        method = paper_code.mnist_normalized(method)
-    if standard:
-        method = preprocessing.standardized(method, *standard)
-    if config.tile:
-        overlap, reduction = config.tile_overlap, config.tile_reduction
-        method = tiling.tiled(method, config.tile, overlap=overlap, reduction=reduction)
-    kinds = config.augment.split()
-    if kinds:
-        crop, flip = "crop" in kinds, "flip" in kinds
-        method = preprocessing.augmented(method, crop=crop, flip=flip)
-    return method
 
 
 def _devices(config: RunConfig, runs: int) -> training.Devices:

@@ -12,7 +12,7 @@ import numpy as np
 
 from ocjax._checks import InputError
 from ocjax.export.scorer import Card, Scorer, of_method
-from ocjax.launch import runs
+from ocjax.launch.build import build_method
 from ocjax.launch.config import RunConfig, parse
 from ocjax.launch.folder import RunFolder
 from ocjax.methods import Method, State
@@ -51,7 +51,7 @@ def trained(run_folder: str | os.PathLike) -> Trained:
     standard = None
     if config.standardize:
         standard = tuple(map(tuple, folder.read_json("standard.json")))
-    method = runs.build_method(config, hyper, None, standard)
+    method = build_method(config, hyper, None, standard)
     like, channels = _shapes(method, config.image_size, folder)
     with Checkpoints(folder.checkpoints) as checkpoints:
         state = checkpoints.restore(like)

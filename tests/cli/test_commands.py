@@ -263,3 +263,26 @@ def test_help_does_not_wait_for_jax():
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_scoring_imports_no_more_than_its_model_needs(run, exported, pictures):
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    graph = run.parent / "light.onnx"
+    assert call("export", run, "--format=onnx", f"--out={graph}") == 0
+    program = (
+        "import sys, ocjax.cli as c\n"
+        "code = c._run(c._parse(['ocjax', *sys.argv[1:]]))\n"
+        "print(code, *{'jax', 'flax', 'sklearn', 'matplotlib'} & {*sys.modules})"
+    )
+    one, out = pictures / "normal" / "00.png", run.parent / "one.csv"
+    for model, needed in ((graph, set()), (exported, {"jax"}), (run, {"jax", "flax"})):
+        command = ["score", one, f"--model={model}", f"--out={out}"]
+        done = subprocess.run(
+            [sys.executable, "-c", program, *map(str, command)],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        code, *imported = done.stdout.split()
+        assert (code, {*imported}) == ("0", needed), model

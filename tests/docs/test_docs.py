@@ -27,7 +27,7 @@ from ocjax.data import files
 from ocjax.evaluation import thresholds
 from ocjax.export import Verdict
 from ocjax.launch import config as configs
-from ocjax.launch import runs
+from ocjax.launch.build import build_method
 from ocjax.models import open_model
 from ocjax.serve import uploads
 
@@ -148,7 +148,7 @@ def test_every_ocjax_command_is_one(command):
     values, _ = train.configuration(arguments)
     config, hyper = configs.parse(values)
     assert configs.varied(config, hyper)
-    method = runs.build_method(config, hyper, None, None)
+    method = build_method(config, hyper, None, None)
     images = jnp.zeros((1, config.image_size, config.image_size, 1))
     state = jax.eval_shape(method.init, jax.random.key(0), images)
     assert jax.eval_shape(method.score, state, images).shape == (1,)

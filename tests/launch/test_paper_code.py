@@ -7,10 +7,10 @@ import pytest
 
 from ocjax import launch
 from ocjax._checks import InputError
-from ocjax.launch import paper_code
+from ocjax.launch import build, paper_code
 from ocjax.launch.config import PaperCode
 from ocjax.launch.folder import RunFolder
-from ocjax.methods import Method, Stage, State
+from ocjax.methods import Method, Stage, State, preprocessing
 
 STATE = State({}, {}, {}, jnp.zeros((), jnp.int32))
 TINY = {"latent": 3, "features": 2}
@@ -137,7 +137,8 @@ def test_standardized_pixels_leave_the_range_of_tanh():
 
     step = lambda state, x, key: (state, {"mean": x.mean()})
     method = METHOD._replace(score=score, stages=(Stage(step),), reconstruct=score)
-    wrapped = paper_code.mnist_normalized(method)
+    of_mnist = [build.MNIST_MEAN], [build.MNIST_DEVIATION]
+    wrapped = preprocessing.standardized(method, *of_mnist)
     ends = jnp.array([-1.0, 1.0])[:, None, None, None]
     wrapped.score(STATE, ends)
     np.testing.assert_allclose(seen[0], [-0.4242, 2.8215], atol=1e-3)

@@ -1,0 +1,16 @@
+from .dataset import Dataset as Dataset
+from .dataset import class_index as class_index
+from .dataset import trainable as trainable
+from .images import check as check
+from .images import resize as resize
+from .images import to_float as to_float
+from .images import to_uint8 as to_uint8
+from .mapping import map_images as map_images
+from .protocols import PROTOCOLS as PROTOCOLS
+from .protocols import TARGET as TARGET
+from .protocols import Split as Split
+from .protocols import split as split
+from .sources import SOURCES as SOURCES
+from .sources import load as load
+from .stream import batches as batches
+from .stream import prefetch as prefetch

@@ -1,0 +1,57 @@
+"""The method of a configuration."""
+
+import functools
+from typing import Any
+
+import jax.numpy as jnp
+
+from ocjax import methods
+from ocjax._checks import InputError
+from ocjax.launch.config import PaperCode, RunConfig
+from ocjax.methods import Method, preprocessing, tiling
+
+MNIST_MEAN, MNIST_DEVIATION = 0.1307, 0.3081  # Of pixels in [0, 1].
+
+
+@functools.lru_cache(16)
+def build_method(
+    config: RunConfig, hyper: Any, axis_name: str | None, standard: tuple | None
+) -> Method:
+    """The method of a configuration, wrapped as its fields say.
+
+    One object for all runs that are alike, so that they share compiled programs.
+
+    Args:
+      config: of the run.
+      hyper: the method's own `Config`.
+      axis_name: mapped axis that steps average over, or None.
+      standard: mean and deviation of pixels to standardize by, or None.
+
+    Raises:
+      InputError: the method cannot do what a flag of `config` says.
+    """
+    _, builder = methods.METHODS[config.method]
+    method = builder(hyper, axis_name, jnp.dtype(config.precision))
+    _check(config.paper_code, method)
+    if config.paper_code.mnist_normalization:
+        method = preprocessing.standardized(method, [MNIST_MEAN], [MNIST_DEVIATION])
+    if standard:
+        method = preprocessing.standardized(method, *standard)
+    if config.tile:
+        overlap, reduction = config.tile_overlap, config.tile_reduction
+        method = tiling.tiled(method, config.tile, overlap=overlap, reduction=reduction)
+    kinds = config.augment.split()
+    if kinds:
+        crop, flip = "crop" in kinds, "flip" in kinds
+        method = preprocessing.augmented(method, crop=crop, flip=flip)
+    return method
+
+
+def _check(flags: PaperCode, method: Method) -> None:
+    """Raises `InputError` where the method cannot do what a flag says."""
+    for flag in ("batch_statistics", "mnist_normalization"):
+        if getattr(flags, flag) and method.score_batchwise is None:
+            raise InputError(
+                f"`config.paper_code.{flag}` is for ganomaly and skip_ganomaly; the "
+                "code of this method does not do that."
+            )

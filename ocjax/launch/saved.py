@@ -1,0 +1,106 @@
+"""A fitted detector in one file, without pickle.
+
+The file is a zip archive of a card, as JSON what the detector was told and what it
+found in the training data, and the parameters of its networks. Neither reading it nor
+scoring with it takes scikit-learn, whose import would be much of a command's start.
+"""
+
+import io
+import json
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ocjax._checks import InputError
+from ocjax.export import archive
+from ocjax.export.scorer import Card
+from ocjax.launch.build import build_method
+from ocjax.launch.config import parse
+from ocjax.methods import Method, State
+
+KIND = "detector"
+_PARAMETERS, _STATE = "parameters.json", "state.npz"
+# Of a detector's parameters those that a run has too.
+_CONFIGURED = (
+    "method", "hyper", "image_size", "epochs", "batch_size", "tile", "augment",
+    "validation_fraction", "false_positive_rate",
+)  # fmt: skip
+
+
+class Saved(NamedTuple):
+    """What a file holds."""
+
+    card: Card
+    parameters: dict[str, Any]  # Of the detector; `hyper` are the fields that differ.
+    fitted: dict[str, Any]  # Its attributes that tell how images come.
+    method: Method
+    state: State  # Without those of the optimizers.
+
+
+def method_of(parameters: Mapping[str, Any]) -> Method:
+    """The method that a detector's parameters tell.
+
+    Raises:
+      InputError: one of them cannot be used.
+    """
+    config, hyper = parse({name: parameters[name] for name in _CONFIGURED})
+    return build_method(config, hyper, None, None)
+
+
+def state_of(params: Any, stats: Any) -> State:
+    """A state that scores, and cannot train on."""
+    return State(params, stats, {}, jnp.int32(0))
+
+
+def write(path: str | os.PathLike, saved: Saved) -> pathlib.Path:
+    """Writes a file, whole or not at all; returns its path."""
+    said = {"parameters": saved.parameters, "fitted": saved.fitted}
+    leaves = jax.tree.leaves((saved.state.params, saved.state.stats))
+    content = io.BytesIO()
+    np.savez(content, **{str(i): leaf for i, leaf in enumerate(leaves)})
+    members = {
+        _PARAMETERS: json.dumps(said, default=_plain).encode(),
+        _STATE: content.getvalue(),
+    }
+    return archive.write(path, KIND, saved.card, members)
+
+
+def read(file: archive.Archive) -> Saved:
+    """What an opened file holds.
+
+    Raises:
+      InputError: it is of another kind, damaged, or of another version.
+    """
+    if file.kind != KIND:
+        raise InputError(
+            f"{file.path} is a {file.kind} file, and no saved detector: open it by "
+            "ocjax.models.open_model."
+        )
+    try:
+        said = json.loads(file.members[_PARAMETERS])
+        parameters, fitted = dict(said["parameters"]), dict(said["fitted"])
+        method = method_of(parameters)
+        zeros = np.zeros((1, *file.card.shape), np.float32)
+        like = jax.eval_shape(method.init, jax.random.key(0), zeros)
+        like = like.params, like.stats
+        with np.load(io.BytesIO(file.members[_STATE]), allow_pickle=False) as found:
+            leaves = [found[str(i)] for i in range(len(found.files))]
+        shapes = [leaf.shape for leaf in jax.tree.leaves(like)]
+        if [leaf.shape for leaf in leaves] != shapes:
+            raise ValueError("parameters of other networks")
+    except Exception as error:  # Of damaged bytes anything may come.
+        raise InputError(
+            f"{file.path} is damaged, or of another version: {error}"
+        ) from error
+    params, stats = jax.tree.unflatten(jax.tree.structure(like), leaves)
+    return Saved(file.card, parameters, fitted, method, state_of(params, stats))
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's numbers for JSON."""
+    return value.item() if isinstance(value, np.generic) else list(value)
