@@ -14,11 +14,7 @@ from PIL import Image
 
 from ocjax import cli
 
-pytestmark = [
-    pytest.mark.xdist_group("cli"),  # They share a run.
-    # A read that fails can leave Orbax's other reads with a closed event loop.
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = pytest.mark.xdist_group("cli")  # They share a run.
 
 TINY = ["--method=autoencoder", "--epochs=1"]
 for field in ("hyper.latent=3", "hyper.features=2", "batch_size=8"):

@@ -31,11 +31,7 @@ from ocjax.launch.build import build_method
 from ocjax.models import open_model
 from ocjax.serve import uploads
 
-pytestmark = [
-    pytest.mark.xdist_group("docs"),  # They share a run.
-    # A read that fails can leave Orbax's other reads with a closed event loop.
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = pytest.mark.xdist_group("docs")  # They share a run.
 
 ROOT = pathlib.Path(__file__).parents[2]
 README, DOCS = ROOT / "README.md", sorted((ROOT / "docs").glob("*.md"))

@@ -14,11 +14,7 @@ from ocjax.launch.folder import RunFolder
 from ocjax.launch.trained import trained
 from ocjax.training.checkpoint import Checkpoints
 
-pytestmark = [
-    # A read that fails can leave Orbax's other reads with a closed event loop.
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.xdist_group("trained"),  # They share a run.
-]
+pytestmark = pytest.mark.xdist_group("trained")  # They share a run.
 
 
 def task(method="autoencoder", channels=1, **changes):

@@ -7,11 +7,6 @@ from ocjax._checks import InputError
 from ocjax.methods.base import State
 from ocjax.training.checkpoint import Checkpoints
 
-# A read that fails can leave Orbax's other reads with a closed event loop.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::pytest.PytestUnraisableExceptionWarning"
-)
-
 
 def _state(step, fill=1.0):
     kernel = fill * jnp.arange(2000.0).reshape(50, 40)
