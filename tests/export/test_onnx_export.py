@@ -191,7 +191,11 @@ def test_damaged_and_hostile_files_are_refused(saved, tmp_path):
         "programs inside": branch,
         "damaged program": rename,
     }
-    files = {"is damaged": content[:-100], "no model file": b"text", "has no": b""}
+    files = {
+        "is damaged": content[:-100],
+        "no model file": b"text",
+        "or is damaged.$": b"",
+    }
     for message, change in changes.items():
         model = protocol.load_model_from_string(content)
         change(model)
@@ -211,6 +215,10 @@ def test_missing_packages_are_named(saved, monkeypatch, tmp_path):
     with pytest.raises(InputError, match=message):
         onnx.save(tmp_path / "model.onnx", *saved[0])
     assert not list(tmp_path.iterdir())
+    other = tmp_path / "model.txt"
+    other.write_text("a text")
+    with pytest.raises(InputError, match="is no model file"):
+        onnx.load(other)
 
 
 def test_nothing_is_left_where_writing_fails(saved, tmp_path, monkeypatch):

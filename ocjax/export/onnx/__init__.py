@@ -30,6 +30,7 @@ __all__ = ["load", "save"]
 
 KIND, METADATA = "onnx", "ocjax"
 _DOMAINS = {"", "ai.onnx"}
+_VERSION = b"\x08"  # Tag of the field that ONNX writes first.
 
 
 def save(
@@ -78,9 +79,11 @@ def load(path: str | os.PathLike) -> Scorer:
       InputError: packages are missing, or the file is none of those, is damaged, of
         another version, does not fit its card, or would do more than compute.
     """
-    onnx, runtime = _packages()
     path = pathlib.Path(path)
     content = path.read_bytes()
+    if not content.startswith(_VERSION):
+        raise InputError(f"{path} is no model file, or is damaged.")
+    onnx, runtime = _packages()
     try:
         model = onnx.load_model_from_string(content)
         metadata = {entry.key: entry.value for entry in model.metadata_props}
