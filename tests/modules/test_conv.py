@@ -1,6 +1,5 @@
 """The matrix form of convolutions against `lax`, for every geometry in use."""
 
-import functools
 import itertools
 
 import jax
@@ -10,8 +9,8 @@ import pytest
 from jax import lax
 
 from ocjax.modules import conv as conv_lib
-from ocjax.modules import layers
-from ocjax.modules.conv import Geometry
+from ocjax.modules import layers, products
+from ocjax.modules.products import Geometry
 
 GEOMETRIES = [
     Geometry(k, s, p)
@@ -75,22 +74,76 @@ def test_conv_transpose_and_its_gradients_equal_lax(geometry):
     _compare(conv_lib.conv_transpose, _reference_conv_transpose, x, kernel, geometry)
 
 
+def _fitting(form, geometry):
+    """Two sides of images that can be convolved in a form, if there are any."""
+    image = lambda size: jax.ShapeDtypeStruct((2, size, size, 3), jnp.float32)
+    fit = [n for n in range(5, 11) if products.fits(form, geometry, image(n))]
+    return fit[:2]
+
+
+@pytest.mark.parametrize(
+    ("form", "geometry"),
+    [
+        (form, geometry)
+        for form in ("blocks", "filtering")
+        for geometry in [*GEOMETRIES, Geometry(6, 2, 2)]
+        if len(_fitting(form, geometry)) == 2
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("function", [conv_lib.conv, conv_lib.conv_transpose])
+def test_every_form_equals_lax(function, form, geometry):
+    size = _fitting(form, geometry)
+    x, kernel = _inputs(geometry, size, 3, 5)
+    reference = _reference_conv
+    if function is conv_lib.conv_transpose:
+        size = [geometry.smaller(n) for n in size]
+        x, _ = _inputs(geometry, size, 5, 5)
+        reference = _reference_conv_transpose
+    with conv_lib.forced(form):
+        _compare(function, reference, x, kernel, geometry)
+
+
+def test_forms_are_those_that_suit_the_layer():
+    def form(geometry, size, channels, features, dtype=jnp.float32):
+        images = jax.ShapeDtypeStruct((64, size, size, channels), dtype)
+        return products.choose(geometry, images, features)
+
+    down, same = Geometry(4, 2, 1), Geometry(3, 1, 1)
+    assert form(down, 16, 64, 128) == "filtering"
+    assert form(down, 32, 1, 64) == "patches"  # Few channels.
+    assert form(down, 2, 64, 128) == "patches"  # To one pixel.
+    assert form(down, 16, 64, 128, jnp.bfloat16) == "patches"
+    assert form(same, 32, 8, 8) == "blocks"
+    assert form(same, 8, 192, 128) == "filtering"
+    assert form(Geometry(1, 1, 0), 8, 192, 128) == "patches"
+
+
+@pytest.mark.parametrize("form", products.FORMS)
+def test_a_convolution_by_hand(form):
+    # A row of a 3x3 image is 3 more than the one above it.
+    x = jnp.arange(9.0).reshape(1, 3, 3, 1)
+    kernel = jnp.array([[1.0, 10.0, 100.0, 1000.0]])
+    with conv_lib.forced(form):
+        y = conv_lib.conv(x, kernel, Geometry(2, 1, 0))
+    expected = [
+        [0 + 10 * 1 + 100 * 3 + 1000 * 4, 1 + 10 * 2 + 100 * 4 + 1000 * 5],
+        [3 + 10 * 4 + 100 * 6 + 1000 * 7, 4 + 10 * 5 + 100 * 7 + 1000 * 8],
+    ]
+    np.testing.assert_array_equal(y[0, :, :, 0], expected)
+
+
 @pytest.mark.parametrize("geometry", [Geometry(4, 2, 1), Geometry(4, 1, 0)], ids=str)
 @pytest.mark.parametrize("function", [conv_lib.conv, conv_lib.conv_transpose])
 def test_the_accelerator_form_equals_the_cpu_form(function, geometry):
     x, kernel = _inputs(geometry, (8, 8), 3, 5)
-    if function is conv_lib.conv:
-        pair = conv_lib._conv_matmul, conv_lib._conv_lax
-        backward = conv_lib._conv_matmul_backward
-    else:
+    if function is conv_lib.conv_transpose:
         x = jnp.concatenate([x, x[..., :2]], axis=-1)
-        pair = conv_lib._conv_transpose_matmul, conv_lib._conv_transpose_lax
-        backward = conv_lib._conv_transpose_matmul_backward
-    y, y_lax = (form(geometry, x, kernel) for form in pair)
+    y, pull = jax.vjp(lambda x, k: function(x, k, geometry), x, kernel)
+    with conv_lib.forced("lax"):
+        y_lax, pull_lax = jax.vjp(lambda x, k: function(x, k, geometry), x, kernel)
     _assert_close(y, y_lax)
-    grads = backward(geometry, x, kernel, y)
-    grads_lax = conv_lib._lax_backward(pair[1])(geometry, x, kernel, y)
-    jax.tree.map(_assert_close, grads, grads_lax)
+    jax.tree.map(_assert_close, pull(y), pull_lax(y))
 
 
 @pytest.mark.parametrize("function", [conv_lib.conv, conv_lib.conv_transpose])
@@ -131,13 +184,13 @@ def test_bfloat16_is_near_float32_in_both_forms(function):
     x, kernel = _inputs(geometry, (8, 8), 5 if "trans" in function.__name__ else 3, 5)
     half = lambda a: a.astype(jnp.bfloat16)
     single = lambda a: half(a).astype(jnp.float32)  # The same numbers.
-    on_lax = getattr(conv_lib, f"_{function.__name__}_lax")
-    forms = [lambda x, k: function(x, k, geometry), functools.partial(on_lax, geometry)]
-    y, pull = jax.vjp(forms[0], single(x), single(kernel))
+    form = lambda x, k: function(x, k, geometry)
+    y, pull = jax.vjp(form, single(x), single(kernel))
     dy = jax.random.normal(jax.random.key(1), y.shape)
     expected = y, *pull(single(dy))
-    for form in forms:
-        y, pull = jax.vjp(form, half(x), half(kernel))
+    for name in ("patches", "lax"):
+        with conv_lib.forced(name):
+            y, pull = jax.vjp(form, half(x), half(kernel))
         for actual, wanted in zip((y, *pull(half(dy))), expected, strict=True):
             assert actual.dtype == jnp.bfloat16
             # One rounding of the sum: eight bits.
@@ -162,7 +215,7 @@ def test_a_layer_of_bfloat16_adds_the_gradient_of_its_bias_up_in_float32(layer):
 def test_overlap_add_by_hand():
     # Two patches of side 2 at stride 1 over a row of 3: the middle column is shared.
     y = jnp.arange(8.0).reshape(1, 1, 2, 4)  # (0 1 / 2 3) and (4 5 / 6 7)
-    image = conv_lib.overlap_add(y, Geometry(2, 1, 0), 2, 3)
+    image = products.overlap_add(y, Geometry(2, 1, 0), 2, 3)
     np.testing.assert_array_equal(image[0, :, :, 0], [[0, 1 + 4, 5], [2, 3 + 6, 7]])
 
 
