@@ -6,9 +6,11 @@ A convolution is linear in the image and in the kernel. So it can be written as
 
 with linear `gather`, `expand` and `collect`, and their transposes `scatter`, `contract`
 and `spread` give the transposed convolution and both gradients (`conv.py`). There are
-three such forms, all exact:
+four such forms, all exact:
 
 - *patches*: one product with all patches of the image.
+- *pixels*: one product with all pixels, whose results are shifted and added. For fewer
+  channels written than read.
 - *blocks*: one product for four neighbouring places, whose patches overlap. For few
   channels, where gathering costs more than multiplying.
 - *filtering*: minimal filtering, F(2, 2) and F(2, 3), which computes 2x2 places by 9 or
@@ -30,7 +32,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-FORMS = ("patches", "blocks", "filtering")
+FORMS = ("patches", "pixels", "blocks", "filtering")
 
 
 class Geometry(NamedTuple):
@@ -72,6 +74,7 @@ def fits(form: str, geometry: Geometry, larger: jax.ShapeDtypeStruct) -> bool:
     filters = k % s == 0 and k // s in _FILTERS and larger.dtype.itemsize >= 4
     return {
         "patches": True,
+        "pixels": s == 1 and geometry.padding < k,
         "blocks": even and s == 1,
         "filtering": even and filters,
     }[form]
@@ -85,8 +88,13 @@ def choose(geometry: Geometry, larger: jax.ShapeDtypeStruct, features: int) -> s
       larger: the images that it reads, `[B, H, W, C]`.
       features: channels that it writes.
     """
-    many = geometry.stride**2 * larger.shape[-1] >= 32 and features >= 16
-    form = "filtering" if many else "blocks" if geometry.kernel > 1 else "patches"
+    channels = larger.shape[-1]
+    if geometry.kernel == 1:
+        form = "patches"
+    elif geometry.stride**2 * channels >= 32 and features >= 16:
+        form = "filtering"
+    else:
+        form = "pixels" if 4 * features <= channels else "blocks"
     return form if fits(form, geometry, larger) else "patches"
 
 
@@ -103,8 +111,13 @@ def build(
     kernel = jax.ShapeDtypeStruct(
         (features, geometry.kernel**2 * larger.shape[-1]), wide
     )
-    maps = {"patches": _patches, "blocks": _blocks, "filtering": _filtering}[form]
-    gather, expand, collect, scatter, spread = maps(geometry, larger)
+    maps = {
+        "patches": _patches,
+        "pixels": _pixels,
+        "blocks": _blocks,
+        "filtering": _filtering,
+    }
+    gather, expand, collect, scatter, spread = maps[form](geometry, larger)
     contract = lambda us: jax.linear_transpose(expand, kernel)(us)[0]
     return Products(gather, expand, collect, scatter, contract, spread)
 
@@ -123,6 +136,29 @@ def _patches(geometry: Geometry, larger: jax.ShapeDtypeStruct):
     expand = lambda kernel: [kernel]
     collect = lambda ms: ms[0].reshape(*places, -1)
     spread = lambda y: [y.reshape(-1, y.shape[-1])]
+    return gather, expand, collect, scatter, spread
+
+
+def _pixels(geometry: Geometry, larger: jax.ShapeDtypeStruct):
+    """The same convolution read backwards: where each pixel is added to."""
+    k, _, padding = geometry
+    backwards = Geometry(k, 1, k - 1 - padding)
+    rows, columns = map(geometry.smaller, larger.shape[1:3])
+
+    def expand(kernel):
+        kernel = kernel.reshape(len(kernel), k, k, -1)[:, ::-1, ::-1]
+        return [kernel.transpose(1, 2, 0, 3).reshape(k * k * len(kernel), -1)]
+
+    def collect(ms):
+        y = ms[0].reshape(*larger.shape[:3], -1)
+        return overlap_add(y, backwards, rows, columns)
+
+    def spread(y):
+        y = patches(y, backwards)
+        return [y.reshape(-1, y.shape[-1])]
+
+    gather = lambda x: [x.reshape(-1, x.shape[-1])]
+    scatter = lambda vs: vs[0].reshape(larger.shape)
     return gather, expand, collect, scatter, spread
 
 
@@ -194,11 +230,14 @@ def _filtering(geometry: Geometry, larger: jax.ShapeDtypeStruct):
         ]
 
     def expand(kernel):
+        # Taps first: a copy that compilers take out of loops, and slices without one.
         kernel = kernel.reshape(len(kernel), taps, s, taps, s, channels)
+        kernel = kernel.transpose(1, 3, 0, 2, 4, 5)
+        kernel = kernel.reshape(taps, taps, -1, s * s * channels)
         return [
-            u.reshape(len(kernel), -1)
-            for row in _combine(expands, _unstack(kernel, 1))
-            for u in _combine(expands, _unstack(row, 2))
+            u
+            for row in _combine(expands, _unstack(kernel, 0))
+            for u in _combine(expands, _unstack(row, 0))
         ]
 
     def collect(ms):

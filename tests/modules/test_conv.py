@@ -85,7 +85,7 @@ def _fitting(form, geometry):
     ("form", "geometry"),
     [
         (form, geometry)
-        for form in ("blocks", "filtering")
+        for form in products.FORMS[1:]
         for geometry in [*GEOMETRIES, Geometry(6, 2, 2)]
         if len(_fitting(form, geometry)) == 2
     ],
@@ -115,6 +115,7 @@ def test_forms_are_those_that_suit_the_layer():
     assert form(down, 2, 64, 128) == "patches"  # To one pixel.
     assert form(down, 16, 64, 128, jnp.bfloat16) == "patches"
     assert form(same, 32, 8, 8) == "blocks"
+    assert form(same, 32, 16, 1) == "pixels"
     assert form(same, 8, 192, 128) == "filtering"
     assert form(Geometry(1, 1, 0), 8, 192, 128) == "patches"
 
