@@ -16,8 +16,7 @@ INTRODUCTION = """\
 
 Speed of ocjax against PyTorch, of its methods against each other, of many models at
 once, of attacks against foolbox, of reading sounds and pictures against plain loops, of
-the command and the page,
-and the cost of starting it.
+the command and the page, and the cost of starting it.
 
 How to read: images a second differ between machines and hours, ratios far less. So
 candidates take turns within one process, a few seconds each, and a ratio is the
@@ -40,6 +39,7 @@ How to run, with PyTorch installed beside ocjax:
 python benchmarks/train_step.py
 python benchmarks/score.py
 python benchmarks/methods.py
+python benchmarks/convolutions.py
 python benchmarks/sweep.py
 python benchmarks/scaling.py
 python benchmarks/startup.py
@@ -70,12 +70,12 @@ def section(result: dict) -> str:
     return "\n\n".join(lines) + "\n"
 
 
-def main():
-    """Renders every result, in the order of the files' names."""
+def page() -> str:
+    """Every result in Markdown, in the order of the files' names."""
     paths = sorted(interleave.RESULTS.glob("*.json"))
     sections = [section(json.loads(path.read_text())) for path in paths]
-    README.write_text("\n".join([INTRODUCTION, *sections]))
+    return "\n".join([INTRODUCTION, *sections])
 
 
 if __name__ == "__main__":
-    main()
+    README.write_text(page())

@@ -4,8 +4,9 @@
     python experiments/results.py render          rewrite the tables of the READMEs
 
 FOLDER is a run folder or a folder of run folders. Tables stand between the two marker
-lines of `experiments/METHOD/README.md` and of `experiments/README.md`; what is between
-them is never typed. Published numbers are in `experiments/METHOD/paper.json`:
+lines of `experiments/METHOD/README.md`, `experiments/README.md`,
+`experiments/other_data.md` and `docs/methods.md`; what is between them is never typed.
+Published numbers are in `experiments/METHOD/paper.json`:
 
     "published": name -> tables, each with "table", "dataset", "protocol", and
         "classes" (class -> AUROC), or "mean" over classes, or both
@@ -219,8 +220,17 @@ def render(folder: pathlib.Path) -> None:
     _replace(folder / "README.md", "\n\n".join(parts))
 
 
-def render_overall(folder: pathlib.Path) -> None:
-    """Rewrites the table of all methods in `folder / "README.md"`."""
+def render_all(root: pathlib.Path) -> None:
+    """Rewrites all tables of a checkout."""
+    experiments = root / "experiments"
+    for paper in sorted(experiments.glob("*/paper.json")):
+        render(paper.parent)
+    render_overall(experiments, root / "docs" / "methods.md")
+    render_kinds(experiments)
+
+
+def render_overall(folder: pathlib.Path, *pages: pathlib.Path) -> None:
+    """Rewrites the table of all methods in `folder / "README.md"` and in `pages`."""
     rows = []
     for path in sorted(folder.glob("*/paper.json")):
         paper, row = Paper(path.parent), {"method": path.parent.name}
@@ -230,7 +240,8 @@ def render_overall(folder: pathlib.Path) -> None:
                 cell = _cell(paper.ours(*where), paper.theirs(*where))
                 row[f"{title}, {name}"] = cell or "–"
         rows.append(row)
-    _replace(folder / "README.md", _markdown(rows))
+    for page in (folder / "README.md", *pages):
+        _replace(page, _markdown(rows))
 
 
 def render_kinds(folder: pathlib.Path) -> None:
@@ -395,10 +406,7 @@ def main(arguments: list[str]) -> None:
             for folder in folders:
                 add(pathlib.Path(folder))
         case ["render"]:
-            for paper in sorted(HERE.glob("*/paper.json")):
-                render(paper.parent)
-            render_overall(HERE)
-            render_kinds(HERE)
+            render_all(HERE.parent)
         case _:
             raise SystemExit(__doc__)
 

@@ -28,10 +28,13 @@ _forced: str | None = None
 
 @contextlib.contextmanager
 def forced(form: str) -> Iterator[None]:
-    """Traces convolutions in one form, to compare them: "lax" or of `products.FORMS`.
+    """Traces convolutions in one form on every platform, to compare them.
 
-    What was traced before, and is cached, stays as it is. A form that does not fit a
-    convolution is replaced by patches.
+    What was traced before, and is cached, stays as it is.
+
+    Args:
+      form: "lax"; "products", those that `products.choose` names; or one of
+        `products.FORMS`, and patches where it does not fit.
     """
     global _forced
     before, _forced = _forced, form
@@ -102,7 +105,8 @@ def _conv_transpose_matmul_backward(form, geometry, x, kernel, dy):
 
 def _products(form, geometry, larger, kernel) -> products.Products:
     larger = jax.ShapeDtypeStruct(larger.shape, larger.dtype)
-    form = form or products.choose(geometry, larger, len(kernel))
+    if form in (None, "products"):
+        form = products.choose(geometry, larger, len(kernel))
     if not products.fits(form, geometry, larger):
         form = "patches"
     return products.build(form, geometry, larger, len(kernel))

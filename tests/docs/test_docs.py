@@ -243,6 +243,7 @@ def test_the_first_five_minutes_are_short_and_start_with_two_commands():
 def test_quoted_numbers_are_in_the_files_beside_them():
     page, counted = ROOT / "docs" / "methods.md", 0
     prose = re.sub(r"^```.*?^```$", "", text(page), flags=re.MULTILINE | re.DOTALL)
+    prose = re.sub(r"<!-- results: begin.*results: end -->", "", prose, flags=re.DOTALL)
     for item in re.split(r"\n\s*\n|\n(?=- )", prose):
         linked = re.findall(r"\]\(([^)]+\.md)\)", item)
         for number in re.findall(r"\b\d\.\d{3}\b|\b\d+\.\d\b|\b\d{3}\b", item):

@@ -5,7 +5,8 @@ import shutil
 
 import pytest
 
-EXPERIMENTS = pathlib.Path(__file__).parents[2] / "experiments"
+ROOT = pathlib.Path(__file__).parents[2]
+EXPERIMENTS = ROOT / "experiments"
 README = "Before.\n\n<!-- results: begin -->\nold\n<!-- results: end -->\n\nAfter.\n"
 LEAK = "The epoch was chosen on labels."
 
@@ -170,3 +171,19 @@ def test_kinds_of_anomalies_have_their_columns_and_runs_their_spread(tmp_path):
     # Deviations of two: |a - b| / sqrt(2).
     assert "| 0.600 ± 0.141 | 0.500 ± 0.354 |" in page
     assert "### Stop signs" not in page
+
+
+def test_all_tables_are_those_of_the_results(tmp_path):
+    for name in ("experiments", "docs"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    results.render_all(tmp_path)
+    pages = [*tmp_path.glob("experiments/**/*.md"), *tmp_path.glob("docs/*.md")]
+    for page in pages:
+        assert page.read_text() == (ROOT / page.relative_to(tmp_path)).read_text()
+
+
+def test_the_page_of_benchmarks_is_that_of_their_results(monkeypatch):
+    benchmarks = ROOT / "benchmarks"
+    monkeypatch.syspath_prepend(benchmarks)
+    page = importlib.import_module("render").page()
+    assert page == (benchmarks / "README.md").read_text()
