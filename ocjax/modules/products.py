@@ -83,15 +83,19 @@ def fits(form: str, geometry: Geometry, larger: jax.ShapeDtypeStruct) -> bool:
 def choose(geometry: Geometry, larger: jax.ShapeDtypeStruct, features: int) -> str:
     """Returns the form that is fastest on CPU; measured by benchmarks/convolutions.py.
 
+    Filtering has many operations to compile, so it needs to save much.
+
     Args:
       geometry: of the convolution.
       larger: the images that it reads, `[B, H, W, C]`.
       features: channels that it writes.
     """
-    channels = larger.shape[-1]
+    _, height, width, channels = larger.shape
+    places = geometry.smaller(height) * geometry.smaller(width)
+    multiplications = places * geometry.kernel**2 * channels * features
     if geometry.kernel == 1:
         form = "patches"
-    elif geometry.stride**2 * channels >= 32 and features >= 16:
+    elif geometry.stride**2 * channels >= 32 and multiplications >= 2**22:
         form = "filtering"
     else:
         form = "pixels" if 4 * features <= channels else "blocks"

@@ -1,5 +1,6 @@
 """The matrix form of convolutions against `lax`, for every geometry in use."""
 
+import functools
 import itertools
 
 import jax
@@ -9,7 +10,7 @@ import pytest
 from jax import lax
 
 from ocjax.modules import conv as conv_lib
-from ocjax.modules import layers, products
+from ocjax.modules import dcgan, layers, products
 from ocjax.modules.products import Geometry
 
 GEOMETRIES = [
@@ -112,7 +113,8 @@ def test_forms_are_those_that_suit_the_layer():
     down, same = Geometry(4, 2, 1), Geometry(3, 1, 1)
     assert form(down, 16, 64, 128) == "filtering"
     assert form(down, 32, 1, 64) == "patches"  # Few channels.
-    assert form(down, 2, 64, 128) == "patches"  # To one pixel.
+    assert form(down, 2, 512, 512) == "patches"  # To one pixel.
+    assert form(down, 16, 32, 64) == "patches"  # Little to save.
     assert form(down, 16, 64, 128, jnp.bfloat16) == "patches"
     assert form(same, 32, 8, 8) == "blocks"
     assert form(same, 32, 16, 1) == "pixels"
@@ -132,6 +134,28 @@ def test_a_convolution_by_hand(form):
         [3 + 10 * 4 + 100 * 6 + 1000 * 7, 4 + 10 * 5 + 100 * 7 + 1000 * 8],
     ]
     np.testing.assert_array_equal(y[0, :, :, 0], expected)
+
+
+def test_a_network_has_the_same_gradient_in_all_forms():
+    # In double precision: BatchNorm would amplify the rounding of single precision.
+    with jax.enable_x64(True):
+        network = dcgan.Encoder(3, features=4, dtype=jnp.float64)
+        x = jax.random.normal(jax.random.key(0), (4, 32, 32, 1), jnp.float64)
+        variables = network.init(jax.random.key(1), x, train=True)
+        stats = {"batch_stats": variables["batch_stats"]}
+
+        def loss(params):
+            both = {"params": params, **stats}
+            (z, _), _ = network.apply(both, x, train=True, mutable="batch_stats")
+            return jnp.square(z).sum()
+
+        found = {}
+        for form in ("lax", *products.FORMS):
+            with conv_lib.forced(form):
+                found[form] = jax.jit(lambda p: jax.grad(loss)(p))(variables["params"])
+        close = functools.partial(np.testing.assert_allclose, rtol=1e-9, atol=1e-12)
+        for gradients in found.values():
+            jax.tree.map(close, gradients, found["lax"])
 
 
 @pytest.mark.parametrize("geometry", [Geometry(4, 2, 1), Geometry(4, 1, 0)], ids=str)
