@@ -3,7 +3,8 @@
     python benchmarks/sweep.py
 
 Each model sees its own part of the images. All candidates are compiled beforehand, so
-the single runs are charged no compilation.
+the single runs are charged no compilation. PyTorch trains GANomaly's models one after
+another as well.
 """
 
 from collections.abc import Callable
@@ -11,6 +12,8 @@ from collections.abc import Callable
 import interleave
 import jax
 import numpy as np
+import torch
+import torch_ganomaly
 from absl import app, flags
 
 from ocjax import training
@@ -22,8 +25,9 @@ STEPS = flags.DEFINE_integer("steps", 4, "Of each model in one turn.")
 BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "Images a step of a model.")
 SIZE = flags.DEFINE_integer("size", 32, "Height and width of the images.")
 ROUNDS = flags.DEFINE_integer("rounds", 5, "Turns of each candidate.")
+TF32 = flags.DEFINE_bool("tf32", True, "On a GPU, let both sides use TF32.")
 NAME = flags.DEFINE_string("name", "sweep", "Of the file with the result.")
-BASELINE = "single runs"
+BASELINE, TUNED = "single runs", "PyTorch, tuned"
 
 
 def candidates() -> dict[str, Callable[[], int]]:
@@ -65,9 +69,36 @@ def candidates() -> dict[str, Callable[[], int]]:
     }
 
 
+def peers() -> dict[str, Callable[[], int]]:
+    """The same by PyTorch, whose steps are alike for every model: one trains on all."""
+    device = torch_ganomaly.prepare(
+        cuda=jax.default_backend() == "gpu",
+        tf32=TF32.value,
+        threads=interleave.cores(),
+    )
+    steps, batch_size, size = STEPS.value, BATCH_SIZE.value, SIZE.value
+    shape = (MODELS.value * steps, batch_size, 1, size, size)
+    batches = torch.rand(shape, device=device) * 2 - 1
+    forms = torch_ganomaly.forms(device)
+    return {
+        name: torch_ganomaly.stepping(
+            forms[name](torch_ganomaly.Shape(size=size), device=device), batches
+        )
+        for name in forms
+        if name != "PyTorch, authors' form"
+    }
+
+
 def main(_):
     """Measures, prints and writes the result."""
-    rates = interleave.interleaved(candidates(), rounds=ROUNDS.value, seconds=0.1)
+    jax.config.update(
+        "jax_default_matmul_precision", "default" if TF32.value else "highest"
+    )
+    found, baselines = candidates(), [BASELINE]
+    if METHOD.value == "ganomaly":
+        found |= peers()
+        baselines.append(TUNED)
+    rates = interleave.interleaved(found, rounds=ROUNDS.value, seconds=0.1)
     size, batch_size = SIZE.value, BATCH_SIZE.value
     caption = (
         f"{MODELS.value} models of {METHOD.value}, {size}x{size}x1, batches of "
@@ -76,7 +107,7 @@ def main(_):
     interleave.write(
         NAME.value,
         "Sweep",
-        {caption: interleave.compare(rates, baselines=(BASELINE,))},
+        {caption: interleave.compare(rates, baselines=baselines)},
         rates=rates,
     )
 

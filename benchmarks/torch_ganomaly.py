@@ -276,6 +276,22 @@ def forms(device: str) -> dict[str, type[Form]]:
     return found
 
 
+def stepping(form: Form, batches: torch.Tensor) -> Callable[[], int]:
+    """A function that steps once on each of `batches`, `[steps, B, C, H, W]`.
+
+    It waits for the device and returns how many images there were.
+    """
+
+    def work():
+        for batch in batches:
+            form.step(batch)
+        if batches.is_cuda:
+            torch.cuda.synchronize()
+        return batches.shape[0] * batches.shape[1]
+
+    return work
+
+
 def prepare(*, cuda: bool, tf32: bool, threads: int) -> str:
     """Sets PyTorch up for speed, checks the forms, and returns the device to use.
 

@@ -30,19 +30,6 @@ TF32 = flags.DEFINE_bool("tf32", True, "On a GPU, let both sides use TF32.")
 NAME = flags.DEFINE_string("name", "train_step", "Of the file with the result.")
 
 
-def torch_candidate(form: torch_ganomaly.Form, batches: torch.Tensor):
-    """Steps once on each of `batches`, `[steps, B, C, H, W]`."""
-
-    def work():
-        for batch in batches:
-            form.step(batch)
-        if batches.is_cuda:
-            torch.cuda.synchronize()
-        return batches.shape[0] * batches.shape[1]
-
-    return work
-
-
 def ocjax_candidate(images: np.ndarray, steps: int, batch_size: int):
     """Steps `steps` times in the compiled loop of training, on resident `images`."""
     method = ganomaly(Config())
@@ -79,7 +66,7 @@ def main(_):
     batches = floats.contiguous().unflatten(0, (steps, batch_size))
 
     candidates = {
-        name: torch_candidate(
+        name: torch_ganomaly.stepping(
             form(torch_ganomaly.Shape(size=size), device=device), batches
         )
         for name, form in torch_ganomaly.forms(device).items()
