@@ -93,12 +93,13 @@ def choose(geometry: Geometry, larger: jax.ShapeDtypeStruct, features: int) -> s
     _, height, width, channels = larger.shape
     places = geometry.smaller(height) * geometry.smaller(width)
     multiplications = places * geometry.kernel**2 * channels * features
+    few = geometry.stride**2 * channels < 32 or features < 16
     if geometry.kernel == 1:
         form = "patches"
-    elif geometry.stride**2 * channels >= 32 and multiplications >= 2**22:
-        form = "filtering"
-    else:
+    elif few:
         form = "pixels" if 4 * features <= channels else "blocks"
+    else:
+        form = "filtering" if multiplications >= 2**22 else "patches"
     return form if fits(form, geometry, larger) else "patches"
 
 

@@ -117,6 +117,7 @@ def test_forms_are_those_that_suit_the_layer():
     assert form(down, 16, 32, 64) == "patches"  # Little to save.
     assert form(down, 16, 64, 128, jnp.bfloat16) == "patches"
     assert form(same, 32, 8, 8) == "blocks"
+    assert form(same, 8, 64, 64) == "patches"
     assert form(same, 32, 16, 1) == "pixels"
     assert form(same, 8, 192, 128) == "filtering"
     assert form(Geometry(1, 1, 0), 8, 192, 128) == "patches"
