@@ -11,9 +11,11 @@ import interleave
 import jax
 import jax.numpy as jnp
 import numpy as np
+import steps
 from absl import app, flags
 
 from ocjax.data.images import to_float
+from ocjax.methods import Method
 from ocjax.methods.ganomaly import Config, ganomaly
 from ocjax.modules import conv
 from ocjax.training import loop
@@ -27,31 +29,26 @@ TF32 = flags.DEFINE_bool("tf32", True, "On a GPU, let products use TF32.")
 NAME = flags.DEFINE_string("name", "convolutions", "Of the file with the result.")
 
 
-def candidate(form: str, models: int):
+def candidate(method: Method, form: str, models: int):
     """Trains `models` at once, each on the same images."""
-    steps, batch_size = STEPS.value, BATCH_SIZE.value
-    method = ganomaly(Config())
-    shape = (steps * batch_size, 32, 32, 1)
+    count, batch_size = STEPS.value, BATCH_SIZE.value
+    shape = (count * batch_size, 32, 32, 1)
     images = jnp.asarray(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
-    order = jnp.arange(steps * batch_size).reshape(steps, batch_size)
+    order = jnp.arange(count * batch_size).reshape(count, batch_size)
     keys = jax.random.split(jax.random.key(0), models)
     own = jax.vmap(jax.random.key_data)(keys), {}
+    step = method.stages[0].step
 
     def train(state, own):
-        return loop.run_steps(method.stages[0].step, state, images, order, own, steps)[
-            0
-        ]
+        return loop.run_steps(step, state, images, order, own, count)[0]
 
     with conv.forced(form):
         batch = to_float(images[:batch_size])
         state = jax.jit(jax.vmap(method.init, (0, None)))(keys, batch)
         run = jax.jit(jax.vmap(train)).lower(state, own).compile()
-
-    def work(box=[state]):  # noqa: B006
-        box[0] = jax.block_until_ready(run(box[0], own))
-        return models * steps * batch_size
-
-    return work
+    return steps.repeated(
+        lambda state: run(state, own), state, models * count * batch_size
+    )
 
 
 def product_rate(size: int = 4096) -> float:
@@ -67,15 +64,6 @@ def product_rate(size: int = 4096) -> float:
     return float(np.median(rates)) * 2 * size**3 / 1e9
 
 
-def work_of_an_image() -> float:
-    """GFLOP of a training step for an image, were convolutions computed as written."""
-    method, batch = ganomaly(Config()), jnp.zeros((BATCH_SIZE.value, 32, 32, 1))
-    with conv.forced("lax"):
-        state = jax.eval_shape(method.init, jax.random.key(0), batch)
-        step = jax.jit(method.stages[0].step).lower(state, batch, jax.random.key(0))
-    return step.compile().cost_analysis()["flops"] / BATCH_SIZE.value / 1e9
-
-
 def main(_):
     """Measures, prints and writes the result."""
     precision = "default" if TF32.value else "highest"
@@ -83,18 +71,22 @@ def main(_):
     forms = ["patches", "products"]
     if jax.default_backend() != "cpu":
         forms = ["lax", *forms]
-    most, work = product_rate(), work_of_an_image()
+    method, batch = ganomaly(Config()), jnp.zeros((BATCH_SIZE.value, 32, 32, 1))
+    state = jax.eval_shape(method.init, jax.random.key(0), batch)
+    work = steps.written_work(method.stages[0].step, state, batch) / 1e9
+    most = product_rate()
     tables, found = {}, {}
     for models in map(int, MODELS.value):
         rates = interleave.interleaved(
-            {form: candidate(form, models) for form in forms},
+            {form: candidate(ganomaly(Config()), form, models) for form in forms},
             rounds=ROUNDS.value,
             seconds=SECONDS.value,
         )
         rows = interleave.compare(rates, baselines=forms[:1])
         part = "of the rate of a large product"
         rows = [{**row, part: row["images/s"] * work / most} for row in rows]
-        tables[f"GANomaly, 32x32x1, batches of 64, float32, models: {models}"] = rows
+        batches = f"batches of {BATCH_SIZE.value}, float32"
+        tables[f"GANomaly, 32x32x1, {batches}, models: {models}"] = rows
         found[models] = rates
     interleave.write(
         NAME.value,

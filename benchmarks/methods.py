@@ -2,10 +2,8 @@
 
     python benchmarks/methods.py
 
-A method's work is the floating-point operations of its compiled step, as XLA counts
-them after it has merged what is computed twice, with convolutions as they are written:
-what filtering saves is speed, not work. Methods with several stages have one row a
-stage.
+A method's work is that of `steps.written_work`. Methods with several stages have one
+row a stage.
 """
 
 import functools
@@ -15,11 +13,11 @@ import interleave
 import jax
 import jax.numpy as jnp
 import numpy as np
+import steps
 from absl import app, flags
 
 from ocjax.data.images import to_float
 from ocjax.methods import METHODS, Method
-from ocjax.modules import conv
 from ocjax.training import loop
 
 ROUNDS = flags.DEFINE_integer("rounds", 5, "Turns of each method.")
@@ -33,27 +31,24 @@ BASELINE = "ganomaly"
 
 def candidates(name: str, method: Method) -> dict[str, tuple[Callable, float]]:
     """For each stage a function that trains, and its MFLOP for an image."""
-    batch_size, steps = BATCH_SIZE.value, STEPS.value
-    shape = (steps * batch_size, 32, 32, 1)
+    batch_size, count = BATCH_SIZE.value, STEPS.value
+    shape = (count * batch_size, 32, 32, 1)
     images = jnp.asarray(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
-    order = jnp.arange(steps * batch_size).reshape(steps, batch_size)
-    batch, key = to_float(images[:batch_size]), jax.random.key(2)
-    own = jax.random.key_data(key), {}
+    order = jnp.arange(count * batch_size).reshape(count, batch_size)
+    batch = to_float(images[:batch_size])
+    own = jax.random.key_data(jax.random.key(2)), {}
     found = {}
     for i, stage in enumerate(method.stages):
         state = jax.jit(method.init)(jax.random.key(1), batch)
-        with conv.forced("lax"):
-            written = jax.jit(functools.partial(stage.step)).lower(state, batch, key)
-        cost = written.compile().cost_analysis()
-        run = jax.jit(functools.partial(loop.run_steps, stage.step))
+        jitted = jax.jit(functools.partial(loop.run_steps, stage.step))
 
-        def work(run=run, box=[state]):  # noqa: B006
-            box[0], _ = run(box[0], images, order, own, steps)
-            jax.block_until_ready(box[0])
-            return steps * batch_size
+        def run(state, jitted=jitted):
+            return jitted(state, images, order, own, count)[0]
 
+        work = steps.repeated(run, state, count * batch_size)
+        megaflop = steps.written_work(stage.step, state, batch) / 1e6
         stages = f", stage {i + 1}" if len(method.stages) > 1 else ""
-        found[name + stages] = work, float(cost["flops"]) / batch_size / 1e6
+        found[name + stages] = work, megaflop
     return found
 
 

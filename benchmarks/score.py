@@ -81,8 +81,8 @@ def main(_):
     found = {size: median(rate) for size, rate in tried.items()}
     best = int(max(found, key=found.__getitem__))
     candidates = {
-        "PyTorch, authors' form": torch_candidate(plain, authors, 64),
-        "PyTorch, tuned": torch_candidate(folded, tuned, best),
+        torch_ganomaly.AUTHORS: torch_candidate(plain, authors, 64),
+        torch_ganomaly.TUNED: torch_candidate(folded, tuned, best),
         "ocjax": ocjax_candidate(images),
     }
     rates = interleave.interleaved(
@@ -95,10 +95,10 @@ def main(_):
             f"GANomaly, {SIZE.value}x{SIZE.value}x1, float32; the tuned form folds "
             f"BatchNorm and takes batches of {best}, the authors' of 64": (
                 interleave.compare(
-                    rates, baselines=("PyTorch, authors' form", "PyTorch, tuned")
+                    rates, baselines=(torch_ganomaly.AUTHORS, torch_ganomaly.TUNED)
                 )
             ),
-            "PyTorch, tuned, at several batch sizes": [
+            f"{torch_ganomaly.TUNED}, at several batch sizes": [
                 {"batch": size, "images/s": rate} for size, rate in found.items()
             ],
         },

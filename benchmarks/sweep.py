@@ -27,7 +27,7 @@ SIZE = flags.DEFINE_integer("size", 32, "Height and width of the images.")
 ROUNDS = flags.DEFINE_integer("rounds", 5, "Turns of each candidate.")
 TF32 = flags.DEFINE_bool("tf32", True, "On a GPU, let both sides use TF32.")
 NAME = flags.DEFINE_string("name", "sweep", "Of the file with the result.")
-BASELINE, TUNED = "single runs", "PyTorch, tuned"
+BASELINE = "single runs"
 
 
 def candidates() -> dict[str, Callable[[], int]]:
@@ -85,7 +85,7 @@ def peers() -> dict[str, Callable[[], int]]:
             forms[name](torch_ganomaly.Shape(size=size), device=device), batches
         )
         for name in forms
-        if name != "PyTorch, authors' form"
+        if name != torch_ganomaly.AUTHORS
     }
 
 
@@ -97,7 +97,7 @@ def main(_):
     found, baselines = candidates(), [BASELINE]
     if METHOD.value == "ganomaly":
         found |= peers()
-        baselines.append(TUNED)
+        baselines.append(torch_ganomaly.TUNED)
     rates = interleave.interleaved(found, rounds=ROUNDS.value, seconds=0.1)
     size, batch_size = SIZE.value, BATCH_SIZE.value
     caption = (

@@ -20,6 +20,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 Scorer = Callable[[torch.Tensor], torch.Tensor]
 
+AUTHORS, TUNED = "PyTorch, authors' form", "PyTorch, tuned"  # As tables show them.
 W_ADV, W_CON, W_ENC = 1.0, 50.0, 1.0
 ADAM = {"lr": 2e-4, "betas": (0.5, 0.999)}
 
@@ -268,8 +269,8 @@ class CompiledForm(TunedForm):
 def forms(device: str) -> dict[str, type[Form]]:
     """The forms worth running on `device`, by the name that tables show."""
     found: dict[str, type[Form]] = {
-        "PyTorch, authors' form": AuthorsForm,
-        "PyTorch, tuned": TunedForm,
+        AUTHORS: AuthorsForm,
+        TUNED: TunedForm,
     }
     if device == "cuda":
         found["PyTorch, compiled"] = CompiledForm

@@ -13,6 +13,7 @@ import interleave
 import jax
 import jax.numpy as jnp
 import numpy as np
+import steps
 import torch
 import torch_ganomaly
 from absl import app, flags
@@ -30,23 +31,19 @@ TF32 = flags.DEFINE_bool("tf32", True, "On a GPU, let both sides use TF32.")
 NAME = flags.DEFINE_string("name", "train_step", "Of the file with the result.")
 
 
-def ocjax_candidate(images: np.ndarray, steps: int, batch_size: int):
-    """Steps `steps` times in the compiled loop of training, on resident `images`."""
+def ocjax_candidate(images: np.ndarray, count: int, batch_size: int):
+    """Steps `count` times in the compiled loop of training, on resident `images`."""
     method = ganomaly(Config())
     resident = jnp.asarray(images)
-    order = jax.random.choice(jax.random.key(0), len(images), (steps, batch_size))
+    order = jax.random.choice(jax.random.key(0), len(images), (count, batch_size))
     state = jax.jit(method.init)(jax.random.key(1), to_float(resident[:batch_size]))
-
     run = jax.jit(functools.partial(loop.run_steps, method.stages[0].step))
     own = jax.random.key_data(jax.random.key(2)), {}
-
-    def work():
-        nonlocal state
-        state, _ = run(state, resident, order, own, steps)
-        jax.block_until_ready(state)
-        return steps * batch_size
-
-    return work
+    return steps.repeated(
+        lambda state: run(state, resident, order, own, count)[0],
+        state,
+        count * batch_size,
+    )
 
 
 def main(_):
@@ -59,11 +56,11 @@ def main(_):
         threads=interleave.cores(),
     )
 
-    steps, batch_size, size = STEPS.value, BATCH_SIZE.value, SIZE.value
-    shape = (steps * batch_size, size, size, 1)
+    count, batch_size, size = STEPS.value, BATCH_SIZE.value, SIZE.value
+    shape = (count * batch_size, size, size, 1)
     images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     floats = torch.tensor(images, device=device).permute(0, 3, 1, 2) / 127.5 - 1
-    batches = floats.contiguous().unflatten(0, (steps, batch_size))
+    batches = floats.contiguous().unflatten(0, (count, batch_size))
 
     candidates = {
         name: torch_ganomaly.stepping(
@@ -71,7 +68,7 @@ def main(_):
         )
         for name, form in torch_ganomaly.forms(device).items()
     }
-    candidates["ocjax"] = ocjax_candidate(images, steps, batch_size)
+    candidates["ocjax"] = ocjax_candidate(images, count, batch_size)
     rates = interleave.interleaved(
         candidates, rounds=ROUNDS.value, seconds=SECONDS.value
     )
@@ -81,7 +78,7 @@ def main(_):
         {
             f"GANomaly, {size}x{size}x1, batches of {batch_size}, float32": (
                 interleave.compare(
-                    rates, baselines=("PyTorch, authors' form", "PyTorch, tuned")
+                    rates, baselines=(torch_ganomaly.AUTHORS, torch_ganomaly.TUNED)
                 )
             )
         },
@@ -89,7 +86,7 @@ def main(_):
         settings={
             "rounds": ROUNDS.value,
             "seconds": SECONDS.value,
-            "steps": steps,
+            "steps": count,
             "tf32": device == "cuda" and TF32.value,
         },
     )

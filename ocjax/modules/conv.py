@@ -81,26 +81,26 @@ def conv_transpose(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.A
 
 
 def _conv_matmul(form, geometry, x, kernel):
-    forms = _products(form, geometry, x, kernel)
-    return _to_smaller(forms, x, kernel)
+    maps = _products(form, geometry, x, kernel)
+    return _to_smaller(maps, x, kernel)
 
 
 def _conv_transpose_matmul(form, geometry, x, kernel):
     height, width = map(geometry.larger, x.shape[1:3])
     channels = kernel.shape[1] // geometry.kernel**2
     larger = jax.ShapeDtypeStruct((len(x), height, width, channels), x.dtype)
-    forms = _products(form, geometry, larger, kernel)
-    return _to_larger(forms, x, kernel)
+    maps = _products(form, geometry, larger, kernel)
+    return _to_larger(maps, x, kernel)
 
 
 def _conv_matmul_backward(form, geometry, x, kernel, dy):
-    forms = _products(form, geometry, x, kernel)
-    return _to_larger(forms, dy, kernel), _outer(forms, dy, x)
+    maps = _products(form, geometry, x, kernel)
+    return _to_larger(maps, dy, kernel), _outer(maps, dy, x)
 
 
 def _conv_transpose_matmul_backward(form, geometry, x, kernel, dy):
-    forms = _products(form, geometry, dy, kernel)
-    return _to_smaller(forms, dy, kernel), _outer(forms, x, dy)
+    maps = _products(form, geometry, dy, kernel)
+    return _to_smaller(maps, dy, kernel), _outer(maps, x, dy)
 
 
 def _products(form, geometry, larger, kernel) -> products.Products:
@@ -112,20 +112,20 @@ def _products(form, geometry, larger, kernel) -> products.Products:
     return products.build(form, geometry, larger, len(kernel))
 
 
-def _to_smaller(forms, x, kernel):
-    pairs = zip(forms.gather(x), forms.expand(kernel), strict=True)
-    return forms.collect([_dot(v, u.T) for v, u in pairs]).astype(x.dtype)
+def _to_smaller(maps, x, kernel):
+    pairs = zip(maps.gather(x), maps.expand(kernel), strict=True)
+    return maps.collect([_dot(v, u.T) for v, u in pairs]).astype(x.dtype)
 
 
-def _to_larger(forms, y, kernel):
-    pairs = zip(forms.spread(y), forms.expand(kernel), strict=True)
-    return forms.scatter([_dot(m, u) for m, u in pairs]).astype(y.dtype)
+def _to_larger(maps, y, kernel):
+    pairs = zip(maps.spread(y), maps.expand(kernel), strict=True)
+    return maps.scatter([_dot(m, u) for m, u in pairs]).astype(y.dtype)
 
 
-def _outer(forms, smaller, larger):
+def _outer(maps, smaller, larger):
     """Gradient of the kernel; `m^T v` is the order that is fast on CPU."""
-    pairs = zip(forms.spread(smaller), forms.gather(larger), strict=True)
-    return forms.contract([_dot(m.T, v) for m, v in pairs]).astype(smaller.dtype)
+    pairs = zip(maps.spread(smaller), maps.gather(larger), strict=True)
+    return maps.contract([_dot(m.T, v) for m, v in pairs]).astype(smaller.dtype)
 
 
 def _dot(a: jax.Array, b: jax.Array) -> jax.Array:

@@ -32,8 +32,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-FORMS = ("patches", "pixels", "blocks", "filtering")
-
 
 class Geometry(NamedTuple):
     """What a convolution does to the two image axes; static."""
@@ -81,9 +79,10 @@ def fits(form: str, geometry: Geometry, larger: jax.ShapeDtypeStruct) -> bool:
 
 
 def choose(geometry: Geometry, larger: jax.ShapeDtypeStruct, features: int) -> str:
-    """Returns the form that is fastest on CPU; measured by benchmarks/convolutions.py.
+    """Returns the form to use on CPU, where layers alike were fastest in it.
 
     Filtering has many operations to compile, so it needs to save much.
+    benchmarks/convolutions.py measures what all choices together are worth.
 
     Args:
       geometry: of the convolution.
@@ -116,13 +115,7 @@ def build(
     kernel = jax.ShapeDtypeStruct(
         (features, geometry.kernel**2 * larger.shape[-1]), wide
     )
-    maps = {
-        "patches": _patches,
-        "pixels": _pixels,
-        "blocks": _blocks,
-        "filtering": _filtering,
-    }
-    gather, expand, collect, scatter, spread = maps[form](geometry, larger)
+    gather, expand, collect, scatter, spread = _MAPS[form](geometry, larger)
     contract = lambda us: jax.linear_transpose(expand, kernel)(us)[0]
     return Products(gather, expand, collect, scatter, contract, spread)
 
@@ -145,25 +138,18 @@ def _patches(geometry: Geometry, larger: jax.ShapeDtypeStruct):
 
 
 def _pixels(geometry: Geometry, larger: jax.ShapeDtypeStruct):
-    """The same convolution read backwards: where each pixel is added to."""
+    """Patches read backwards: where each pixel is added to, in the smaller image."""
     k, _, padding = geometry
+    batch, height, width, _ = larger.shape
+    sides = geometry.smaller(height), geometry.smaller(width)
+    smaller = jax.ShapeDtypeStruct((batch, *sides, 1), larger.dtype)  # Of any channels.
     backwards = Geometry(k, 1, k - 1 - padding)
-    rows, columns = map(geometry.smaller, larger.shape[1:3])
+    spread, _, scatter, collect, gather = _patches(backwards, smaller)
 
     def expand(kernel):
         kernel = kernel.reshape(len(kernel), k, k, -1)[:, ::-1, ::-1]
         return [kernel.transpose(1, 2, 0, 3).reshape(k * k * len(kernel), -1)]
 
-    def collect(ms):
-        y = ms[0].reshape(*larger.shape[:3], -1)
-        return overlap_add(y, backwards, rows, columns)
-
-    def spread(y):
-        y = patches(y, backwards)
-        return [y.reshape(-1, y.shape[-1])]
-
-    gather = lambda x: [x.reshape(-1, x.shape[-1])]
-    scatter = lambda vs: vs[0].reshape(larger.shape)
     return gather, expand, collect, scatter, spread
 
 
@@ -195,19 +181,28 @@ def _blocks(geometry: Geometry, larger: jax.ShapeDtypeStruct):
     return gather, expand, collect, scatter, spread
 
 
-# F(2, r), which computes two outputs of a filter of r taps by r + 1 products:
-# y = collect ((expand g) * (gather d)), matrices as in Lavin and Gray, equation 5.
+class _Filter(NamedTuple):
+    """F(2, r), two outputs of a filter of r taps by r + 1 products.
+
+    `y = collect ((expand g) * (gather d))`, as in Lavin and Gray, equation 5.
+    """
+
+    gather: np.ndarray
+    expand: np.ndarray
+    collect: np.ndarray
+
+
 _FILTERS = {
-    2: {
-        "gather": np.array([[1, -1, 0], [0, 1, 0], [0, -1, 1]]),
-        "expand": np.array([[1, 0], [1, 1], [0, 1]]),
-        "collect": np.array([[1, 1, 0], [0, 1, 1]]),
-    },
-    3: {
-        "gather": np.array([[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]]),
-        "expand": np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]]),
-        "collect": np.array([[1, 1, 1, 0], [0, 1, -1, -1]]),
-    },
+    2: _Filter(
+        gather=np.array([[1, -1, 0], [0, 1, 0], [0, -1, 1]]),
+        expand=np.array([[1, 0], [1, 1], [0, 1]]),
+        collect=np.array([[1, 1, 0], [0, 1, 1]]),
+    ),
+    3: _Filter(
+        gather=np.array([[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]]),
+        expand=np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]]),
+        collect=np.array([[1, 1, 1, 0], [0, 1, -1, -1]]),
+    ),
 }
 
 
@@ -217,7 +212,7 @@ def _filtering(geometry: Geometry, larger: jax.ShapeDtypeStruct):
     rows, columns = geometry.smaller(height), geometry.smaller(width)
     tiles = batch, rows // 2, columns // 2
     taps = k // s
-    gathers, expands, collects = _FILTERS[taps].values()
+    gathers, expands, collects = _FILTERS[taps]
     products = taps + 1
 
     def gather(x):
@@ -262,6 +257,15 @@ def _filtering(geometry: Geometry, larger: jax.ShapeDtypeStruct):
 
     scatter = lambda vs: jax.linear_transpose(gather, larger)(vs)[0]
     return gather, expand, collect, scatter, spread
+
+
+_MAPS = {
+    "patches": _patches,
+    "pixels": _pixels,
+    "blocks": _blocks,
+    "filtering": _filtering,
+}
+FORMS = tuple(_MAPS)
 
 
 def _combine(matrix: np.ndarray, parts: list[jax.Array]) -> list[jax.Array]:
