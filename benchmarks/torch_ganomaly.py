@@ -119,6 +119,13 @@ def channels_last(module: nn.Module) -> None:
     module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 
+def as_laid_out(gradient: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """The gradient with the strides of its parameter, which fused Adam wants."""
+    if gradient.stride() == like.stride():
+        return gradient
+    return torch.empty_like(like).copy_(gradient)
+
+
 def latent_error(generator: nn.Module, x: torch.Tensor) -> torch.Tensor:
     """Mean squared difference of the two codes, shape `[B]`."""
     _, z, z_hat = generator(x)
@@ -246,7 +253,7 @@ class TunedForm(Form):
         x = x.contiguous(memory_format=torch.channels_last)
         parameters = self.generating + self.discriminating
         for parameter, gradient in zip(parameters, self.gradients(x), strict=True):
-            parameter.grad = gradient
+            parameter.grad = as_laid_out(gradient, parameter)
         self.adam.step()
         self.adam.zero_grad(set_to_none=True)
 

@@ -1,9 +1,11 @@
 """Convolutions that are exact and fast on every platform.
 
 XLA's CPU backend differentiates `lax.conv` slowly, inside a loop catastrophically
-(jax-ml/jax issue 12868). Matrix products are fast everywhere, so on CPU these functions
-are matrix products (`products.py`). Elsewhere they are `lax.conv_general_dilated`;
-which of the two is decided when the program is lowered for a platform.
+(jax-ml/jax issue 12868). On CUDA, a training step with cuDNN's convolutions takes 1.9
+times as long as with matrix products of patches, and four times where many models
+train at once under `vmap` (benchmarks/convolutions.py). So these functions are matrix
+products (`products.py`) on both, and `lax.conv_general_dilated` elsewhere; which form
+it is, is decided when the program is lowered for a platform.
 
 Kernels are matrices, the same for both functions: `[O, k * k * C]`, where the `O` side
 is the smaller image. A convolution reads `C` channels and writes `O`; the transposed
@@ -23,12 +25,15 @@ from jax import lax
 from ocjax.modules import products
 from ocjax.modules.products import Geometry
 
+# The form that is fastest on a platform.
+PLATFORMS = {"cpu": "products", "cuda": "patches", "default": "lax"}
+
 _forced: str | None = None
 
 
 @contextlib.contextmanager
 def forced(form: str) -> Iterator[None]:
-    """Traces convolutions in one form on every platform, to compare them.
+    """Traces convolutions in one form on every platform, not that of `PLATFORMS`.
 
     What was traced before, and is cached, stays as it is.
 
@@ -72,7 +77,7 @@ def conv_transpose(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.A
     return _conv_transpose(x, kernel, geometry, _forced)
 
 
-# On CPU: matrix products. With K for `expand(kernel)`, one product or a list of them:
+# Matrix products. With K for `expand(kernel)`, one product or a list of them:
 #
 #     conv:            y = collect(gather(x) K^T)    dx = scatter(spread(dy) K)
 #     transposed conv: y = scatter(spread(x) K)      dx = collect(gather(dy) K^T)
@@ -105,7 +110,7 @@ def _conv_transpose_matmul_backward(form, geometry, x, kernel, dy):
 
 def _products(form, geometry, larger, kernel) -> products.Products:
     larger = jax.ShapeDtypeStruct(larger.shape, larger.dtype)
-    if form in (None, "products"):
+    if form == "products":
         form = products.choose(geometry, larger, len(kernel))
     if not products.fits(form, geometry, larger):
         form = "patches"
@@ -171,14 +176,15 @@ def _differentiable(matmul: Callable, backward: Callable, on_lax: Callable) -> C
 
     @functools.lru_cache(64)
     def by_platform(matmul, on_lax, geometry, form):
-        matmul = functools.partial(matmul, form, geometry)
-        on_lax = functools.partial(on_lax, geometry)
+        def in_form(form):
+            if form == "lax":
+                return functools.partial(on_lax, geometry)
+            return functools.partial(matmul, form, geometry)
+
+        chosen = in_form(form)
         if form is None:
-            chosen = functools.partial(
-                lax.platform_dependent, cpu=matmul, default=on_lax
-            )
-        else:
-            chosen = on_lax if form == "lax" else matmul
+            forms = {name: in_form(own) for name, own in PLATFORMS.items()}
+            chosen = functools.partial(lax.platform_dependent, **forms)
         return jax.jit(chosen, inline=True)  # Traced once for equal shapes.
 
     @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))

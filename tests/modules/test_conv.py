@@ -204,6 +204,24 @@ def test_gradient_inside_a_scan_equals_gradient_outside(function):
     _assert_close(scanned, kernel)
 
 
+@pytest.mark.parametrize(
+    "platform, convolutions", [("cpu", 0), ("cuda", 0), ("tpu", 3)]
+)
+@pytest.mark.parametrize("function", [conv_lib.conv, conv_lib.conv_transpose])
+def test_each_platform_has_its_form(function, platform, convolutions):
+    geometry = Geometry(4, 2, 1)
+    x, kernel = _inputs(geometry, (8, 8), 5 if "trans" in function.__name__ else 3, 5)
+
+    def train(x, kernel):
+        y, pull = jax.vjp(lambda x, k: function(x, k, geometry), x, kernel)
+        return pull(y)
+
+    traced = jax.jit(train).trace(x, kernel)
+    program = traced.lower(lowering_platforms=(platform,)).as_text()
+    assert program.count("stablehlo.convolution") == convolutions
+    assert program.count("stablehlo.dot_general") == 3 - convolutions
+
+
 @pytest.mark.parametrize("function", [conv_lib.conv, conv_lib.conv_transpose])
 def test_bfloat16_is_near_float32_in_both_forms(function):
     geometry = Geometry(4, 2, 1)
