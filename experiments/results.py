@@ -105,22 +105,26 @@ class Paper:
         return {name: auroc for name, auroc in found.items() if auroc is not None}
 
     def ours(self, variant: Mapping, dataset, protocol, name) -> list[float]:
-        """AUROCs of honest runs that differ in nothing else, one for each seed."""
+        """AUROCs of honest runs that differ in nothing else.
+
+        There is one for each seed on each kind of device: these round otherwise, and
+        adversarial training makes of that what it makes of another seed.
+        """
         by_class = {}
         for result in self.results:
             same = (result["dataset"], result["protocol"]) == (dataset, protocol)
             if same and not leaks(result):
                 if self.configuration(result) == (variant, []):
-                    seeds = by_class.setdefault(target(result), {})
-                    seeds[result["seed"]] = result["auroc"]
+                    which = result["environment"]["device"], result["seed"]
+                    by_class.setdefault(target(result), {})[which] = result["auroc"]
         if name != MEAN:
             return list(by_class.get(name, {}).values())
         if len(by_class) < CLASSES:
             return []
-        complete = set.intersection(*(set(seeds) for seeds in by_class.values()))
+        complete = set.intersection(*(set(runs) for runs in by_class.values()))
         return [
-            statistics.mean(seeds[seed] for seeds in by_class.values())
-            for seed in sorted(complete)
+            statistics.mean(runs[which] for runs in by_class.values())
+            for which in sorted(complete)
         ]
 
     def reported(self) -> dict[tuple[str, str], list[str]]:

@@ -7,6 +7,7 @@ devices take part, each with its share of every piece.
 """
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +22,7 @@ def map_images(
     images: np.ndarray,
     *,
     arguments: tuple = (),
-    chunk: int = 32,
+    chunk: int | None = None,
     piece: int = 1024,
 ) -> Any:
     """Returns `function(*arguments, images)`, computed a chunk of images at a time.
@@ -36,7 +37,8 @@ def map_images(
         returns a pytree of arrays with leading axis `B`.
       images: `[N, H, W, C]` for any `N`; uint8, or floats in [-1, 1].
       arguments: pytrees of arrays.
-      chunk: images `B` in one application of `function`.
+      chunk: images `B` in one application of `function`; by default 32 on CPUs, whose
+        caches hold no more, else as many as have 2^20 pixels.
       piece: images sent to a device together, a multiple of `chunk`. Fewer images
         than that take the smallest power of two of chunks that holds them.
 
@@ -49,6 +51,8 @@ def map_images(
     images = np.asarray(images)
     if images.ndim != 4:
         raise ValueError(f"Expected `images` of shape [N, H, W, C], got {images.shape}")
+    if chunk is None:
+        chunk = _chunk(jax.default_backend(), images.shape[1] * images.shape[2], piece)
     if chunk < 1 or piece < chunk or piece % chunk:
         raise ValueError(
             f"Expected `piece` to be a positive multiple of `chunk`, got {piece=} "
@@ -57,18 +61,26 @@ def map_images(
     devices = jax.local_device_count()
     needed = -(-len(images) // (chunk * devices))
     chunks = min(piece // chunk, 1 << max(needed - 1, 0).bit_length())
-    shape, run, results = images.shape[1:], _program(function, devices), []
-    size = devices * chunks * chunk
+    shape, run = images.shape[1:], _program(function, devices)
+    size, computing, results = devices * chunks * chunk, [], []
     for start in range(0, max(len(images), 1), size):
         padded = np.zeros((size, *shape), images.dtype)
         part = images[start : start + size]
         padded[: len(part)] = part
         chunked = padded.reshape(devices, chunks, chunk, *shape)
-        found = jax.device_get(run(arguments, chunked if devices > 1 else chunked[0]))
-        if devices > 1:
-            found = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), found)
-        results.append(found)
+        computing.append(run(arguments, chunked if devices > 1 else chunked[0]))
+        if len(computing) > 1:  # The next piece is on its way to the devices.
+            results.append(jax.device_get(computing.pop(0)))
+    results += jax.device_get(computing)
+    if devices > 1:
+        results = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), results)
     return jax.tree.map(lambda *xs: np.concatenate(xs)[: len(images)], *results)
+
+
+def _chunk(backend: str, pixels: int, piece: int) -> int:
+    """How many images of so many pixels to apply a function to; divides `piece`."""
+    fits = 32 if backend == "cpu" else max(1, 2**20 // pixels)
+    return math.gcd(piece, 1 << (fits.bit_length() - 1))
 
 
 @functools.lru_cache(32)

@@ -16,7 +16,7 @@ def score(
     state: "State",
     images: np.ndarray,
     *,
-    chunk: int = 32,
+    chunk: int | None = None,
     piece: int = 1024,
 ) -> np.ndarray:
     """Scores images with a method's state, larger where more anomalous.

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ocjax.data import map_images
+from ocjax.data import map_images, mapping
 from ocjax.evaluation import score
 from ocjax.methods import base
 
@@ -113,6 +113,15 @@ def test_few_images_take_few_chunks():
         sizes.clear()
         map_images(function, random_images(count), chunk=4, piece=24)
         assert sizes == [4] * chunks
+
+
+@pytest.mark.parametrize(
+    "backend, side, chunk",
+    [("cpu", 32, 32), ("cpu", 256, 32), ("gpu", 32, 1024), ("gpu", 96, 64)]
+    + [("tpu", 256, 16), ("gpu", 2048, 1)],
+)
+def test_accelerators_take_many_small_images_at_once(backend, side, chunk):
+    assert mapping._chunk(backend, side**2, 1024) == chunk
 
 
 def test_unusable_shapes_and_sizes_are_named():

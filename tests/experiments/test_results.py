@@ -91,6 +91,15 @@ def test_the_mean_over_classes_is_of_seeds_that_have_all(render):
     assert "| mnist, p2 | mean | 0.901 / 0.967 |" in text
 
 
+def test_one_seed_on_two_kinds_of_device_is_two_runs(render):
+    other = line(0.92) | {
+        "environment": {"device": "1 x GPU", "cores": 2, "commit": "abc"}
+    }
+    text = render([line(0.8), line(0.9), other])
+    # The later of two on one device; mean 0.91, deviation 0.014.
+    assert "| mnist, p2 | 2 normal | 0.910 ± 0.014 (2) / 0.939 |" in text
+
+
 def test_other_settings_are_named_and_kept_apart(render):
     text = render([line(0.9, w_inf=0.1, attention=False, epochs=5)])
     assert "| with latent entropy loss, w_inf=0.1, epochs=5 |" in text
