@@ -38,7 +38,8 @@ def map_images(
       images: `[N, H, W, C]` for any `N`; uint8, or floats in [-1, 1].
       arguments: pytrees of arrays.
       chunk: images `B` in one application of `function`; by default 32 on CPUs, whose
-        caches hold no more, else as many as have 2^20 pixels.
+        caches hold no more, else as many as have 2^20 pixels, or the smallest power
+        of two from 32 up that holds all images.
       piece: images sent to a device together, a multiple of `chunk`. Fewer images
         than that take the smallest power of two of chunks that holds them.
 
@@ -52,7 +53,7 @@ def map_images(
     if images.ndim != 4:
         raise ValueError(f"Expected `images` of shape [N, H, W, C], got {images.shape}")
     if chunk is None:
-        chunk = _chunk(jax.default_backend(), images.shape[1] * images.shape[2], piece)
+        chunk = math.gcd(piece, _chunk(jax.default_backend(), images.shape))
     if chunk < 1 or piece < chunk or piece % chunk:
         raise ValueError(
             f"Expected `piece` to be a positive multiple of `chunk`, got {piece=} "
@@ -77,10 +78,14 @@ def map_images(
     return jax.tree.map(lambda *xs: np.concatenate(xs)[: len(images)], *results)
 
 
-def _chunk(backend: str, pixels: int, piece: int) -> int:
-    """How many images of so many pixels to apply a function to; divides `piece`."""
-    fits = 32 if backend == "cpu" else max(1, 2**20 // pixels)
-    return math.gcd(piece, 1 << (fits.bit_length() - 1))
+def _chunk(backend: str, shape: tuple[int, ...]) -> int:
+    """A power of two: how many of images `[N, H, W, C]` to apply a function to."""
+    if backend == "cpu":
+        return 32
+    count, height, width, _ = shape
+    fits = max(1, 2**20 // (height * width))
+    needed = max(32, 1 << max(count - 1, 0).bit_length())
+    return min(1 << (fits.bit_length() - 1), needed)
 
 
 @functools.lru_cache(32)
