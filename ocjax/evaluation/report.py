@@ -40,7 +40,8 @@ CAPTIONS = {
     "the latents as far as the plane holds them. Panels share the plane: what differs "
     "between them is how the points moved.",
     "measures": "What else is measured of test images, by class. Curves are means over "
-    "the class, a channel a point. Look for where the classes part.",
+    "the class, a channel a point. Look for where the classes part. Near 0, the AUROC "
+    "says that anomalies have the smaller values.",
     "distances": "Learned distances between random pairs of images. Pairs of normal "
     "images should be closer than those of a normal and an anomalous one; all at 1/2 "
     "means that nothing was learned.",

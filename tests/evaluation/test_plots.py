@@ -257,6 +257,8 @@ def test_measures_are_histograms_or_means_per_channel(scored):
     figure = plots.measures({"entropy": scores, "weights": weights}, anomalous)
     histogram, channels = figure.axes
     assert len(stairs(histogram)) == 4
+    auroc = metrics.auroc(anomalous, scores)
+    assert histogram.get_xlabel() == f"AUROC {auroc:.3f}"
     of_anomalies, of_normals = map(points, channels.lines)
     np.testing.assert_allclose(of_normals[1], [0.1, 0.5, 0.9])
     np.testing.assert_allclose(of_anomalies[1], [1.1, 1.5, 1.9])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ocjax.evaluation import metrics
 from ocjax.evaluation.plots import style
 from ocjax.evaluation.plots.plane import plane
 
@@ -185,8 +186,9 @@ def measures(values: Mapping[str, np.ndarray], anomalous: ArrayLike) -> Figure:
     """A small panel for each measure, by class.
 
     Args:
-      values: name -> `[N]`, drawn as histograms; or `[N, channels]`, drawn as means
-        per channel, with the channels in the order of the normal images' means.
+      values: name -> `[N]`, drawn as histograms, with the AUROC of larger values as
+        more anomalous; or `[N, channels]`, drawn as means per channel, with the
+        channels in the order of the normal images' means.
       anomalous: booleans `[N]`, with both classes.
     """
     anomalous = np.asarray(anomalous, bool)
@@ -196,7 +198,8 @@ def measures(values: Mapping[str, np.ndarray], anomalous: ArrayLike) -> Figure:
         of_normals, of_anomalies = value[~anomalous], value[anomalous]
         if value.ndim == 1:
             _histogram(axes, _by_class(of_normals, of_anomalies))
-            axes.set_ylabel("share of the class")
+            auroc = metrics.auroc(anomalous, value)
+            axes.set(xlabel=f"AUROC {auroc:.3f}", ylabel="share of the class")
             continue
         normals, anomalies = of_normals.mean(axis=0), of_anomalies.mean(axis=0)
         order = np.argsort(normals, kind="stable")
