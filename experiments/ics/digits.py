@@ -4,7 +4,12 @@ from ocjax.launch import configure
 
 
 def get_config():
-    """One digit normal, the official split."""
+    """One digit normal, the official split.
+
+    After the 50 epochs of the code, here 150 steps, the running statistics of Keras's
+    BatchNorm have not arrived, and the similarity of training images to what the
+    autoencoder makes of them is 0.04; after 300 it is 0.96.
+    """
     return configure(
         method="ics",
         dataset="digits",
@@ -12,4 +17,5 @@ def get_config():
         normal_class="8",
         epochs=100,
         batch_size=32,
+        hyper={"splitting_epochs": 300},
     )
