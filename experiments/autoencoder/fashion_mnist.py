@@ -4,7 +4,7 @@ from ocjax.launch import configure
 
 
 def get_config():
-    """As many epochs as the methods that it is compared with."""
+    """Thirty epochs, cheaper than fifteen of any other method."""
     return configure(
         method="autoencoder",
         dataset="fashion_mnist",

@@ -8,7 +8,7 @@ def get_config():
 
     After the 50 epochs of the code, here 150 steps, the running statistics of Keras's
     BatchNorm have not arrived, and the similarity of training images to what the
-    autoencoder makes of them is 0.04; after 300 it is 0.96.
+    autoencoder makes of them is 0.04; after 300 epochs it is 0.96.
     """
     return configure(
         method="ics",

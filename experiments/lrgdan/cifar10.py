@@ -10,7 +10,7 @@ def get_config():
         dataset="cifar10",
         protocol="p2",
         normal_class="airplane",
-        epochs=15,  # The paper is silent; as GANomaly.
+        epochs=15,  # The paper is silent; as on MNIST.
         batch_size=64,
         hyper={"latent": 128},
     )
