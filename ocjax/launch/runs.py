@@ -13,7 +13,6 @@ import numpy as np
 from ocjax import training
 from ocjax.launch import environment, exits, record
 from ocjax.launch.build import build_method
-from ocjax.launch.config import RunConfig
 from ocjax.launch.display import Display, say
 from ocjax.launch.folder import RunFolder
 from ocjax.launch.judge import judge
@@ -67,8 +66,7 @@ def run_all(
       OSError: a folder cannot be written.
     """
     config, images = tasks[0].config, tasks[0].dataset.images
-    devices = _devices(config, len(tasks))
-    groups = _groups(tasks, devices)
+    groups = _groups(tasks)
     for group in groups:  # Before anything is written.
         training.check(
             group.build(**group.hyper[0]),
@@ -76,7 +74,7 @@ def run_all(
             [_model(tasks[i]) for i in group.numbers],
             config.epochs,
             config.batch_size,
-            devices,
+            group.devices,
         )
     folders = [RunFolder(path) for path in paths]
     results = _claim(tasks, folders)
@@ -93,7 +91,7 @@ def run_all(
         profile = record.Profile(folders[0], profile_steps * processes.primary())
         opened.callback(profile.close)
         for group in groups:
-            for number, progress in _train(group, tasks, runs, devices):
+            for number, progress in _train(group, tasks, runs):
                 run = runs[number]
                 profile.look(progress)
                 run.write(progress)
@@ -167,11 +165,13 @@ class _Group(NamedTuple):
     numbers: list[int]
     build: Callable[..., Method]
     hyper: list[dict[str, float]]  # Of each run: what `build` takes.
+    devices: training.Devices  # With as many lanes as there are runs, or share them.
 
 
-def _groups(tasks: Sequence[Task], devices: training.Devices) -> list[_Group]:
+def _groups(tasks: Sequence[Task]) -> list[_Group]:
     """Runs whose hyper-parameters differ but in arguments of one program."""
     first = tasks[0]
+    devices = _devices(first, len(tasks), len(tasks))
     names = [field.name for field in dataclasses.fields(first.hyper)]
     of = lambda task, name: getattr(task.hyper, name)
     differ = [n for n in names if len({of(task, n) for task in tasks}) > 1]
@@ -186,12 +186,16 @@ def _groups(tasks: Sequence[Task], devices: training.Devices) -> list[_Group]:
     groups = {}
     for i, task in enumerate(tasks):
         rest = tuple(of(task, name) for name in differ if name not in traced)
-        rest += (_standard(task),)
-        build = _builder(task, devices.axis_name)
-        group = groups.setdefault(rest, _Group([], build, []))
-        group.numbers.append(i)
-        group.hyper.append({name: of(task, name) for name in traced})
-    return list(groups.values())
+        groups.setdefault((*rest, _standard(task)), []).append(i)
+    return [
+        _Group(
+            numbers,
+            _builder(tasks[numbers[0]], devices.axis_name),
+            [{name: of(tasks[i], name) for name in traced} for i in numbers],
+            _devices(first, len(numbers), len(tasks)),
+        )
+        for numbers in groups.values()
+    ]
 
 
 def _builder(task: Task, axis_name: str | None = None) -> Callable[..., Method]:
@@ -220,12 +224,21 @@ def _standard(task: Task) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
     return tuple(map(float, mean)), tuple(map(float, deviation))
 
 
-def _devices(config: RunConfig, runs: int) -> training.Devices:
-    found = training.choose_devices(config.devices)
-    if runs == 1:
+def _devices(task: Task, runs: int, all_runs: int) -> training.Devices:
+    """Devices for so many of all runs, which they share out.
+
+    They share the batches of one run alone, and of runs whose images are streamed.
+    """
+    found = training.choose_devices(task.config.devices)
+    if all_runs == 1 or _streamed(task):
         return training.Devices(found)
-    width = training.width(runs, len(found), config.models_at_once)
+    width = training.width(runs, len(found), task.config.models_at_once)
     return training.ModelDevices(found, width=width)
+
+
+def _streamed(task: Task) -> bool:
+    """Whether the images are too many to keep them on the devices."""
+    return task.dataset.images.nbytes > task.config.memory_budget_mb * 2**20
 
 
 def _model(task: Task, **own) -> training.Model:
@@ -236,7 +249,6 @@ def _train(
     group: _Group,
     tasks: Sequence[Task],
     runs: Mapping[int, record.Run],
-    devices: training.Devices,
 ) -> Iterator[tuple[int, training.Progress]]:
     """The progress of a group's runs that are not finished, by their numbers."""
     left = [
@@ -255,7 +267,7 @@ def _train(
         models,
         epochs=config.epochs,
         batch_size=config.batch_size,
-        devices=devices,
-        streamed=images.nbytes > config.memory_budget_mb * 2**20,
+        devices=group.devices,
+        streamed=_streamed(tasks[0]),
     ):
         yield left[which][0], progress

@@ -145,6 +145,10 @@ def together(
       ValueError: sizes do not fit each other.
     """
     devices = devices or Devices()
+    if streamed and devices.lanes > 1:
+        raise ValueError(
+            f"Images are streamed to one lane, and `devices` has {devices.lanes}."
+        )
     images = check(method, images, models, epochs, batch_size, devices)
     lanes = [_Lane(method, images, model, epochs, batch_size) for model in models]
     for number, lane in enumerate(lanes):
@@ -215,7 +219,8 @@ class _Lane:
         if groups is None or self.next(stage) is None:
             found = order.shuffled(self._order_key, len(rows), length)
         else:
-            members = groups(self.fetch(), images[rows]).members
+            # Of a job's processes each would round in its own way.
+            members = processes.share(groups(self.fetch(), images[rows]).members)
             order.check_groups(members, batch_size, devices.sharing)
             found = order.grouped(self._order_key, list(members.values()), length)
         return Course(
@@ -339,7 +344,7 @@ def check(
     batch_size: int,
     devices: Devices,
 ) -> np.ndarray:
-    """Returns the images, if `together` can train on them; costs next to nothing.
+    """Returns the images, if `together` can train on them; compiles nothing.
 
     Raises:
       ValueError: sizes do not fit each other, or values are out of range.

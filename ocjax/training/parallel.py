@@ -1,4 +1,4 @@
-"""One device or several, of one process or several: the only file that knows.
+"""One device or several, of one process or several: what training knows of them.
 
 Training takes its steps in lanes, one for each model that trains at the same time. A
 train step is written for one device and an optional mapped axis over which it averages.

@@ -5,7 +5,7 @@ import pytest
 
 from ocjax import launch, training
 from ocjax._checks import InputError
-from ocjax.launch import table
+from ocjax.launch import runs, table
 from ocjax.launch.folder import RunFolder
 
 NONE = training.NonFiniteError("Not finite.")
@@ -89,6 +89,44 @@ def test_all_classes_and_seeds_become_runs_of_their_own():
     ]
     assert list(todo)[:2] == ["0-seed5", "0-seed6"]
     assert len({id(task.dataset.images) for task in todo.values()}) == 1
+
+
+@pytest.mark.parametrize(
+    "changes, lanes",
+    [
+        ({}, [10]),
+        ({"models_at_once": 4}, [4]),
+        ({"vary": "learning_rate=1e-4,1e-3"}, [20]),  # A number that a program takes.
+        ({"vary": "latent=2,3"}, [10, 10]),
+        ({"standardize": True}, [1] * 10),  # Each class by its own mean.
+        ({"memory_budget_mb": 0.0}, [1]),  # Streamed, so one after another.
+    ],
+)
+def test_every_group_has_as_many_lanes_as_it_has_runs(changes, lanes):
+    settings = {"models_at_once": 1000, "hyper": {"latent": 3, "features": 2}}
+    config = launch.configure(
+        method="autoencoder", normal_class="all", **settings | changes
+    )
+    todo, _ = table.tasks_of(config.to_dict(), 0, None)
+    groups = runs._groups(list(todo.values()))
+    assert [group.devices.lanes for group in groups] == lanes
+    assert sorted(sum([group.numbers for group in groups], [])) == [*range(len(todo))]
+
+
+def test_runs_on_streamed_images_train_one_after_another(tmp_path):
+    config = launch.configure(
+        method="autoencoder",
+        normal_class="0",
+        seeds=2,
+        epochs=1,
+        batch_size=32,
+        hyper={"latent": 3, "features": 2},
+        models_at_once=2,
+        memory_budget_mb=0.0,
+        report=False,
+    )
+    found = launch.launch(config.to_dict(), workdir=tmp_path / "table")
+    assert (found["seeds"], found["diverged"]) == (2, 0)
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,17 @@ def test_unusable_images_are_refused_by_name(images, error, message):
         list(training.train(METHOD, images, jax.random.key(0), **OPTIONS))
 
 
+def test_images_are_streamed_to_one_lane_only():
+    devices = training.ModelDevices(width=2)
+    models = [training.Model(jax.random.key(i)) for i in range(2)]
+    with pytest.raises(ValueError, match="one lane, and `devices` has 2"):
+        list(
+            training.together(
+                METHOD, IMAGES, models, devices=devices, streamed=True, **OPTIONS
+            )
+        )
+
+
 def test_a_method_built_for_other_devices_is_refused():
     method = ganomaly(Config(latent=3, features=2), axis_name="batch")
     with pytest.raises(ValueError, match="axis_name='batch'"):

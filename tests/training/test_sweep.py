@@ -1,4 +1,4 @@
-"""Many models at once; `sweep_program.py` has several devices."""
+"""Many models at once; `spmd_program.py` has several devices."""
 
 import dataclasses
 from typing import Any
