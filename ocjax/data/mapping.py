@@ -2,8 +2,8 @@
 
 The images stay on the host and go to the devices a piece at a time, so their memory
 does not grow with the number of images. Every piece has one size, the last one padded
-and its results cut, so that a function is compiled once per image shape. All local
-devices take part, each with its share of every piece.
+and its results cut, so that a function is compiled once for any large number of images.
+All local devices take part, each with its share of every piece.
 """
 
 import functools
@@ -13,6 +13,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from ocjax.data.images import to_float
 
@@ -28,8 +29,8 @@ def map_images(
     """Returns `function(*arguments, images)`, computed a chunk of images at a time.
 
     What `function` gives for an image must not depend on the others. It is compiled
-    once for each `function` object, image shape, and number of chunks; so pass what
-    changes between calls (parameters, a state) in `arguments`, and the same
+    once for each `function` object, image shape, chunk and number of chunks; so pass
+    what changes between calls (parameters, a state) in `arguments`, and the same
     `function` each time rather than a new lambda or partial.
 
     Args:
@@ -39,7 +40,7 @@ def map_images(
       arguments: pytrees of arrays.
       chunk: images `B` in one application of `function`; by default 32 on CPUs, whose
         caches hold no more, else as many as have 2^20 pixels, or the smallest power
-        of two from 32 up that holds all images.
+        of two from 32 up that holds the share of a device.
       piece: images sent to a device together, a multiple of `chunk`. Fewer images
         than that take the smallest power of two of chunks that holds them.
 
@@ -52,18 +53,21 @@ def map_images(
     images = np.asarray(images)
     if images.ndim != 4:
         raise ValueError(f"Expected `images` of shape [N, H, W, C], got {images.shape}")
+    devices = jax.local_device_count()
     if chunk is None:
-        chunk = math.gcd(piece, _chunk(jax.default_backend(), images.shape))
+        share = -(-len(images) // devices)
+        chunk = _chunk(jax.default_backend(), share, *images.shape[1:3])
+        chunk = math.gcd(piece, chunk)
     if chunk < 1 or piece < chunk or piece % chunk:
         raise ValueError(
             f"Expected `piece` to be a positive multiple of `chunk`, got {piece=} "
             f"and {chunk=}."
         )
-    devices = jax.local_device_count()
     needed = -(-len(images) // (chunk * devices))
     chunks = min(piece // chunk, 1 << max(needed - 1, 0).bit_length())
     shape, run = images.shape[1:], _program(function, devices)
     size, computing, results = devices * chunks * chunk, [], []
+    arguments = _everywhere(arguments, devices)  # Once, not with every piece.
     for start in range(0, max(len(images), 1), size):
         padded = np.zeros((size, *shape), images.dtype)
         part = images[start : start + size]
@@ -78,11 +82,18 @@ def map_images(
     return jax.tree.map(lambda *xs: np.concatenate(xs)[: len(images)], *results)
 
 
-def _chunk(backend: str, shape: tuple[int, ...]) -> int:
-    """A power of two: how many of images `[N, H, W, C]` to apply a function to."""
+def _everywhere(tree: Any, devices: int) -> Any:
+    """The same arrays on every local device."""
+    if devices == 1:
+        return jax.device_put(tree)
+    mesh = Mesh(np.array(jax.local_devices()), ("device",))
+    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
+
+
+def _chunk(backend: str, count: int, height: int, width: int) -> int:
+    """A power of two: how many of `count` images to apply a function to."""
     if backend == "cpu":
         return 32
-    count, height, width, _ = shape
     fits = max(1, 2**20 // (height * width))
     needed = max(32, 1 << max(count - 1, 0).bit_length())
     return min(1 << (fits.bit_length() - 1), needed)

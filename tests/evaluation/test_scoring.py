@@ -122,7 +122,7 @@ def test_few_images_take_few_chunks():
     + [("gpu", 1, 32, 32), ("gpu", 33, 32, 64), ("gpu", 0, 32, 32)],
 )
 def test_accelerators_take_many_small_images_at_once(backend, count, side, chunk):
-    assert mapping._chunk(backend, (count, side, side, 3)) == chunk
+    assert mapping._chunk(backend, count, side, side) == chunk
 
 
 def test_unusable_shapes_and_sizes_are_named():
