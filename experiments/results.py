@@ -29,6 +29,7 @@ import numpy as np
 
 from ocjax import data
 from ocjax.evaluation import metrics
+from ocjax.launch.config import RunConfig
 
 HERE = pathlib.Path(__file__).parent
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
@@ -40,10 +41,12 @@ KEPT = (
 ).split()
 # What else than hyper-parameters makes another configuration.
 COMPARED = (
-    "epochs batch_size image_size split_seed validation_fraction precision"
+    "epochs batch_size image_size split_seed validation_fraction precision augment "
+    "standardize tile tile_overlap tile_reduction"
 ).split()
 MOST_KINDS = 6  # Columns of a table.
-MEAN, CLASSES = "mean", 10  # All data sets here have ten.
+MEAN = "mean"
+CLASSES = {"coil100_17": 17, "sound_scenes": 6}  # Other data sets have ten.
 # Data sets on which results are told apart by the kind of anomaly.
 BY_KIND = {
     "stop_signs": "Stop signs under attack",
@@ -91,7 +94,7 @@ class Paper:
                 classes = table.get("classes", {})
                 if name == MEAN and MEAN in table:
                     return table[MEAN]
-                if name == MEAN and len(classes) == CLASSES:
+                if name == MEAN and len(classes) == CLASSES.get(dataset, 10):
                     return statistics.mean(classes.values())
                 return classes.get(name)
         return None
@@ -119,7 +122,7 @@ class Paper:
                     by_class.setdefault(target(result), {})[which] = result["auroc"]
         if name != MEAN:
             return list(by_class.get(name, {}).values())
-        if len(by_class) < CLASSES:
+        if len(by_class) < CLASSES.get(dataset, 10):
             return []
         complete = set.intersection(*(set(runs) for runs in by_class.values()))
         return [
@@ -267,28 +270,30 @@ def render_kinds(folder: pathlib.Path) -> None:
 
 def _kinds(results: list[dict]) -> Iterable[dict[str, str]]:
     """A row for each method and configuration: mean and deviation over its runs."""
+    columns = sorted(set().union(*map(_by_kind, results)))
+    columns = columns if len(columns) <= MOST_KINDS else []
     rows = {}
     for result in results:
-        settings = {
-            k: v
-            for k, v in result["config"].items()
-            if k in ("epochs", "image_size", "augment")
-        }
-        hyper = result["config"]["hyper"]
-        key = json.dumps([result["method"], settings, hyper], sort_keys=True)
+        config = result["config"]
+        settings = [config.get(name, getattr(RunConfig, name)) for name in COMPARED]
+        settings[COMPARED.index("split_seed")] = None  # Each repetition has its own.
+        settings += [result["method"], result["protocol"], config["hyper"]]
+        key = json.dumps(settings, sort_keys=True)
         rows.setdefault(key, []).append(result)
     for runs in rows.values():
         name, epochs = runs[0]["method"], runs[0]["epochs"]
-        yield _of_kinds(f"{name}, {epochs} epochs" if epochs else name, runs)
+        yield _of_kinds(f"{name}, {epochs} epochs" if epochs else name, runs, columns)
     # Scores that need no training are the same whatever ran.
     once = {(target(r), r["config"]["split_seed"], r["anomalies"]): r for r in results}
     for name in results[0].get("baselines", {}):
-        found = [run | run["baselines"][name] for run in once.values()]
-        yield _of_kinds(f"{name} alone", found)
+        found = [
+            run | {"auroc_low": None} | run["baselines"][name] for run in once.values()
+        ]
+        yield _of_kinds(f"{name} alone", found, columns)
 
 
-def _of_kinds(name: str, runs: list[dict]) -> dict[str, str]:
-    """A row: the AUROC of all anomalies and of each kind, where they are few."""
+def _of_kinds(name: str, runs: list[dict], columns: list[str]) -> dict[str, str]:
+    """A row: the AUROC of all anomalies, and of each kind that has a column."""
     first, classes = runs[0], {target(run) for run in runs}
     row = {
         "method": name,
@@ -296,19 +301,21 @@ def _of_kinds(name: str, runs: list[dict]) -> dict[str, str]:
         "normal": target(first) if len(classes) == 1 else f"{len(classes)} classes",
         "AUROC": _spread([run["auroc"] for run in runs]),
     }
-    if len(runs) == 1:
+    if len(runs) == 1 and first["auroc_low"] is not None:
         row["AUROC"] += f" ({first['auroc_low']:.3f} to {first['auroc_high']:.3f})"
-    # Of "rain+gun_shot" the event: the scene is the normal class.
-    by_kind = [
-        {kind.rsplit("+")[-1]: found["auroc"] for kind, found in run["kinds"].items()}
-        for run in runs
-    ]
-    kinds = sorted(set().union(*by_kind))
-    for kind in kinds if len(kinds) <= MOST_KINDS else []:
-        row[kind] = _spread([found[kind] for found in by_kind])
+    for kind in columns:
+        found = [_by_kind(run)[kind] for run in runs if kind in _by_kind(run)]
+        row[kind] = _spread(found) if found else "–"
     counts = {f"{run['normals']:,} / {run['anomalies']:,}" for run in runs}
     row["normals / anomalies"] = counts.pop() if len(counts) == 1 else "vary"
     return row
+
+
+def _by_kind(run: Mapping) -> dict[str, float]:
+    """AUROCs; of "rain+gun_shot" the event, as the scene is the normal class."""
+    return {
+        kind.rsplit("+")[-1]: found["auroc"] for kind, found in run["kinds"].items()
+    }
 
 
 def _spread(values: list[float]) -> str:
@@ -325,7 +332,7 @@ def _comparison(paper: Paper) -> Iterable[dict[str, str]]:
                 cell = _cell(paper.ours(*where), paper.theirs(*where))
                 cells[variant["name"]] = cell
             if any(cells.values()):
-                what = name if name == MEAN else f"{name} {_kind(protocol)}"
+                what = name if name == MEAN else f"{name} {_role(protocol)}"
                 yield {"data set": f"{dataset}, {protocol}", "class": what} | cells
 
 
@@ -345,7 +352,7 @@ def _run(paper: Paper, result: Mapping) -> dict[str, str]:
     return {
         "data set": result["dataset"],
         "protocol": result["protocol"],
-        "class": f"{name} {_kind(result['protocol'])}",
+        "class": f"{name} {_role(result['protocol'])}",
         "configuration": ", ".join([variant["name"], *others]),
         "seed": str(result["seed"]),
         "epochs": str(result["epochs"]),
@@ -382,7 +389,7 @@ def _hardest(result: Mapping) -> str:
     return f"{worst}: {kinds[worst]:.3f}"
 
 
-def _kind(protocol: str) -> str:
+def _role(protocol: str) -> str:
     """Whether the class of a protocol is "normal" or "anomalous"."""
     return data.TARGET[protocol].removesuffix("_class")
 

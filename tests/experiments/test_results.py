@@ -106,6 +106,17 @@ def test_other_settings_are_named_and_kept_apart(render):
     assert "| mnist, p2 | 2 normal | – / 0.939 |  |  |" in text
 
 
+@pytest.mark.parametrize(
+    "field, value", [("augment", "crop"), ("standardize", True), ("tile", 32)]
+)
+def test_what_the_images_go_through_is_a_setting_too(render, field, value):
+    other = line(0.1)
+    other["config"][field] = value
+    text = render([line(0.9), other])
+    assert "| mnist, p2 | 2 normal | 0.900 / 0.939 |" in text
+    assert f"| CAE-Ent, {field}={value} |" in text
+
+
 def test_leaks_go_to_a_table_of_their_own(render):
     text = render([line(0.5), line(0.99, leaks=[LEAK])])
     honest, _, dishonest = text.partition("Not honest")
@@ -158,28 +169,58 @@ def test_what_is_no_commit_or_no_run_is_refused(runs):
     assert not kept.exists()
 
 
-def test_kinds_of_anomalies_have_their_columns_and_runs_their_spread(tmp_path):
-    def tile(auroc, seed, crack):
-        kind = {"auroc": crack, "auroc_low": 0.0, "auroc_high": 1.0, "anomalies": 4}
-        made = line(auroc, seed=seed, name="good")
-        return made | {
-            "dataset": "magnetic_tile",
-            "protocol": "folder",
-            "kinds": {"crack": kind},
-            "note": "Tiles.",
-        }
+@pytest.fixture
+def by_kind(tmp_path):
+    """Writes results of tiles and returns the rendered page's rows."""
 
-    (tmp_path / "caent").mkdir()
-    lines = [tile(0.5, 0, 0.25), tile(0.7, 1, 0.75)]
-    text = "\n".join(map(json.dumps, lines))
-    (tmp_path / "caent" / "results.jsonl").write_text(text)
-    (tmp_path / "other_data.md").write_text(README)
-    results.render_kinds(tmp_path)
-    page = (tmp_path / "other_data.md").read_text()
+    def rendered(*lines):
+        (tmp_path / "caent").mkdir()
+        text = "\n".join(map(json.dumps, lines))
+        (tmp_path / "caent" / "results.jsonl").write_text(text)
+        (tmp_path / "other_data.md").write_text(README)
+        results.render_kinds(tmp_path)
+        return (tmp_path / "other_data.md").read_text()
+
+    return rendered
+
+
+def tile(auroc, seed=0, **kinds):
+    found = {"auroc_low": 0.0, "auroc_high": 1.0, "anomalies": 4}
+    return line(auroc, seed=seed, name="good") | {
+        "dataset": "magnetic_tile",
+        "protocol": "folder",
+        "kinds": {name: found | {"auroc": value} for name, value in kinds.items()},
+        "note": "Tiles.",
+    }
+
+
+def test_kinds_of_anomalies_have_their_columns_and_runs_their_spread(by_kind):
+    page = by_kind(tile(0.5, 0, crack=0.25), tile(0.7, 1, crack=0.75))
     assert "### Magnetic tiles" in page and "Tiles. Protocol `folder`." in page
     # Deviations of two: |a - b| / sqrt(2).
     assert "| 0.600 ± 0.141 | 0.500 ± 0.354 |" in page
     assert "### Stop signs" not in page
+
+
+def test_a_kind_that_a_run_lacks_leaves_its_cell_empty(by_kind):
+    other = tile(0.7, fray=0.75) | {"method": "ganomaly"}
+    rows = by_kind(tile(0.5, crack=0.25), other).splitlines()
+    assert "| AUROC | crack | fray |" in next(r for r in rows if "AUROC" in r)
+    assert any("| 0.500 (0.490 to 0.510) | 0.250 | – |" in row for row in rows)
+    assert any("| 0.700 (0.690 to 0.710) | – | 0.750 |" in row for row in rows)
+
+
+def test_other_settings_have_rows_of_their_own(by_kind):
+    other = tile(0.7, 1, crack=0.75)
+    other["config"]["tile"] = 32
+    page = by_kind(tile(0.5, 0, crack=0.25), other)
+    assert "| 1 | good | 0.500" in page and "| 1 | good | 0.700" in page
+
+
+def test_a_score_without_training_has_no_interval_of_another(by_kind):
+    energy = {"auroc": 0.6, "kinds": {}}
+    page = by_kind(tile(0.5, crack=0.25) | {"baselines": {"energy": energy}})
+    assert "| energy alone | 1 | good | 0.600 | – |" in page
 
 
 def test_all_tables_are_those_of_the_results(tmp_path):
