@@ -176,8 +176,9 @@ def ics(
     def classify(state, images, key):
         _check_batch(len(images), parts)
         metrics = {}
-        for name, objective in classifying.items():
-            state, terms = base.descend(name, objective, state, images, key, axis_name)
+        for i, (name, objective) in enumerate(classifying.items()):
+            own = jax.random.fold_in(key, i)  # Other images, so other units dropped.
+            state, terms = base.descend(name, objective, state, images, own, axis_name)
             state = state._replace(opt=_share(name, state.opt))
             metrics |= terms
         return state._replace(step=state.step + 1), metrics

@@ -13,7 +13,7 @@ import pytest
 from ocjax.data.images import to_uint8
 from ocjax.losses import reconstruction
 from ocjax.losses import splitting as losses
-from ocjax.methods import Method, State
+from ocjax.methods import Method, State, base
 from ocjax.methods.ics import Config, ics
 from ocjax.modules.splitting import Distance
 
@@ -294,3 +294,15 @@ def test_a_batch_without_equal_parts_is_refused(stage, constraints, size, messag
 def test_unusable_options_are_refused_by_name(change, message):
     with pytest.raises(ValueError, match=message):
         ics(dataclasses.replace(CONFIG, **change))
+
+
+def test_every_objective_drops_other_units(case, monkeypatch):
+    keys = []
+
+    def note(name, objective, state, images, key, axis_name):
+        keys.append(jax.random.key_data(key).tolist())
+        return state, {}
+
+    monkeypatch.setattr(base, "descend", note)
+    case.method.stages[1].step(case.state, IMAGES, jax.random.key(2))
+    assert len(keys) == 3 and len(set(map(tuple, keys))) == 3
