@@ -21,7 +21,7 @@ from ocjax.methods import METHODS
 
 METHOD = flags.DEFINE_string("method", "ganomaly", "Which method.")
 MODELS = flags.DEFINE_integer("models", 10, "How many.")
-STEPS = flags.DEFINE_integer("steps", 4, "Of each model in one turn.")
+STEPS = flags.DEFINE_integer("steps", 4, "Of each model in an epoch.")
 BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "Images a step of a model.")
 SIZE = flags.DEFINE_integer("size", 32, "Height and width of the images.")
 ROUNDS = flags.DEFINE_integer("rounds", 5, "Turns of each candidate.")
@@ -39,6 +39,7 @@ def candidates() -> dict[str, Callable[[], int]]:
     images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     rows = np.arange(count * each).reshape(count, each)
     options = {"epochs": 1, "batch_size": BATCH_SIZE.value}
+    seen = count * each * training.total_epochs(method, 1)
 
     def single():
         for i in range(count):
@@ -46,7 +47,7 @@ def candidates() -> dict[str, Callable[[], int]]:
                 method, images, jax.random.key(i), rows=rows[i], **options
             )
             jax.block_until_ready(state)
-        return count * each
+        return seen
 
     def swept(width):
         devices = training.ModelDevices(width=width)
@@ -58,7 +59,7 @@ def candidates() -> dict[str, Callable[[], int]]:
             ):
                 if progress.done:
                     jax.block_until_ready(progress.state)
-            return count * each
+            return seen
 
         return work
 

@@ -163,4 +163,6 @@ def _rescale(images: np.ndarray, name: str, low: float, high: float) -> np.ndarr
             f"Expected `{name}` in [{low}, {high}], got values from {found[0]} to "
             f"{found[1]}."
         )
+    if (low, high) == (-1.0, 1.0):
+        return images  # To the bit.
     return 2.0 * ((images - low) / (high - low)) - 1.0

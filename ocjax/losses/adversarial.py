@@ -100,3 +100,7 @@ def feature_matching(features: jax.Array, fake_features: jax.Array) -> jax.Array
     _checks.same_shape(features=features, fake_features=fake_features)
     _checks.floating(features=features, fake_features=fake_features)
     return jnp.square(features - fake_features).mean(axis=-1)
+
+
+# What a generator can minimize, by the name that configurations have for it.
+GENERATOR = {"non_saturating": non_saturating, "literal": literal}

@@ -82,6 +82,10 @@ def euclidean(
     return jnp.sqrt(jnp.square(latents - others).sum(axis=-1) + epsilon)
 
 
+# By the name that configurations have for it.
+DISTANCES = {"l1": l1, "squared_error": squared_error, "euclidean": euclidean}
+
+
 def kl_standard_normal(mean: jax.Array, log_variance: jax.Array) -> jax.Array:
     """Kullback-Leibler divergence of a diagonal normal from the standard normal.
 

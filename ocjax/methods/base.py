@@ -19,7 +19,7 @@ import optax
 
 from ocjax.modules import apply
 
-Networks = Mapping[str, Any]  # {"encoder": ..., "decoder": ..., "discriminator": ...}
+Networks = apply.Networks
 Metrics = Mapping[str, jax.Array]  # Scalars, each under the name it has in the paper.
 
 

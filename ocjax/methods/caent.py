@@ -38,9 +38,6 @@ from ocjax.losses import adversarial, entropy, latent, reconstruction
 from ocjax.methods import base
 from ocjax.modules import apply, dcgan, noise
 
-ADVERSARIAL = ("non_saturating", "literal")
-DISTANCES = {"squared_error": latent.squared_error, "euclidean": latent.euclidean}
-
 
 @dataclasses.dataclass(frozen=True)
 class Config:
@@ -81,10 +78,9 @@ def caent(
     Raises:
       ValueError: an option of `config` is unknown.
     """
-    _checks.one_of("hyper.adversarial", config.adversarial, ADVERSARIAL)
-    distance = DISTANCES[
-        _checks.one_of("hyper.feature_distance", config.feature_distance, DISTANCES)
-    ]
+    _checks.one_of("hyper.adversarial", config.adversarial, adversarial.GENERATOR)
+    distances, chosen = latent.DISTANCES, config.feature_distance
+    distance = distances[_checks.one_of("hyper.feature_distance", chosen, distances)]
     reduction = config.reduction if config.attention else 0
     shared: dict[str, Any] = {
         "features": config.features,
@@ -117,7 +113,7 @@ def caent(
         x_hat, h, new = generate(params, stats, x, key)
         (_, f), _ = discriminate(params, stats, x)
         (fake, f_hat), _ = discriminate(params, stats, x_hat)
-        adv = getattr(adversarial, config.adversarial)(fake).mean()
+        adv = adversarial.GENERATOR[config.adversarial](fake).mean()
         con = reconstruction.l1(x, x_hat).mean()
         fea = distance(f, f_hat).mean()
         inf = entropy.softmax_entropy(h).mean()

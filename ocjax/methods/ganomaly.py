@@ -22,8 +22,7 @@ from ocjax.losses import adversarial, latent, reconstruction
 from ocjax.methods import base
 from ocjax.modules import apply, dcgan
 
-ADVERSARIAL = ("feature_matching", "non_saturating", "literal")
-DISTANCES = {"squared_error": latent.squared_error, "l1": latent.l1}
+ADVERSARIAL = ("feature_matching", *adversarial.GENERATOR)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +61,8 @@ def ganomaly(
       ValueError: an option of `config` is unknown.
     """
     _checks.one_of("hyper.adversarial", config.adversarial, ADVERSARIAL)
-    distance = DISTANCES[_checks.one_of("hyper.score", config.score, DISTANCES)]
+    distances = latent.DISTANCES
+    distance = distances[_checks.one_of("hyper.score", config.score, distances)]
     shared: dict[str, Any] = {
         "features": config.features,
         "axis_name": axis_name,
@@ -96,7 +96,7 @@ def ganomaly(
         if config.adversarial == "feature_matching":
             adv = adversarial.feature_matching(f, f_hat).mean()
         else:
-            adv = getattr(adversarial, config.adversarial)(logits_hat).mean()
+            adv = adversarial.GENERATOR[config.adversarial](logits_hat).mean()
         con = reconstruction.l1(x, x_hat).mean()
         enc = latent.squared_error(z, z_hat).mean()
         loss = config.w_adv * adv + config.w_con * con + config.w_enc * enc

@@ -47,9 +47,7 @@ from ocjax.methods import base
 from ocjax.modules import apply, dcgan, noise
 from ocjax.modules import mutual_information as estimators
 
-ADVERSARIAL = ("non_saturating", "literal")
 DUAL = ("adversarial", "zero_sum", "joint")
-LATENT = {"euclidean": latent.euclidean, "squared_error": latent.squared_error}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,9 +103,10 @@ def lrgdan(
     Raises:
       ValueError: an option of `config` is unknown.
     """
-    _checks.one_of("hyper.adversarial", config.adversarial, ADVERSARIAL)
+    _checks.one_of("hyper.adversarial", config.adversarial, adversarial.GENERATOR)
     _checks.one_of("hyper.dual_mode", config.dual_mode, DUAL)
-    zrec = LATENT[_checks.one_of("hyper.zrec", config.zrec, LATENT)]
+    distances = latent.DISTANCES
+    zrec = distances[_checks.one_of("hyper.zrec", config.zrec, distances)]
     shared: dict[str, Any] = {
         "features": config.features,
         "axis_name": axis_name,
@@ -209,7 +208,7 @@ def lrgdan(
         metrics = {"irec": irec, "latent_norm": jnp.linalg.norm(mean, axis=-1).mean()}
         if config.discriminate:
             fake, _ = discriminate(params, stats, x_hat)
-            adv = getattr(adversarial, config.adversarial)(fake).mean()
+            adv = adversarial.GENERATOR[config.adversarial](fake).mean()
             weighted["adv"] = config.w_adv * adv
             metrics["adv"] = adv
         if config.dual:

@@ -24,8 +24,6 @@ from ocjax.losses import adversarial, latent, reconstruction
 from ocjax.methods import base
 from ocjax.modules import apply, dcgan, unet
 
-ADVERSARIAL = ("non_saturating", "literal")
-
 
 @dataclasses.dataclass(frozen=True)
 class Config:
@@ -62,7 +60,7 @@ def skip_ganomaly(
     Raises:
       ValueError: an option of `config` is unknown.
     """
-    _checks.one_of("hyper.adversarial", config.adversarial, ADVERSARIAL)
+    _checks.one_of("hyper.adversarial", config.adversarial, adversarial.GENERATOR)
     shared: dict[str, Any] = {
         "features": config.features,
         "axis_name": axis_name,
@@ -83,7 +81,7 @@ def skip_ganomaly(
         x_hat, new = generate(params, stats, x)
         (_, f), _ = discriminate(params, stats, x)
         (fake, f_hat), _ = discriminate(params, stats, x_hat)
-        adv = getattr(adversarial, config.adversarial)(fake).mean()
+        adv = adversarial.GENERATOR[config.adversarial](fake).mean()
         con = reconstruction.l1(x, x_hat).mean()
         lat = latent.squared_error(f, f_hat).mean()
         loss = config.w_adv * adv + config.w_con * con + config.w_lat * lat
