@@ -118,12 +118,7 @@ def _of_latents(task: Task, method: Method, state: State) -> dict[str, Figure]:
     spaces = dict(views.latents)
     if not spaces and method.embed is not None:
         spaces = {"latent": method.embed}
-
-    def look(state, x):
-        """All at once: what they share is computed once."""
-        latents = {name: space(state, x) for name, space in spaces.items()}
-        return latents, {name: f(state, x) for name, f in views.measures.items()}
-
+    look = _look(tuple(spaces.items()), tuple(views.measures.items()))
     figures, rng = {}, np.random.default_rng(0)
     if method.embed is not None and views.decode is not None:
         normals = split.validation if len(split.validation) else split.train
@@ -149,6 +144,28 @@ def _of_latents(task: Task, method: Method, state: State) -> dict[str, Figure]:
     return figures
 
 
+@functools.lru_cache(8)  # One function for all runs alike, so that it compiles once.
+def _look(spaces: tuple, measures: tuple) -> Callable:
+    """Latents and measures by name, what they share computed once."""
+
+    def look(state, x):
+        latents = {name: space(state, x) for name, space in spaces}
+        return latents, {name: measure(state, x) for name, measure in measures}
+
+    return look
+
+
+@functools.lru_cache(8)
+def _between(distance: Callable) -> Callable:
+    """Distances of images that travel as one array: a pair's two in the channels."""
+
+    def between(state, both):
+        channels = both.shape[-1] // 2
+        return distance(state, both[..., :channels], both[..., channels:])
+
+    return between
+
+
 def _some_of_both(anomalous: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Indices of up to `EACH` images of each class, in random order."""
     order = rng.permutation(len(anomalous))
@@ -171,13 +188,8 @@ def _distances(
     # An image is no pair with itself.
     pairs = [pair[:, pair[0] != pair[1]] for pair in pairs]
     first, second = task.dataset.images[np.concatenate(pairs, axis=1)]
-
-    def between(state, both):
-        """Images travel as one array: each pair side by side in the channels."""
-        channels = both.shape[-1] // 2
-        return distance(state, both[..., :channels], both[..., channels:])
-
-    found = _map(between, state, np.concatenate([first, second], axis=-1))
+    both = np.concatenate([first, second], axis=-1)
+    found = _map(_between(distance), state, both)
     ends = np.cumsum([pair.shape[1] for pair in pairs])
     of_normals, of_both, *within = np.split(found, ends[:-1])
     return plots.distances(of_normals, of_both, dict(zip(members, within, strict=True)))
