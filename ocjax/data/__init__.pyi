@@ -1,5 +1,6 @@
 from .dataset import Dataset as Dataset
 from .dataset import class_index as class_index
+from .dataset import fingerprint as fingerprint
 from .dataset import trainable as trainable
 from .images import check as check
 from .images import resize as resize

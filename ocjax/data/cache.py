@@ -8,14 +8,14 @@ import contextlib
 import hashlib
 import os
 import pathlib
-import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from absl import logging
 
+from ocjax import _files
 from ocjax._checks import InputError
 
 Arrays = dict[str, np.ndarray]
@@ -100,11 +100,11 @@ def mapped(
       OSError: the file cannot be written.
     """
     path = folder() / "datasets" / f"{key}.npy"
-    with contextlib.suppress(FileNotFoundError, ValueError):
+    with contextlib.suppress(OSError, ValueError, EOFError):  # Made anew, then.
         found = np.load(path, mmap_mode="r", allow_pickle=False)
         if found.shape == shape and found.dtype == np.uint8:
             return found
-    with _replacing(path) as temporary:
+    with _files.replacing(path) as temporary:
         array = np.lib.format.open_memmap(temporary, "w+", np.uint8, shape)
         fill(array)
         array.flush()
@@ -117,19 +117,5 @@ def _read(path: pathlib.Path, names: Iterable[str]) -> Arrays:
 
 
 def _write(path: pathlib.Path, arrays: Arrays) -> None:
-    with _replacing(path) as temporary, open(temporary, "wb") as file:
+    with _files.replacing(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
-
-
-@contextlib.contextmanager
-def _replacing(path: pathlib.Path) -> Iterator[str]:
-    """A temporary file that becomes `path`, which is complete whenever it exists."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(".tmp", path.stem, path.parent)
-    os.close(descriptor)
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise

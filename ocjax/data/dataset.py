@@ -1,5 +1,6 @@
 """What a source gives: labelled images in memory."""
 
+import zlib
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
@@ -18,8 +19,8 @@ class Dataset(NamedTuple):
     labels: np.ndarray  # int64 [N], indices into `class_names`.
     official_test: np.ndarray  # bool [N], whether in the data set's own test part.
     class_names: tuple[str, ...]
-    # int64 [N]: images of one object, such as the frames of a track or the windows of a
-    # recording, are never on two sides of a split. None: each is its own.
+    # int64 [N]: normal images of one object, such as the frames of a track or the
+    # windows of a recording, are never on two sides of a split. None: each is its own.
     groups: np.ndarray | None = None
     # int64 [N]: a detector of a class is tested on images of the class's own scene
     # alone. None: all are of one.
@@ -31,6 +32,20 @@ class Dataset(NamedTuple):
     # anomalous. They are reported beside a detector's.
     baselines: Mapping[str, np.ndarray] = MappingProxyType({})
     note: str = ""  # How it differs from the data that papers report on.
+
+
+def fingerprint(dataset: Dataset) -> str:
+    """A name of the data: others have another, as far as a hundred images tell."""
+    count = len(dataset.images)
+    some = np.unique(np.linspace(0, count - 1, min(count, 100)).astype(int))
+    parts = [dataset.labels, dataset.official_test, dataset.images[some]]
+    parts += [part for part in (dataset.groups, dataset.scenes) if part is not None]
+    code = zlib.crc32(
+        "\n".join([*dataset.class_names, *(dataset.paths or ())]).encode()
+    )
+    for part in parts:
+        code = zlib.crc32(np.ascontiguousarray(part).tobytes(), code)
+    return f"{code:08x}"
 
 
 def class_index(dataset: Dataset, name_or_number: str) -> int:

@@ -10,7 +10,7 @@ Four layouts are known:
   seed 0, tests;
 * `labels.csv` with the columns `path` and `label` (`good` for normal ones) and, if
   they are there, `split` (`train` or `test`; as above otherwise) and `group` (pictures
-  of one object, which stay on one side of a split);
+  of one object, whose good ones stay on one side of a split);
 * pictures, also in folders of other names: all of them are normal, a fifth tests as
   above, and there are no anomalies.
 """
@@ -25,7 +25,7 @@ import numpy as np
 from absl import logging
 
 from ocjax._checks import InputError
-from ocjax.data import cache, files
+from ocjax.data import cache, files, prepared
 from ocjax.data.dataset import Dataset
 
 GOOD = "good"
@@ -110,7 +110,7 @@ def magnetic_tile(
     References:
       Huang, Qiu and Yuan, Surface defect saliency of magnetic tile, 2020.
     """
-    root = pathlib.Path(data_dir or ".").expanduser() / "magnetic_tile"
+    root = prepared.data_folder(data_dir) / "magnetic_tile"
     return folder(
         data_dir=root, size=size, name="magnetic_tile", skip_unreadable=skip_unreadable
     )
@@ -250,6 +250,10 @@ def _check(root: pathlib.Path, entries: list[_Entry], alone: bool) -> None:
 
 def _training_first(entries: list[_Entry]) -> list[_Entry]:
     """The entries with what tests decided, those that train first, sorted."""
+    stated = _stated(entries)
+    entries = [
+        e._replace(test=stated.get(e.group)) if e.test is None else e for e in entries
+    ]
     open_ = [i for i, entry in enumerate(entries) if entry.test is None]
     names = [entries[i].group or str(entries[i].path) for i in open_]
     drawn = np.random.default_rng(0).permutation(sorted(set(names)))
@@ -257,6 +261,19 @@ def _training_first(entries: list[_Entry]) -> list[_Entry]:
     for i, name in zip(open_, names, strict=True):
         entries[i] = entries[i]._replace(test=name in tests)
     return sorted(entries, key=lambda entry: (bool(entry.test), str(entry.path)))
+
+
+def _stated(entries: list[_Entry]) -> dict[str, bool]:
+    """Group -> whether it tests, as said of some of its good pictures."""
+    found = {}
+    for entry in entries:
+        if entry.group and entry.kind == GOOD and entry.test is not None:
+            if found.setdefault(entry.group, entry.test) != entry.test:
+                raise InputError(
+                    f"labels.csv: good pictures of group {entry.group!r} train, and "
+                    "others test; a group stays on one side. Change `split` or `group`."
+                )
+    return found
 
 
 class _Unreadable(Exception):

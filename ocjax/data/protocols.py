@@ -50,8 +50,9 @@ def split(
 ) -> Split:
     """Splits a data set by a protocol and sets training images aside to validate.
 
-    Images of one group stay together, so a part can be some images smaller or larger
-    than asked for. The test part does not depend on `validation_fraction`.
+    Normal images of one group stay together, so a part can be some images smaller or
+    larger than asked for; anomalies of any group are tested. The test part does not
+    depend on `validation_fraction`.
 
     Args:
       protocol: a key of `PROTOCOLS`.

@@ -113,3 +113,12 @@ def test_a_key_has_its_parts_and_changes_with_the_files(tmp_path):
     assert first == cache.key([tmp_path / "a"], "set", 32, 1)
     (tmp_path / "a").write_text("ab")
     assert first != cache.key([tmp_path / "a"], "set", 32, 1)
+
+
+@pytest.mark.parametrize("content", [b"", b"no array"])
+def test_a_damaged_mapped_array_is_made_anew(cache_folder, content):
+    fill = lambda array: array.fill(7)
+    cache.mapped("key", (2, 3), fill)
+    (path,) = cache_folder.rglob("*.npy")
+    path.write_bytes(content)
+    np.testing.assert_array_equal(cache.mapped("key", (2, 3), fill), 7)

@@ -254,3 +254,28 @@ def test_magnetic_tile(shared_data):
     whole = np.asarray(Image.open(mask))
     # The nearest to a pixel's centre, 4 i + 2, is the one that begins there.
     np.testing.assert_array_equal(found.masks[at], whole[2::4, 2::4])
+
+
+def write_table(root, rows):
+    for i in range(len(rows)):
+        write(root / f"{i}.png")
+    lines = [f"{i}.png,{','.join(row)}" for i, row in enumerate(rows)]
+    (root / "labels.csv").write_text("\n".join(["path,label,split,group", *lines]))
+
+
+def test_what_is_said_of_one_picture_holds_for_its_group(tmp_path):
+    rows = [("good", "", f"object{i % 10}") for i in range(20)]
+    rows[:3] = [("good", "test", f"object{i}") for i in range(3)]
+    write_table(tmp_path, [*rows, ("bent", "", "object5")])
+    found = load(tmp_path)
+    for group in set(found.groups):
+        normal = (found.groups == group) & (found.labels == 0)
+        assert len(set(found.official_test[normal])) == 1
+    tested = {found.paths[i] for i in np.flatnonzero(found.official_test)}
+    assert {"10.png", "11.png", "12.png"} <= tested
+
+
+def test_a_group_that_is_said_to_be_on_both_sides_is_refused(tmp_path):
+    write_table(tmp_path, [("good", "train", "a"), ("good", "test", "a")])
+    with pytest.raises(InputError, match="group 'a' train, and others test"):
+        load(tmp_path)

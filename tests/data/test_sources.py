@@ -71,3 +71,17 @@ def test_digits_are_those_of_scikit_learn():
     again = np.lexsort((*flat.T, ours.labels))
     np.testing.assert_array_equal(flat[again], np.round(pixels[order] * 255 / 16))
     np.testing.assert_array_equal(ours.labels[again], labels[order])
+
+
+def test_other_data_have_another_fingerprint(digits):
+    again = data.fingerprint(data.load("digits"))
+    assert again == data.fingerprint(digits) and len(again) == 8
+    images = digits.images.copy()
+    images[0] = 255 - images[0]
+    changed = [
+        digits._replace(images=images),
+        digits._replace(labels=digits.labels[::-1]),
+        digits._replace(groups=np.zeros(len(images), int)),
+        digits._replace(class_names=tuple("abcdefghij")),
+    ]
+    assert len({again, *map(data.fingerprint, changed)}) == 5
