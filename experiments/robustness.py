@@ -109,7 +109,7 @@ def main(_) -> None:
     detector = trained(RUN.value)
     folder = RunFolder(RUN.value)
     values = folder.read_json("config.json")
-    seed = values.pop("seed")
+    seed, _ = values.pop("seed"), values.pop("data", None)
     task = launch.load(values, seed, DATA_DIR.value)
     result = evaluate(detector, task)
     folder.write_json("eval/robustness.json", result)

@@ -77,7 +77,7 @@ def nearest(scores: ArrayLike, false_positive_rate: float) -> tuple[Threshold, s
     """
     count = len(_checked(scores))
     least = 1 / (count + 1)
-    if not 0 < false_positive_rate < least * (1 - 1e-9):
+    if not 0 < false_positive_rate < least:
         return from_normals(scores, false_positive_rate), ""
     return from_normals(scores, least), (
         f"{count} held-out normal images cannot promise a false-positive rate of "

@@ -38,6 +38,11 @@ def build_method(
     if standard:
         method = preprocessing.standardized(method, *standard)
     if config.tile:
+        if config.paper_code.batch_statistics:
+            raise InputError(
+                "`config.paper_code.batch_statistics` is for whole pictures, not for "
+                "tiles: set config.tile to 0."
+            )
         overlap, reduction = config.tile_overlap, config.tile_reduction
         method = tiling.tiled(method, config.tile, overlap=overlap, reduction=reduction)
     kinds = config.augment.split()

@@ -128,7 +128,7 @@ def parse(values: Mapping[str, Any]) -> tuple[RunConfig, Any]:
     for name in config.augment.split():
         one_of("config.augment", name, AUGMENTATIONS)
     at_least = dict.fromkeys(("epochs", "batch_size", "seeds", "log_every"), 1)
-    at_least |= {"devices": 0, "models_at_once": 0}
+    at_least |= dict.fromkeys(("devices", "models_at_once", "tile", "split_seed"), 0)
     for name, least in at_least.items():
         if getattr(config, name) < least:
             raise InputError(

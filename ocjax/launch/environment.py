@@ -9,6 +9,8 @@ import subprocess
 import sys
 from typing import Any
 
+from ocjax.data import cache
+
 PACKAGES = (
     "ocjax",
     "jax",
@@ -42,10 +44,9 @@ def keep_programs() -> None:
 
     JAX is not imported for it: not every command needs JAX.
     """
-    cache = pathlib.Path(os.environ.get("OCJAX_CACHE", "~/.cache/ocjax")).expanduser()
     settings: dict[str, str | int] = {"jax_persistent_cache_min_compile_time_secs": 0}
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        settings["jax_compilation_cache_dir"] = str(cache / "compiled")
+        settings["jax_compilation_cache_dir"] = str(cache.folder() / "compiled")
     for name, value in settings.items():
         if "jax" in sys.modules:
             sys.modules["jax"].config.update(name, value)

@@ -33,7 +33,9 @@ class RunFolder:
         path = self.path / "config.json"
         if path.exists():
             _check_same(self.path, self.read_json("config.json"), config)
-        elif self.path.exists() and any(self.path.iterdir()):
+        elif self.path.exists() and any(
+            not _files.is_temporary(found) for found in self.path.iterdir()
+        ):
             raise InputError(
                 f"{self.path} is neither empty nor a run folder; "
                 "name another --workdir."

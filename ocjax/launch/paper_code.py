@@ -57,6 +57,15 @@ def reported(task: Task) -> Task:
     return task._replace(split=split)
 
 
+def check(task: Task) -> None:
+    """Raises `InputError` where the data do not have what a flag looks at."""
+    if task.config.paper_code.best_epoch and not task.split.anomalous.any():
+        raise InputError(
+            "`config.paper_code.best_epoch` looks at anomalous test images, and "
+            f"{task.dataset.name} has none."
+        )
+
+
 class BestEpoch:
     """The scores of the epoch that labelled test images say is best."""
 

@@ -45,6 +45,7 @@ class Run:
         """
         self.method, self.task, self.folder = method, task, folder
         self.first_step_at = None  # `time.monotonic()` after the first step.
+        self.lost: training.NonFiniteError | None = None  # Why it cannot be saved.
         config = task.config
         self._steps_per_epoch = len(task.split.train) // config.batch_size
         self._epochs = training.total_epochs(method, config.epochs)
@@ -109,7 +110,10 @@ class Run:
         if progress is not None and progress.step != self._saved:
             state = progress.state  # By all processes, which may have parts of it.
             if self._checkpoints is not None:
-                self._checkpoints.save(state)
+                try:
+                    self._checkpoints.save(state)
+                except FloatingPointError as error:  # A loss would say so a step later.
+                    self.lost = training.NonFiniteError(str(error))
             self._saved, self._last_save = progress.step, time.monotonic()
         return self.show.done
 

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from ocjax import training
-from ocjax.launch import environment, exits, record
+from ocjax.launch import environment, exits, paper_code, record
 from ocjax.launch.build import build_method
 from ocjax.launch.display import Display, say
 from ocjax.launch.folder import RunFolder
@@ -66,6 +66,8 @@ def run_all(
       OSError: a folder cannot be written.
     """
     config, images = tasks[0].config, tasks[0].dataset.images
+    for task in tasks:
+        paper_code.check(task)
     groups = _groups(tasks)
     for group in groups:  # Before anything is written.
         training.check(
@@ -93,11 +95,12 @@ def run_all(
         for group in groups:
             for number, progress in _train(group, tasks, runs):
                 run = runs[number]
-                profile.look(progress)
-                run.write(progress)
+                if results[number] is None:  # Not lost, while others go on.
+                    profile.look(progress)
+                    run.write(progress)
                 if progress.last:
                     _see_to([run for run in runs.values() if run.is_open], stop)
-                if progress.done:
+                if results[number] is None and (progress.done or run.lost):
                     results[number] = _finish(run, progress, command, started)
     return [result for result in results if result is not None]  # All of them.
 
@@ -142,9 +145,9 @@ def _finish(
     run: record.Run, progress: training.Progress, command: str, started: float | None
 ) -> Result:
     facts = run.finish()
-    if progress.error:
-        run.show.end(str(progress.error))
-        return progress.error
+    if error := progress.error or run.lost:
+        run.show.end(str(error))
+        return error
     state = progress.state  # By all processes, which may have parts of it.
     if not processes.primary():
         return {}
@@ -219,8 +222,12 @@ def _standard(task: Task) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
     """Mean and deviation of each channel of the training images, where asked for."""
     if not task.config.standardize:
         return None
-    pixels = task.dataset.images[task.split.train] / np.float32(255)
-    mean, deviation = (f(pixels, axis=(0, 1, 2)) for f in (np.mean, np.std))
+    images = task.dataset.images[task.split.train]
+    whole = images.dtype == np.uint8
+    pixels = images / np.float32(255) if whole else (images + 1) / 2
+    # In float32 sums of many pixels would be too small.
+    mean = pixels.mean(axis=(0, 1, 2), dtype=np.float64)
+    deviation = pixels.std(axis=(0, 1, 2), dtype=np.float64)
     return tuple(map(float, mean)), tuple(map(float, deviation))
 
 

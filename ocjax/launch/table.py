@@ -24,6 +24,9 @@ from ocjax.training import processes
 MEAN = "mean"
 ALL, RANDOM = "all", "random"  # In place of a class.
 
+# Configuration -> what its paper has: class, or "mean", -> AUROC.
+Published = Callable[[Mapping[str, Any]], Mapping[str, float]]
+
 
 def launch(
     values: Mapping[str, Any],
@@ -33,7 +36,7 @@ def launch(
     data_dir: str | os.PathLike | None = None,
     command: str = "",
     started: float | None = None,
-    published: Callable[[Mapping[str, Any]], Mapping[str, float]] | None = None,
+    published: Published | None = None,
     profile_steps: int = 0,
 ) -> dict[str, Any]:
     """Does what a configuration says: one run, or all classes and seeds.
@@ -48,7 +51,7 @@ def launch(
       command: what reproduces this, for the reports.
       started: `time.monotonic()` when the process started.
       profile_steps: write a trace of so many steps of the first run into its folder.
-      published: what the paper has of a configuration: class, or "mean", -> AUROC.
+      published: asked for each choice of hyper-parameters.
 
     Returns:
       The summary of the run, or of the table; {} in processes that do not write.
@@ -79,9 +82,8 @@ def launch(
     results = run_all(list(todo.values()), paths, **options)
     if not processes.primary():
         return {}
-    paper = published(first.identity()) if published else {}
     repeated = getattr(parse(values)[0], data.TARGET[first.config.protocol]) == RANDOM
-    table = Table(list(todo.values()), results, choices, paper, repeated)
+    table = Table(list(todo.values()), results, choices, published, repeated)
     table.write(folder)
     say(table.markdown())
     return table.summary() | {"workdir": str(workdir)}
@@ -102,7 +104,10 @@ def tasks_of(
                 task = tasks.load({**own_values, **changes}, one_seed, dataset=dataset)
                 parts = [_class_name(task), f"seed{one_seed}"]
                 parts += [f"{name}={value}" for name, value in choice.items()]
-                todo["-".join(parts)] = task
+                path = "-".join(parts)
+                if path in todo:  # Of two classes that punctuation alone tells apart.
+                    path = f"{task.target}-{path}"
+                todo[path] = task
     return todo, choices
 
 
@@ -167,7 +172,7 @@ class Table:
         todo: Sequence[Task],
         results: Sequence[Result],
         choices: Sequence[Mapping[str, Any]],
-        published: Mapping[str, float],
+        published: Published | None = None,
         repeated: bool = False,
     ):
         """Groups the results.
@@ -176,7 +181,7 @@ class Table:
           todo: runs.
           results: of each, its summary or what ended it.
           choices: values of the hyper-parameters that vary.
-          published: class, or "mean", -> AUROC of the paper.
+          published: as `launch` takes it.
           repeated: each seed is a repetition with a class of its own, and there is one
             row, over all of them.
         """
@@ -186,10 +191,13 @@ class Table:
         self._classes = len({task.target for task in todo})
         for choice in choices:
             by_class: dict[str, dict[int, float | None]] = {}
+            paper: Mapping[str, float] = {}
             for task, result in zip(todo, results, strict=True):
                 if all(getattr(task.hyper, k) == v for k, v in choice.items()):
                     found = None if isinstance(result, Exception) else result["auroc"]
                     name = task.dataset.class_names[task.target]
+                    if published and not by_class:
+                        paper = published(task.identity())
                     by_class.setdefault(name, {})[task.seed] = found
             if repeated:
                 overall = [value for s in by_class.values() for value in s.values()]
@@ -204,14 +212,14 @@ class Table:
                 ]
             for name, seeds in by_class.items():
                 values = list(seeds.values())
-                self.rows.append(self._row(choice, name, values, published))
-            self.rows.append(self._row(choice, MEAN, overall, published))
+                self.rows.append(self._row(choice, name, values, paper))
+            self.rows.append(self._row(choice, MEAN, overall, paper))
 
     @staticmethod
-    def _row(choice, name, values, published) -> Row:
+    def _row(choice, name, values, paper) -> Row:
         found = [value for value in values if value is not None]
         lost = len(values) - len(found)
-        return Row(dict(choice), name, found, lost, published.get(name))
+        return Row(dict(choice), name, found, lost, paper.get(name))
 
     def markdown(self) -> str:
         """As a Markdown table."""

@@ -20,13 +20,20 @@ class Task(NamedTuple):
     split: data.Split
 
     def identity(self) -> dict[str, Any]:
-        """All that the result depends on, and how it is logged and saved."""
+        """All that the result depends on, and how it is logged and saved.
+
+        The data by their fingerprint: a folder may be another of the same name.
+        """
         values = dataclasses.asdict(self.config) | {"seed": self.seed}
         for name in ("normal_class", "anomalous_class", "seeds", "vary"):
             del values[name]
         field = data.TARGET[self.config.protocol]
         name = self.dataset.class_names[self.target]
-        return values | {field: name, "hyper": dataclasses.asdict(self.hyper)}
+        return values | {
+            field: name,
+            "hyper": dataclasses.asdict(self.hyper),
+            "data": data.fingerprint(self.dataset),
+        }
 
 
 def load(

@@ -104,7 +104,8 @@ def _configuration(path: pathlib.Path) -> tuple[RunConfig, Any]:
     if "runs" in values:
         raise InputError(f"{path} has many runs; name the folder of one of them.")
     try:
-        return parse({name: values[name] for name in values if name != "seed"})
+        told = {name: values[name] for name in values if name not in ("seed", "data")}
+        return parse(told)
     except (InputError, TypeError) as error:
         raise InputError(f"{file} is of another version: {error}") from error
 

@@ -94,7 +94,8 @@ def skip_ganomaly(
         (real, f), new = discriminate(params, stats, x)
         loss = adversarial.discriminator(real, fake).mean()
         if config.features_train_discriminator:
-            loss += config.w_lat * latent.squared_error(f, f_hat).mean()
+            lat = latent.squared_error(f, f_hat).mean()
+            loss += 0.5 * config.w_lat * lat  # Halved as the cross entropy is.
         return loss, base.Aux(new, {})
 
     adam = optax.adam(config.learning_rate, b1=config.b1, b2=config.b2)

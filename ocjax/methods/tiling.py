@@ -46,6 +46,7 @@ def tiled(
         raise InputError("Tiles are not for methods that group images, as `ics`.")
 
     def init(key, pictures):
+        starts(pictures.shape[1], size, overlap)  # Raises where tiles do not fit.
         return method.init(key, pictures[:, :size, :size])
 
     def step(inner):

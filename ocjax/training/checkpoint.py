@@ -113,7 +113,10 @@ class Checkpoints:
         return state
 
     def _set_aside(self, step: int, error: Exception) -> None:
-        aside = self._folder.parent / "damaged_checkpoints" / str(step)
+        folder = self._folder.parent / "damaged_checkpoints"
+        folder.mkdir(exist_ok=True)
+        earlier = len([*folder.glob(f"{step}*")])  # Damaged at this step before.
+        aside = folder / (f"{step}-{earlier}" if earlier else str(step))
         reason = str(error).strip().splitlines()
         logging.warning(
             "Checkpoint %s is damaged (%s); set aside as %s.",
@@ -121,7 +124,6 @@ class Checkpoints:
             reason[0][:200] if reason else type(error).__name__,
             aside,
         )
-        aside.parent.mkdir(exist_ok=True)
         (self._folder / str(step)).rename(aside)
         self._manager.reload()
 

@@ -42,6 +42,8 @@ def sweep(
       The number of a model and its `Progress`, as `together` does. A model that ends
       with an error does not stop the others.
     """
+    if not models:
+        return
     devices = devices or ModelDevices(width=width(len(models)))
     built = functools.cache(build)
     alone = devices.lanes == 1

@@ -111,6 +111,8 @@ def test_the_lowest_rate_is_promised_where_there_are_too_few_normals():
     assert found == (3.0, 0.25, 3)
     assert "3 held-out" in note and "needs 99" in note and "promises 0.25" in note
     assert thresholds.nearest(np.arange(99.0), 0.01)[1] == ""
+    found_by_ten, _ = thresholds.nearest(np.arange(10.0), 0.0909090909)
+    assert found_by_ten.value == 9 and found_by_ten.false_positive_rate == 1 / 11
     assert thresholds.nearest([1.0, 2.0, 3.0], 0.25) == (found, "")
     with pytest.raises(ValueError, match="in \\(0, 1\\)"):
         thresholds.nearest([1.0], 0.0)

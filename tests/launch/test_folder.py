@@ -17,6 +17,12 @@ def test_a_folder_belongs_to_one_configuration(tmp_path):
     assert "epochs" not in str(caught.value)
 
 
+def test_what_a_killed_process_left_does_not_make_a_folder_somebody_s(tmp_path):
+    (tmp_path / ".config.json.123.tmp").write_text("{")
+    RunFolder(tmp_path).open({"epochs": 3})
+    assert RunFolder(tmp_path).read_json("config.json") == {"epochs": 3}
+
+
 def test_a_full_disk_leaves_nothing_under_the_final_name(tmp_path, monkeypatch):
     folder = RunFolder(tmp_path)
 

@@ -8,7 +8,7 @@ import pytest
 from ocjax import launch
 from ocjax._checks import InputError
 from ocjax.launch import build, paper_code
-from ocjax.launch.config import PaperCode
+from ocjax.launch.config import PaperCode, parse
 from ocjax.launch.folder import RunFolder
 from ocjax.methods import Method, Stage, State, preprocessing
 
@@ -158,6 +158,24 @@ def test_a_run_with_a_leak_says_so_everywhere(tmp_path):
     looks = [r["test_auroc"] for r in map(json.loads, rows) if "test_auroc" in r]
     assert len(looks) == 2
     assert summary["auroc"] == pytest.approx(max(looks))
+
+
+def test_tiles_have_no_statistics_of_their_batch():
+    config, hyper = parse(
+        launch.configure(
+            paper_code={"batch_statistics": "shuffled"}, tile=32, image_size=64
+        ).to_dict()
+    )
+    with pytest.raises(InputError, match="whole pictures, not for tiles"):
+        build.build_method(config, hyper, None, None)
+
+
+def test_the_best_epoch_needs_anomalies_to_look_at():
+    task = _task(best_epoch="test")
+    split = task.split._replace(anomalous=np.zeros(len(task.split.test), bool))
+    paper_code.check(task)
+    with pytest.raises(InputError, match="looks at anomalous test images"):
+        paper_code.check(task._replace(split=split))
 
 
 def test_a_leak_that_a_method_does_not_have_is_refused(tmp_path):

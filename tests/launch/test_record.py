@@ -3,6 +3,7 @@ import dataclasses
 import pytest
 
 from ocjax import launch, training
+from ocjax.training.checkpoint import Checkpoints
 
 
 def test_the_last_good_checkpoint_stays_when_a_loss_is_not_finite(
@@ -28,3 +29,24 @@ def test_the_last_good_checkpoint_stays_when_a_loss_is_not_finite(
         launch.run(launch.load(config.to_dict(), seed=0), tmp_path / "run")
     assert [p.name for p in (tmp_path / "run" / "checkpoints").iterdir()] == ["3"]
     assert not (tmp_path / "run" / "eval").exists()
+
+
+def test_parameters_that_are_not_finite_end_their_run_alone(tmp_path, monkeypatch):
+    def save(self, state, save=Checkpoints.save):
+        if "seed1" in str(self._folder):
+            raise FloatingPointError("Not finite: parameter kernel.")
+        save(self, state)
+
+    monkeypatch.setattr(Checkpoints, "save", save)
+    config = launch.configure(
+        method="autoencoder",
+        seeds=2,
+        epochs=2,
+        batch_size=32,
+        checkpoint_epochs=1,
+        hyper={"latent": 3, "features": 2},
+        report=False,
+    )
+    found = launch.launch(config.to_dict(), workdir=tmp_path / "table")
+    assert (found["seeds"], found["diverged"]) == (2, 1)
+    assert not (tmp_path / "table" / "8-seed1" / "eval").exists()

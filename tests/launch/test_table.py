@@ -1,9 +1,10 @@
 import csv
 import json
 
+import numpy as np
 import pytest
 
-from ocjax import launch, training
+from ocjax import data, launch, training
 from ocjax._checks import InputError
 from ocjax.launch import runs, table
 from ocjax.launch.folder import RunFolder
@@ -22,7 +23,7 @@ def _table(scores, published=None, **changes):
         NONE if scores[name][task.seed] is None else {"auroc": scores[name][task.seed]}
         for name, task in zip(names, tasks, strict=True)
     ]
-    return table.Table(tasks, results, choices, published or {})
+    return table.Table(tasks, results, choices, published and (lambda _: published))
 
 
 def _scores(**others):
@@ -81,6 +82,27 @@ def test_what_varies_has_rows_of_its_own():
     assert [mean["learning_rate"] for mean in means] == [1e-4, 1e-3]
 
 
+def test_every_choice_stands_beside_its_own_number():
+    config = launch.configure(vary="learning_rate=1e-4,1e-3").to_dict()
+    todo, choices = table.tasks_of(config, 0, None)
+    found = table.Table(
+        list(todo.values()),
+        [{"auroc": 0.5}] * 2,
+        choices,
+        lambda config: {"8": config["hyper"]["learning_rate"]},
+    )
+    assert [row.published for row in found.rows if row.name == "8"] == [1e-4, 1e-3]
+
+
+def test_classes_that_punctuation_tells_apart_are_two_runs(monkeypatch):
+    digits = data.load("digits")
+    named = digits._replace(class_names=("a b", "a_b", *digits.class_names[2:]))
+    monkeypatch.setattr(table.tasks, "dataset_of", lambda *_: named)
+    config = launch.configure(normal_class="all").to_dict()
+    todo, _ = table.tasks_of(config, 0, None)
+    assert len(todo) == 10 and list(todo)[:2] == ["a_b-seed0", "1-a_b-seed0"]
+
+
 def test_all_classes_and_seeds_become_runs_of_their_own():
     config = launch.configure(normal_class="all", seeds=2).to_dict()
     todo, _ = table.tasks_of(config, 5, None)
@@ -127,6 +149,23 @@ def test_runs_on_streamed_images_train_one_after_another(tmp_path):
     )
     found = launch.launch(config.to_dict(), workdir=tmp_path / "table")
     assert (found["seeds"], found["diverged"]) == (2, 0)
+    # A finished table is shown again, with lanes for nobody.
+    several = config.to_dict() | {"memory_budget_mb": 1000.0}
+    more = tmp_path / "more"
+    shown = [launch.launch(several, workdir=more) for _ in range(2)]
+    assert shown[0] == shown[1]
+
+
+def test_pixels_are_standardized_by_exact_sums():
+    config = launch.configure(standardize=True).to_dict()
+    task = launch.load(config, seed=0)
+    rng = np.random.default_rng(0)
+    images = rng.integers(30, 50, (20_000, 32, 32, 3), np.uint8)
+    dataset = task.dataset._replace(images=images)
+    split = task.split._replace(train=np.arange(len(images)))
+    mean, deviation = runs._standard(task._replace(dataset=dataset, split=split))
+    np.testing.assert_allclose(mean, images.mean((0, 1, 2)) / 255, rtol=1e-6)
+    np.testing.assert_allclose(deviation, images.std((0, 1, 2)) / 255, rtol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,12 @@ def test_every_method_trains_scores_and_explains_pictures(name):
     assert maps.shape == (4, 48, 48)
 
 
+def test_tiles_larger_than_pictures_are_refused_before_training():
+    method = tiling.tiled(toy(), 8)
+    with pytest.raises(InputError, match="cannot be larger than pictures"):
+        method.init(jax.random.key(0), jnp.zeros((1, 4, 4, 1)))
+
+
 def test_what_cannot_be_is_refused():
     with pytest.raises(InputError, match="Unknown tile reduction 'median'"):
         tiling.tiled(toy(), 32, reduction="median")

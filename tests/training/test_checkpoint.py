@@ -73,6 +73,16 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_restored(
     _assert_equal(_restore(folder), _state(4, fill=5))
 
 
+def test_a_step_that_is_damaged_again_is_set_aside_again(folder):
+    for _ in range(3):
+        _damage(folder / "4", "truncated")
+        _assert_equal(_restore(folder), _state(3, fill=3))
+        with Checkpoints(folder) as checkpoints:
+            checkpoints.save(_state(4, fill=5))
+    aside = folder.parent / "damaged_checkpoints"
+    assert sorted(p.name for p in aside.iterdir()) == ["4", "4-1", "4-2"]
+
+
 def test_nothing_whole_is_refused(folder):
     for step in ("2", "3", "4"):
         _damage(folder / step, "truncated")
