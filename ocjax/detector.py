@@ -136,6 +136,11 @@ class Detector(OutlierMixin, BaseEstimator):
           ValueError: the images, or a parameter, cannot be used.
           training.NonFiniteError: a loss became infinite or not a number.
         """
+        share = self.contamination
+        if share != "auto" and (isinstance(share, str) or not 0 < share <= 0.5):
+            raise InputError(
+                f"`contamination` (={share}) must be 'auto' or in (0, 0.5]."
+            )
         images = self._images(X, fitting=True)
         seed = self.random_state
         if not isinstance(seed, int | np.integer):
@@ -318,7 +323,12 @@ class Detector(OutlierMixin, BaseEstimator):
         """Uint8 as it is, and other numbers in [-1, 1]."""
         if X.dtype == np.uint8:
             if fitting:
-                self.range_ = None
+                self.range_ = self._stated()
+            elif self.value_range == TRAINING and self.range_ is not None:
+                raise ValueError(
+                    "Expected numbers as in `fit`, whose range `value_range` "
+                    f"(={TRAINING!r}) is, got uint8 images."
+                )
             return images_lib.check(X, "X")
         if self.value_range is None:
             raise ValueError(
@@ -329,13 +339,20 @@ class Detector(OutlierMixin, BaseEstimator):
         if self.value_range == TRAINING:
             if fitting:
                 self.range_ = float(X.min()), float(X.max())
-            low, high = self.range_ or (0.0, 255.0)
+            if self.range_ is None:  # Of uint8 images that trained.
+                return images_lib.check(X, "X", value_range=(0.0, 255.0))
+            low, high = self.range_
             middle, half = (low + high) / 2, (high - low) or 1.0
             return np.clip((X - middle) / half, -1, 1).astype(np.float32)
         if fitting:
-            low, high = self.value_range
-            self.range_ = float(low), float(high)
+            self.range_ = self._stated()
         return images_lib.check(X, "X", value_range=self.range_)
+
+    def _stated(self) -> tuple[float, float] | None:
+        if self.value_range is None or self.value_range == TRAINING:
+            return None
+        low, high = self.value_range
+        return float(low), float(high)
 
     def _set_offset(self) -> None:
         assert self.card_.threshold is not None  # `fit` sets it.
@@ -349,14 +366,13 @@ class Detector(OutlierMixin, BaseEstimator):
 
     def _with_threshold(self, card: Card, images: np.ndarray, score: Callable) -> Card:
         if self.contamination != "auto":
-            share = self.contamination
-            if isinstance(share, str) or not 0 < share <= 0.5:
-                raise InputError(
-                    f"`contamination` (={share}) must be 'auto' or in (0, 0.5]."
-                )
+            assert not isinstance(self.contamination, str)  # `fit` has looked.
             scores = score(images).astype(np.float64)
-            line = np.percentile(scores, 100 * (1 - share))
-            return dataclasses.replace(card, threshold=float(line))
+            line = np.percentile(scores, 100 * (1 - self.contamination))
+            # As float32, in which scores are compared everywhere; it promises nothing.
+            return dataclasses.replace(
+                card, threshold=float(np.float32(line)), false_positive_rate=None
+            )
         found, note = thresholds.nearest(card.normals, self.false_positive_rate)
         if note:
             warnings.warn(note, stacklevel=3)

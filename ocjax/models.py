@@ -9,6 +9,7 @@ from ocjax._checks import InputError
 from ocjax.export.scorer import Card, Scorer, of_method
 
 if TYPE_CHECKING:
+    from ocjax.launch.saved import Saved
     from ocjax.methods import Method, State
 
 
@@ -49,6 +50,7 @@ def _opened(path: pathlib.Path) -> Scorer:
 
     if file.kind == saved.KIND:
         found = saved.read(file)
+        _check_pictures(found, path)
         return of_method(found.card, found.method, found.state)
     raise InputError(f"{path} is a model file of the unknown kind {file.kind!r}.")
 
@@ -73,4 +75,17 @@ def trained_parts(path: str | os.PathLike) -> "tuple[Card, Method, State]":
     from ocjax.launch import saved
 
     found = saved.read(archive.read(path))
+    _check_pictures(found, path)
     return found.card, found.method, found.state
+
+
+def _check_pictures(found: "Saved", path: pathlib.Path) -> None:
+    """Raises `InputError` where files of pictures are nothing that trained."""
+    told = found.parameters
+    rows = len(found.fitted["shape_"]) == 1 and told["image_shape"] is None
+    if rows or told["value_range"] == "training":
+        what = "rows of numbers" if rows else 'numbers, with value_range="training"'
+        raise InputError(
+            f"{path} was fitted on {what}, and cannot judge pictures: load it by "
+            "ocjax.Detector.load."
+        )

@@ -21,6 +21,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Judges and prints; returns 1 where files could not be read."""
     import json
+    import math
 
     import numpy as np
 
@@ -56,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     result |= {"threshold": card.threshold, "promised_false_positive_rate": None}
     if card.threshold is not None:
         threshold = thresholds.Threshold(
-            card.threshold, card.false_positive_rate, len(card.normals)
+            card.threshold, card.false_positive_rate or math.nan, len(card.normals)
         )
         normals = scores[~anomalous]
         result |= {

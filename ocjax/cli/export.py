@@ -24,6 +24,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Writes the file and prints its path."""
+    from ocjax._checks import InputError
     from ocjax.export import archive
     from ocjax.models import trained_parts
 
@@ -38,6 +39,10 @@ def run(arguments: argparse.Namespace) -> int:
         from ocjax.export import stablehlo as exporter
 
         suffix = archive.SUFFIX
-    name = pathlib.Path(arguments.model).resolve().stem + suffix
-    print(exporter.save(arguments.out or name, card, method, state))
+    model = pathlib.Path(arguments.model).resolve()
+    name = model.name if model.is_dir() else model.stem
+    out = pathlib.Path(arguments.out or name + suffix)
+    if out.resolve() == model or (out.exists() and not arguments.out):
+        raise InputError(f"{out} exists: name another file by --out.")
+    print(exporter.save(out, card, method, state))
     return 0

@@ -127,7 +127,11 @@ def test_files(
     Raises:
       InputError: the layout is another.
     """
-    entries, _ = _entries(pathlib.Path(data_dir).expanduser())
+    root = pathlib.Path(data_dir).expanduser()
+    if (root / "test" / GOOD).is_dir() and not (root / "labels.csv").is_file():
+        entries = _tested(root)  # What trained, and masks, may be elsewhere.
+    else:
+        entries, _ = _entries(root)
     return [(e.path, e.kind) for e in entries if e.test is not False]
 
 
@@ -157,13 +161,17 @@ def _entries(root: pathlib.Path) -> tuple[list[_Entry], bool]:
 def _inspected(root: pathlib.Path) -> tuple[list[_Entry], bool]:
     """The layout of MVTec AD, as `_entries` gives it."""
     found = [_Entry(path, GOOD, False) for path in files.below(root / "train" / GOOD)]
-    tests = sorted(path for path in (root / "test").glob("[!.]*") if path.is_dir())
-    for kind in tests:
-        found += [_Entry(path, kind.name, True) for path in files.below(kind)]
-    kinds, truth = {path.name for path in tests} - {GOOD}, root / "ground_truth"
+    tests, truth = _tested(root), root / "ground_truth"
+    kinds = {entry.kind for entry in tests} - {GOOD}
     if any((truth / kind).is_dir() for kind in kinds):
-        found = _with_masks(found, root / "test", truth)
-    return found, not kinds
+        tests = _with_masks(tests, root / "test", truth)
+    return found + tests, not kinds
+
+
+def _tested(root: pathlib.Path) -> list[_Entry]:
+    """The pictures of `test/<kind>`."""
+    kinds = sorted(path for path in (root / "test").glob("[!.]*") if path.is_dir())
+    return [_Entry(p, kind.name, True) for kind in kinds for p in files.below(kind)]
 
 
 def _with_masks(
@@ -230,7 +238,8 @@ def _without(
     if not skip:
         raise InputError(
             f"{said}. Remove them, or leave them out with "
-            "--config.skip_unreadable=True."
+            "skip_unreadable (`ocjax train --skip_unreadable`, or "
+            "--config.skip_unreadable=True of experiments/train.py)."
         )
     logging.warning("Left out: %s.", said)
     return [entry for i, entry in enumerate(entries) if i not in errors]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,7 +28,7 @@ class Card:
     size: int  # Images are `[size, size, channels]`,
     channels: int  # 1 for grey, 3 for RGB.
     normals: tuple[float, ...]  # Scores of held-out normal images, rising.
-    false_positive_rate: float  # That the threshold promises.
+    false_positive_rate: float | None  # That the threshold promises, if any.
     threshold: float | None  # Above it an image is anomalous; None: too few normals.
     version: str  # Of ocjax, that made it,
     commit: str | None = None  # and its commit.
@@ -150,7 +151,10 @@ class Scorer:
         for names, images, errors in files.pieces(paths, self.card.shape, piece):
             good = self.judge(images).each()
             for name in names:
-                yield name, errors[name] if name in errors else next(good)
+                found = errors[name] if name in errors else next(good)
+                if isinstance(found, Verdict) and not math.isfinite(found.score):
+                    found = InputError(f"{name}: the model's score is {found.score}.")
+                yield name, found
 
     def _checked(self, images: np.ndarray) -> np.ndarray:
         images, (size, _, channels) = np.asarray(images), self.card.shape

@@ -14,7 +14,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from ocjax import Detector, methods
+from ocjax import Detector, methods, models
 from ocjax._checks import InputError
 
 pytestmark = pytest.mark.xdist_group("detector")  # They share compiled programs.
@@ -79,6 +79,42 @@ def test_too_few_held_out_images_for_the_rate_warn():
 
 def test_contamination_is_the_share_of_training_images_called_anomalous():
     assert np.sum(detector(contamination=0.1).fit_predict(IMAGES) == -1) == 4
+
+
+def test_contamination_promises_no_rate_and_is_checked_before_training():
+    found = detector(contamination=0.34).fit(IMAGES)
+    assert found.card_.false_positive_rate is None
+    verdicts = found.judge(IMAGES)
+    np.testing.assert_array_equal(verdicts.anomalous, found.predict(IMAGES) == -1)
+    with pytest.raises(ValueError, match="`contamination`"):
+        detector(contamination="foo", epochs=10**9).fit(IMAGES)
+
+
+def test_a_range_stated_or_trained_holds_for_other_numbers_too():
+    floats = IMAGES.astype(float)
+    for options, shown in (
+        ({"value_range": (0, 1)}, floats / 255),
+        ({"value_range": "training"}, floats),
+    ):
+        found = detector(**options).fit(IMAGES)
+        expected = found.anomaly_score(IMAGES)
+        np.testing.assert_allclose(found.anomaly_score(shown), expected, rtol=1e-4)
+    found = detector(value_range="training").fit(floats)
+    with pytest.raises(ValueError, match="Expected numbers as in `fit`"):
+        found.anomaly_score(IMAGES)
+
+
+@pytest.mark.parametrize(
+    "shown, options",
+    [(IMAGES / 255, {"value_range": "training"}), (IMAGES.reshape(40, -1), {})],
+    ids=["range of the training data", "rows"],
+)
+def test_a_detector_of_other_things_does_not_judge_pictures(shown, options, tmp_path):
+    path = detector(**options).fit(shown).save(tmp_path / "detector.ocjax")
+    for opened in (models.open_model, models.trained_parts):
+        with pytest.raises(InputError, match="cannot judge pictures"):
+            opened(path)
+    assert np.isfinite(Detector.load(path).anomaly_score(shown)).all()
 
 
 @pytest.mark.parametrize(

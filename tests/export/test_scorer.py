@@ -114,3 +114,12 @@ def test_a_file_that_is_no_image_does_not_stop_the_others(tmp_path):
     assert isinstance(found[3], InputError) and "3.png is no readable" in str(found[3])
     scores = [one.score for i, one in enumerate(found) if i != 3]
     np.testing.assert_allclose(scores, [0, 1, 2, 4], rtol=1e-6)
+
+
+def test_a_score_that_is_not_finite_is_an_error_of_its_file(tmp_path):
+    Image.fromarray(pictures(3)[0, ..., 0]).save(tmp_path / "a.png")
+    odd = scorer.Scorer(
+        CARD, lambda x: np.full(len(x), np.nan, np.float32), NotImplemented
+    )
+    ((name, found),) = odd.judge_files([str(tmp_path / "a.png")])
+    assert isinstance(found, InputError) and "score is nan" in str(found)
