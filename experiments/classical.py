@@ -17,6 +17,7 @@ from absl import app, flags
 from ml_collections import config_flags
 
 from ocjax import baselines, launch
+from ocjax._checks import one_of
 from ocjax.launch import environment, exits, judge
 from ocjax.launch.display import say
 from ocjax.launch.folder import RunFolder
@@ -56,6 +57,8 @@ def run(name: str, task: launch.Task, path: pathlib.Path) -> dict:
 def main(_) -> None:
     """Judges all detectors and seeds, and prints their AUROCs."""
     values = CONFIG.value.to_dict()
+    for name in DETECTORS.value:
+        one_of("detector", name, baselines.DETECTORS)
     found = {}
     todo, _ = launch.tasks_of(values, SEED.value, DATA_DIR.value)
     for task in todo.values():
@@ -70,4 +73,9 @@ def main(_) -> None:
 
 
 if __name__ == "__main__":
-    app.run(exits.guarded(main), flags_parser=exits.parse_flags)
+    app.run(
+        exits.guarded(main),
+        flags_parser=lambda arguments: exits.parse_flags(
+            arguments, lambda: CONFIG.value.to_dict()
+        ),
+    )

@@ -17,14 +17,13 @@ which resamples videos.
 """
 
 import json
-import pathlib
 import sys
 from typing import Any, NamedTuple
 
 import numpy as np
 from absl import app, flags
 
-from ocjax import data
+from ocjax import _files, data
 from ocjax._checks import InputError, one_of
 from ocjax.data import faces
 from ocjax.evaluation import metrics
@@ -145,10 +144,11 @@ def main(_) -> None:
     """Evaluates what the flags say and prints the result."""
     detector = trained(RUN.value)
     result = evaluate(detector, SOURCE.value, TARGET.value, DATA_DIR.value)
-    if OUT.value:
-        pathlib.Path(OUT.value).write_text(json.dumps(result, indent=2) + "\n")
     print(json.dumps(result))
     sys.stdout.flush()
+    if OUT.value:
+        with _files.replacing(OUT.value) as temporary:
+            temporary.write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

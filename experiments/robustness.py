@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl import app, flags
 
-from ocjax import attacks, launch
+from ocjax import attacks, data, launch
 from ocjax._checks import InputError
 from ocjax.evaluation import metrics, plots
 from ocjax.launch import exits
@@ -103,14 +103,23 @@ def evaluate(detector: Trained, task: launch.Task) -> dict[str, Any]:
 def main(_) -> None:
     """Attacks, writes and prints."""
     try:
-        [float(radius) for radius in RADII.value]
+        if min(float(radius) for radius in RADII.value) < 0:
+            raise ValueError
     except ValueError:
-        raise InputError(f"--radii: expected numbers, got {RADII.value}.") from None
+        raise InputError(
+            f"--radii: expected numbers from 0 up, got {RADII.value}."
+        ) from None
     detector = trained(RUN.value)
     folder = RunFolder(RUN.value)
     values = folder.read_json("config.json")
-    seed, _ = values.pop("seed"), values.pop("data", None)
+    seed, trained_on = values.pop("seed"), values.pop("data", None)
     task = launch.load(values, seed, DATA_DIR.value)
+    if not detector.finished or not task.split.anomalous.any():
+        raise InputError(
+            f"{RUN.value} is not finished, or has no anomalous test images."
+        )
+    if trained_on not in (None, data.fingerprint(task.dataset)):
+        raise InputError(f"{RUN.value} was trained on other data: see --data_dir.")
     result = evaluate(detector, task)
     folder.write_json("eval/robustness.json", result)
     found = result["radii"]

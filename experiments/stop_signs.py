@@ -34,6 +34,8 @@ SHOWN = 8
 
 def main(_) -> None:
     """Makes the data set and prints what was made."""
+    folder = pathlib.Path(OUT.value)
+    folder.mkdir(parents=True, exist_ok=True)  # Or minutes would be lost.
     dataset = data.load("gtsrb", data_dir=DATA_DIR.value)
     found = stop_signs.make(
         dataset,
@@ -42,8 +44,6 @@ def main(_) -> None:
         parameters={"boundary": {"steps": STEPS.value}},
         tell=say,
     )
-    folder = pathlib.Path(OUT.value)
-    folder.mkdir(parents=True, exist_ok=True)
     np.savez(folder / "stop_signs.npz", allow_pickle=False, **found.arrays)
     facts = {"seed": SEED.value, "device": jax.devices()[0].device_kind, **found.facts}
     (folder / "stop_signs.json").write_text(json.dumps(facts, indent=2) + "\n")

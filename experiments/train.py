@@ -19,11 +19,10 @@ import sys  # noqa: E402
 from collections.abc import Mapping  # noqa: E402
 
 import results  # noqa: E402
-from absl import app, flags, logging  # noqa: E402
+from absl import app, flags  # noqa: E402
 from ml_collections import config_flags  # noqa: E402
 
 from ocjax import launch  # noqa: E402
-from ocjax._checks import InputError  # noqa: E402
 from ocjax.launch import cluster, environment, exits  # noqa: E402
 from ocjax.training import processes  # noqa: E402
 
@@ -95,23 +94,11 @@ def _published(config: Mapping) -> dict[str, float]:
 
 def parse(arguments: list[str]) -> list[str]:
     """Parses flags; what is wrong with them is said in one line."""
-    logging.set_verbosity(logging.WARNING)
     # ml_collections wants the file before the fields that change it.
     sys.argv = [arguments[0], *sorted(arguments[1:], key=_names_no_file)]
     if "--config" not in sys.argv and all(map(_names_no_file, sys.argv[1:])):
         sys.argv.insert(1, f"--config={DEFAULT}")
-    try:
-        unknown = flags.FLAGS(sys.argv)[1:]
-        CONFIG.value.to_dict()  # A file that cannot be loaded is only noticed here.
-    except AttributeError as error:  # Of a ConfigDict: a KeyError within.
-        (key_error,) = error.args
-        exits.fail(exits.USER_ERROR, f"Unknown configuration field {key_error.args[0]}")
-    except (flags.Error, InputError, TypeError, OSError) as error:
-        exits.fail(exits.USER_ERROR, error)
-    if unknown:
-        exits.fail(
-            exits.USER_ERROR, f"Unexpected argument {unknown[0]!r}: use --name=value."
-        )
+    exits.parse_flags(sys.argv, lambda: CONFIG.value.to_dict())
     _check_job(COORDINATOR.value, NUM_PROCESSES.value, PROCESS_ID.value)
     return sys.argv[:1]
 

@@ -110,11 +110,15 @@ def _row(path: str, verdict) -> dict[str, str]:
 @contextlib.contextmanager
 def _table(out: str | None) -> Iterator[Callable]:
     """Writes rows to a file that appears whole, or to standard output as they come."""
+    from ocjax._checks import InputError
+
     if out is None:
         yield _writer(sys.stdout)
         sys.stdout.flush()
         return
     path = pathlib.Path(out)
+    if not path.name or path.is_dir():
+        raise InputError(f"--out={out}: expected the name of a file.")
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
     with open(part, "w", newline="") as file:

@@ -24,7 +24,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--method", default="lrgdan", help="see: ocjax methods")
     parser.add_argument("--workdir", help="run folder; by default one below runs/")
     parser.add_argument("--data_dir", help="where data sets are")
-    parser.add_argument("--normal_class", help="of a data set: a class, all or random")
+    parser.add_argument(
+        "--normal_class",
+        help="of a data set: a class, all or random"
+        "; of the protocol ganomaly the anomalous one",
+    )
     parser.add_argument("--protocol", help="of a data set: p1, p2, ganomaly or folder")
     parser.add_argument("--epochs", type=int, help="over the training images")
     parser.add_argument("--image_size", type=int, help="32, 64, 128 or 256")
@@ -63,7 +67,12 @@ def run(arguments: argparse.Namespace) -> int:
     if result.get("diverged"):
         exits.fail(exits.NOT_FINITE, f"{result['diverged']} runs diverged.")
     folder = result["workdir"]
-    say(f"\nThe run is in {folder}: open {folder}/report.html, or score pictures with")
+    if "classes" in result:
+        say(f"\nThe table is in {folder}/table.md, each run in a folder beside it.")
+        return 0
+    report = pathlib.Path(folder, "report.html")
+    opened = f": open {report}, or" if report.exists() else ";"
+    say(f"\nThe run is in {folder}{opened} score pictures with")
     say(f"  ocjax score PICTURES --model={shlex.quote(str(folder))}")
     return 0
 
@@ -87,19 +96,23 @@ def configuration(arguments: argparse.Namespace) -> tuple[dict[str, Any], str | 
     elif "/" in arguments.data:
         raise InputError(f"There is no folder {folder}.")
     else:
-        one_of("data set or folder", arguments.data, data.SOURCES)
-    for name in (
-        "normal_class", "protocol", "epochs", "image_size", "false_positive_rate",
-    ):  # fmt: skip
+        names = [name for name in data.SOURCES if name != "folder"]
+        one_of("data set or folder", arguments.data, names)
+    for name in ("protocol", "epochs", "image_size", "false_positive_rate"):
         if getattr(arguments, name) is not None:
             changes[name] = getattr(arguments, name)
     if arguments.skip_unreadable:
         changes["skip_unreadable"] = True
-    if changes.get("protocol") == "ganomaly" and "normal_class" in changes:
-        changes["anomalous_class"] = changes.pop("normal_class")
     config = launch.configure(method=arguments.method, **changes)
     for text in arguments.set:
         _set(config, text)
+    if arguments.normal_class is not None:
+        # Where the protocol is unknown, `launch` says so.
+        config[data.TARGET.get(str(config.protocol), "normal_class")] = (
+            arguments.normal_class
+        )
+    if arguments.seed < 0:
+        raise InputError(f"--seed (={arguments.seed}) must be at least 0.")
     data_dir = arguments.data_dir if named else str(folder)
     return config.to_dict(), data_dir
 
@@ -119,11 +132,12 @@ def _set(config, text: str) -> None:
     one_of("field of --set", last, config)
     kind = type(config[last])
     try:
-        if not equals or issubclass(kind, dict):
+        if not equals or hasattr(config[last], "keys"):
             raise ValueError
         short = {"true": "True", "false": "False"} if kind is bool else {}
         config[last] = typed(kind, short.get(value, value))
     except (KeyError, TypeError, ValueError):
+        meant = "one of its fields" if hasattr(config[last], "keys") else kind.__name__
         raise InputError(
-            f"--set {text}: expected {name}=VALUE with a {kind.__name__}."
+            f"--set {text}: expected {name}=VALUE with a {meant}."
         ) from None

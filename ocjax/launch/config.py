@@ -127,7 +127,9 @@ def parse(values: Mapping[str, Any]) -> tuple[RunConfig, Any]:
     one_of("config.precision", config.precision, ("float32", "bfloat16"))
     for name in config.augment.split():
         one_of("config.augment", name, AUGMENTATIONS)
-    at_least = dict.fromkeys(("epochs", "batch_size", "seeds", "log_every"), 1)
+    at_least = dict.fromkeys(
+        ("epochs", "batch_size", "seeds", "log_every", "image_size"), 1
+    )
     at_least |= dict.fromkeys(("devices", "models_at_once", "tile", "split_seed"), 0)
     for name, least in at_least.items():
         if getattr(config, name) < least:
@@ -144,8 +146,11 @@ def parse(values: Mapping[str, Any]) -> tuple[RunConfig, Any]:
         "config.paper_code.batch_statistics", flags.batch_statistics, BATCH_STATISTICS
     )
     one_of("config.paper_code.best_epoch", flags.best_epoch, BEST_EPOCH)
-    own, _ = methods.METHODS[config.method]
-    return config, _replace("config.hyper", own(), hyper)
+    own = _replace("config.hyper", methods.METHODS[config.method][0](), hyper)
+    for name, value in dataclasses.asdict(own).items():
+        if type(value) is int and value < 1:  # All of them are sizes or counts.
+            raise InputError(f"`config.hyper.{name}` (={value}) must be at least 1.")
+    return config, own
 
 
 def varied(config: RunConfig, own: Any) -> list[dict[str, Any]]:

@@ -32,7 +32,7 @@ def guarded(main: Callable[[Any], int | None]) -> Callable[[Any], int | None]:
             return main(arguments)
         except InputError as error:
             fail(USER_ERROR, error)
-        except ArithmeticError as error:
+        except FloatingPointError as error:
             fail(NOT_FINITE, error)
         except Stopped as error:
             fail(TRY_AGAIN, error)
@@ -42,12 +42,25 @@ def guarded(main: Callable[[Any], int | None]) -> Callable[[Any], int | None]:
     return run
 
 
-def parse_flags(arguments: list[str]) -> list[str]:
-    """Parses absl's flags; what is wrong with them is said in one line."""
+def parse_flags(
+    arguments: list[str], check: Callable[[], object] = lambda: None
+) -> list[str]:
+    """Parses absl's flags; what is wrong with them is said in one line.
+
+    Args:
+      arguments: of the command line, with the program's name.
+      check: looks at what was parsed: a configuration file that cannot be loaded is
+        noticed only when it is read.
+    """
     logging.set_verbosity(logging.WARNING)
     try:
         unknown = flags.FLAGS(arguments)[1:]
-    except flags.Error as error:
+        check()
+    except AttributeError as error:  # Of a ConfigDict: a KeyError within.
+        if not isinstance(error.args[0], KeyError):
+            raise
+        fail(USER_ERROR, f"Unknown configuration field {error.args[0].args[0]}")
+    except (flags.Error, InputError, TypeError, OSError) as error:
         fail(USER_ERROR, error)
     if unknown:
         fail(USER_ERROR, f"Unexpected argument {unknown[0]!r}: use --name=value.")

@@ -28,7 +28,7 @@ from ocjax.training.parallel import Devices
 FIRST_STEPS = 1  # In the first compiled call, before its speed is known.
 
 
-class NonFiniteError(ArithmeticError):
+class NonFiniteError(FloatingPointError):
     """A loss became infinite or not a number."""
 
 

@@ -12,7 +12,8 @@ import pytest
 from made_pictures import picture
 from PIL import Image
 
-from ocjax import cli
+from ocjax import Detector, cli
+from ocjax.cli import train
 
 pytestmark = pytest.mark.xdist_group("cli")  # They share a run.
 
@@ -217,6 +218,13 @@ BAD = {
     "unknown field": (["train", "digits", "--set", "hyper.latnt=3"], "'latent'"),
     "no value": (["train", "digits", "--set", "epochs"], "expected epochs=VALUE"),
     "no number": (["train", "digits", "--set", "epochs=a"], "with a int"),
+    "no folder called folder": (["train", "folder"], "data set or folder 'folder'"),
+    "no field": (["train", "digits", "--set", "hyper=3"], "one of its fields"),
+    "no latent": (["train", "digits", "--set", "hyper.latent=0"], "at least 1"),
+    "no pixels": (["train", "digits", "--image_size=0"], "at least 1"),
+    "no seed": (["train", "digits", "--seed=-1"], "--seed (=-1) must be at least 0"),
+    "no table": (["score", "PICTURES", "--model=EXPORTED", "--out="], "--out=: "),
+    "a folder": (["score", "PICTURES", "--model=EXPORTED", "--out=EMPTY"], "--out="),
     "unknown class": (["train", "digits", "--normal_class=11"], "Unknown class '11'"),
     "no pictures": (["score", "EMPTY", "--model=x"], "has no pictures"),
     "nothing matches": (["score", "EMPTY/*.png", "--model=x"], "no file, folder"),
@@ -282,3 +290,56 @@ def test_scoring_imports_no_more_than_its_model_needs(run, exported, pictures):
         )
         code, *imported = done.stdout.split()
         assert (code, {*imported}) == ("0", needed), model
+
+
+def test_an_export_never_replaces_what_it_was_not_told_to(
+    run, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    dotted = [tmp_path / f"run-rate=0.{i}" for i in range(2)]
+    for path in dotted:
+        shutil.copytree(run, path)
+        assert call("export", path) == 0
+        assert (tmp_path / f"{path.name}.ocjax").is_file()
+    capsys.readouterr()
+    assert "exists: name another file" in refused(capsys, "export", dotted[0])
+    assert call("export", dotted[0], f"--out={dotted[0]}.ocjax") == 0
+
+
+def test_a_detector_in_a_file_is_not_replaced_by_its_export(tmp_path, capsys):
+    images = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 1), np.uint8)
+    tiny = {"hyper": {"latent": 3, "features": 2}, "epochs": 1, "batch_size": 8}
+    path = (
+        Detector("autoencoder", **tiny, contamination=0.2)
+        .fit(images)
+        .save(tmp_path / "detector.ocjax")
+    )
+    capsys.readouterr()
+    refused(capsys, "export", path, f"--out={path}")
+    Detector.load(path)
+
+
+def test_the_class_of_the_protocol_ganomaly_is_the_anomalous_one():
+    for arguments in (["--protocol=ganomaly"], ["--set", "protocol=ganomaly"]):
+        command = ["ocjax", "train", "digits", "--normal_class=3", *arguments]
+        values, _ = train.configuration(cli._parse(command))
+        assert (values["anomalous_class"], values["normal_class"]) == ("3", "8")
+
+
+def test_after_a_table_its_file_is_named(tmp_path, capsys):
+    path = tmp_path / "table"
+    two = ["--set", "seeds=2", "--set", "report=False"]
+    assert call("train", "digits", *TINY, *two, f"--workdir={path}") == 0
+    assert f"{path}/table.md" in capsys.readouterr().err
+    assert (
+        call("train", "digits", *TINY, *two[2:], f"--workdir={tmp_path / 'one'}") == 0
+    )
+    assert "report.html" not in capsys.readouterr().err
+
+
+def test_a_judgement_needs_no_pictures_that_train(exported, pictures, tmp_path, capsys):
+    shutil.copytree(pictures / "normal", tmp_path / "test" / "good")
+    shutil.copytree(pictures / "anomalous", tmp_path / "test" / "bent")
+    (tmp_path / "ground_truth" / "bent").mkdir(parents=True)  # Without its masks.
+    assert call("evaluate", tmp_path, f"--model={exported}") == 0
+    assert list(json.loads(capsys.readouterr().out)["kinds"]) == ["bent"]

@@ -163,7 +163,9 @@ def test_pixels_are_standardized_by_exact_sums():
     images = rng.integers(30, 50, (20_000, 32, 32, 3), np.uint8)
     dataset = task.dataset._replace(images=images)
     split = task.split._replace(train=np.arange(len(images)))
-    mean, deviation = runs._standard(task._replace(dataset=dataset, split=split))
+    found = runs._standard(task._replace(dataset=dataset, split=split))
+    assert found is not None
+    mean, deviation = found
     np.testing.assert_allclose(mean, images.mean((0, 1, 2)) / 255, rtol=1e-6)
     np.testing.assert_allclose(deviation, images.std((0, 1, 2)) / 255, rtol=1e-6)
 
