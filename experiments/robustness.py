@@ -15,13 +15,13 @@ import jax.numpy as jnp
 import numpy as np
 from absl import app, flags
 
-from ocjax import attacks, data, launch
+from ocjax import attacks, launch
 from ocjax._checks import InputError
 from ocjax.evaluation import metrics, plots
 from ocjax.launch import exits
 from ocjax.launch.display import say
 from ocjax.launch.folder import RunFolder
-from ocjax.launch.trained import Trained, trained
+from ocjax.launch.trained import Trained, task_of, trained
 
 RUN = flags.DEFINE_string("run", None, "Run folder of the detector.", required=True)
 DATA_DIR = flags.DEFINE_string("data_dir", None, "Where its data set is.")
@@ -111,16 +111,7 @@ def main(_) -> None:
         ) from None
     detector = trained(RUN.value)
     folder = RunFolder(RUN.value)
-    values = folder.read_json("config.json")
-    seed, trained_on = values.pop("seed"), values.pop("data", None)
-    task = launch.load(values, seed, DATA_DIR.value)
-    if not detector.finished or not task.split.anomalous.any():
-        raise InputError(
-            f"{RUN.value} is not finished, or has no anomalous test images."
-        )
-    if trained_on not in (None, data.fingerprint(task.dataset)):
-        raise InputError(f"{RUN.value} was trained on other data: see --data_dir.")
-    result = evaluate(detector, task)
+    result = evaluate(detector, task_of(detector, DATA_DIR.value))
     folder.write_json("eval/robustness.json", result)
     found = result["radii"]
     figure = plots.robustness(

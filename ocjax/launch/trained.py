@@ -10,11 +10,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ocjax import data
 from ocjax._checks import InputError
 from ocjax.export.scorer import Card, Scorer, of_method
 from ocjax.launch.build import build_method
 from ocjax.launch.config import RunConfig, parse
 from ocjax.launch.folder import RunFolder
+from ocjax.launch.task import Task, load
 from ocjax.methods import Method, State
 from ocjax.training.checkpoint import Checkpoints
 
@@ -66,6 +68,25 @@ def trained(run_folder: str | os.PathLike) -> Trained:
         folder.result() is not None,
         of_method(card, method, state),
     )
+
+
+def task_of(run: Trained, data_dir: str | os.PathLike | None = None) -> Task:
+    """What a finished run worked on, to judge it in another way.
+
+    Raises:
+      InputError: the run is not finished, its data are elsewhere or other ones, or none
+        of its test images is anomalous.
+    """
+    told = RunFolder(run.folder).read_json("config.json")
+    seed, trained_on = told.pop("seed"), told.pop("data", None)
+    if not run.finished:
+        raise InputError(f"{run.folder} is not finished: start its command again.")
+    task = load(told, seed, data_dir)
+    if trained_on not in (None, data.fingerprint(task.dataset)):
+        raise InputError(f"{run.folder} was trained on other data: see --data_dir.")
+    if not task.split.anomalous.any():
+        raise InputError(f"{run.folder} has no anomalous test images.")
+    return task
 
 
 def _card(folder: RunFolder, config: RunConfig, channels: int) -> Card:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -43,6 +44,26 @@ def test_an_attack_on_the_detector_lowers_its_auroc(finished):
     assert result["normals"] <= 40 and result["anomalies"] == 40
     assert json.loads((finished / "eval" / "robustness.json").read_text()) == result
     assert (finished / "plots" / "robustness.png").stat().st_size > 1000
+
+
+def test_measures_are_judged_by_themselves(finished):
+    code, output, error = run("measures.py", f"--run={finished}")
+    assert code == 0, error
+    found, told = json.loads(output), finished / "eval" / "summary.json"
+    assert found["score"] == json.loads(told.read_text())["auroc"]
+    assert 0 < found["squared error"] < 1
+
+
+def test_a_run_is_judged_on_its_own_data_and_when_it_is_finished(finished, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(finished, other)
+    told = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps(told | {"data": "00000000"}))
+    code, _, error = run("measures.py", f"--run={other}")
+    assert code == 2 and "was trained on other data" in error
+    (other / "eval" / "summary.json").unlink()
+    code, _, error = run("measures.py", f"--run={other}")
+    assert code == 2 and "is not finished" in error and error.count("\n") == 1
 
 
 def test_robustness_of_nothing_costs_a_line(tmp_path, finished):

@@ -1,0 +1,49 @@
+r"""What else a trained method knows: the AUROC of each of its measures by itself.
+
+    python experiments/measures.py --run=RUN --data_dir=DIR
+
+Beside that of the score, of the squared error where the method reconstructs, and of
+every measure of an image that it names, such as the similarity that data splitting
+divides by. Larger is taken for more anomalous, so near 0 the smaller values are the
+anomalies'. Of the whole test part; the JSON is printed.
+"""
+
+import json
+
+from absl import app, flags
+
+from ocjax import data
+from ocjax.evaluation import metrics
+from ocjax.launch import exits
+from ocjax.launch.trained import Trained, task_of, trained
+from ocjax.losses import reconstruction
+
+RUN = flags.DEFINE_string("run", None, "Run folder of the detector.", required=True)
+DATA_DIR = flags.DEFINE_string("data_dir", None, "Where its data set is.")
+
+
+def aurocs(detector: Trained, data_dir: str | None) -> dict[str, float]:
+    """Name of a measure -> AUROC."""
+    task, method = task_of(detector, data_dir), detector.method
+    reconstruct = method.reconstruct or method.views.images.get("reconstruction")
+    measures = {"score": method.score, **method.views.measures}
+    if reconstruct is not None:
+        measures["squared error"] = lambda state, x: reconstruction.squared_error(
+            x, reconstruct(state, x)
+        )
+    found = {}
+    for name, measure in measures.items():
+        images = task.dataset.images[task.split.test]
+        values = data.map_images(measure, images, arguments=(detector.state,))
+        if values.ndim == 1:  # Not one for each channel.
+            found[name] = metrics.auroc(task.split.anomalous, values)
+    return found
+
+
+def main(_) -> None:
+    """Prints."""
+    print(json.dumps(aurocs(trained(RUN.value), DATA_DIR.value)))
+
+
+if __name__ == "__main__":
+    app.run(exits.guarded(main), flags_parser=exits.parse_flags)
