@@ -274,15 +274,17 @@ def _kinds(results: list[dict]) -> Iterable[dict[str, str]]:
     columns = columns if len(columns) <= MOST_KINDS else []
     rows = {}
     for result in results:
-        config = result["config"]
-        settings = [config.get(name, getattr(RunConfig, name)) for name in COMPARED]
-        settings[COMPARED.index("split_seed")] = None  # Each repetition has its own.
-        settings += [result["method"], result["protocol"], config["hyper"]]
-        key = json.dumps(settings, sort_keys=True)
-        rows.setdefault(key, []).append(result)
+        rows.setdefault(json.dumps(_told(result), sort_keys=True), []).append(result)
     for runs in rows.values():
         name, epochs = runs[0]["method"], runs[0]["epochs"]
-        yield _of_kinds(f"{name}, {epochs} epochs" if epochs else name, runs, columns)
+        own, like = _told(runs[0]), [_told(r) for r in results if r["method"] == name]
+        differ = [k for k in own if any(own[k] != other[k] for other in like)]
+        differ = [k for k in differ if k not in ("epochs", "hyper")]
+        name = ", ".join(
+            [name, *[f"{epochs} epochs"] * bool(epochs)]
+            + [f"{k}={own[k]}" for k in differ]
+        )
+        yield _of_kinds(name, runs, columns)
     # Scores that need no training are the same whatever ran.
     once = {(target(r), r["config"]["split_seed"], r["anomalies"]): r for r in results}
     for name in results[0].get("baselines", {}):
@@ -290,6 +292,15 @@ def _kinds(results: list[dict]) -> Iterable[dict[str, str]]:
             run | {"auroc_low": None} | run["baselines"][name] for run in once.values()
         ]
         yield _of_kinds(f"{name} alone", found, columns)
+
+
+def _told(result: Mapping) -> dict[str, Any]:
+    """What a run was told, but for what makes it a repetition of another."""
+    config = result["config"]
+    settings = {k: config.get(k, getattr(RunConfig, k)) for k in COMPARED}
+    del settings["split_seed"]
+    own = {"method": result["method"], "protocol": result["protocol"]}
+    return settings | own | {"hyper": config["hyper"]}
 
 
 def _of_kinds(name: str, runs: list[dict], columns: list[str]) -> dict[str, str]:

@@ -83,7 +83,8 @@ def _check_pictures(found: "Saved", path: pathlib.Path) -> None:
     """Raises `InputError` where files of pictures are nothing that trained."""
     told = found.parameters
     rows = len(found.fitted["shape_"]) == 1 and told["image_shape"] is None
-    if rows or told["value_range"] == "training":
+    ranged = found.fitted["range_"] is not None  # Not where uint8 images trained.
+    if rows or (told["value_range"] == "training" and ranged):
         what = "rows of numbers" if rows else 'numbers, with value_range="training"'
         raise InputError(
             f"{path} was fitted on {what}, and cannot judge pictures: load it by "

@@ -145,7 +145,10 @@ def log_mel(waveforms: np.ndarray, rate: int = RATE, bins: int = 64) -> np.ndarr
         # Of one shape, so that it is compiled once.
         whole = np.zeros((_CHUNK, length), np.float32)
         whole[: len(chunk)] = chunk
-        found[start : start + _CHUNK] = _log_mel(whole, bank, rate)[: len(chunk)]
+        # On one kind of device, so that pictures have the same bits everywhere.
+        with jax.default_device(jax.local_devices(backend="cpu")[0]):
+            made = _log_mel(whole, bank, rate)
+        found[start : start + _CHUNK] = made[: len(chunk)]
     return found
 
 

@@ -4,7 +4,6 @@ What `cached` keeps is an uncompressed `.npz`: a zip archive, whose CRC-32 of ev
 array is compared on reading. A damaged file is therefore noticed, and made anew.
 """
 
-import contextlib
 import hashlib
 import os
 import pathlib
@@ -100,10 +99,14 @@ def mapped(
       OSError: the file cannot be written.
     """
     path = folder() / "datasets" / f"{key}.npy"
-    with contextlib.suppress(OSError, ValueError, EOFError):  # Made anew, then.
+    try:
         found = np.load(path, mmap_mode="r", allow_pickle=False)
         if found.shape == shape and found.dtype == np.uint8:
             return found
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError, EOFError) as error:
+        logging.warning("Cannot read %s (%s); making it anew.", path, error)
     with _files.replacing(path) as temporary:
         array = np.lib.format.open_memmap(temporary, "w+", np.uint8, shape)
         fill(array)

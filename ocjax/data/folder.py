@@ -162,7 +162,7 @@ def _inspected(root: pathlib.Path) -> tuple[list[_Entry], bool]:
     """The layout of MVTec AD, as `_entries` gives it."""
     found = [_Entry(path, GOOD, False) for path in files.below(root / "train" / GOOD)]
     tests, truth = _tested(root), root / "ground_truth"
-    kinds = {entry.kind for entry in tests} - {GOOD}
+    kinds = {path.name for path in _kinds(root)} - {GOOD}
     if any((truth / kind).is_dir() for kind in kinds):
         tests = _with_masks(tests, root / "test", truth)
     return found + tests, not kinds
@@ -170,8 +170,16 @@ def _inspected(root: pathlib.Path) -> tuple[list[_Entry], bool]:
 
 def _tested(root: pathlib.Path) -> list[_Entry]:
     """The pictures of `test/<kind>`."""
-    kinds = sorted(path for path in (root / "test").glob("[!.]*") if path.is_dir())
-    return [_Entry(p, kind.name, True) for kind in kinds for p in files.below(kind)]
+    return [
+        _Entry(path, kind.name, True)
+        for kind in _kinds(root)
+        for path in files.below(kind)
+    ]
+
+
+def _kinds(root: pathlib.Path) -> list[pathlib.Path]:
+    """The folders `test/<kind>`."""
+    return sorted(path for path in (root / "test").glob("[!.]*") if path.is_dir())
 
 
 def _with_masks(

@@ -1,9 +1,9 @@
 """Applies a function of image batches to any number of images.
 
-The images stay on the host and go to the devices a piece at a time, so their memory
-does not grow with the number of images. Every piece has one size, the last one padded
-and its results cut, so that a function is compiled once for any large number of images.
-All local devices take part, each with its share of every piece.
+The images stay on the host and go to the devices in pieces, two at a time, so their
+memory does not grow with the number of images. Every piece has one size, the last one
+padded and its results cut, so that a function is compiled once for any large number of
+images. All local devices take part, each with its share of every piece.
 """
 
 import functools
@@ -39,8 +39,8 @@ def map_images(
       images: `[N, H, W, C]` for any `N`; uint8, or floats in [-1, 1].
       arguments: pytrees of arrays.
       chunk: images `B` in one application of `function`; by default 32 on CPUs, whose
-        caches hold no more, else as many as have 2^20 pixels, or the smallest power
-        of two from 32 up that holds the share of a device.
+        caches hold no more, else as many as have 2^20 pixels. It does not depend on
+        how many images there are: products of another shape round otherwise.
       piece: images sent to a device together, a multiple of `chunk`. Fewer images
         than that take the smallest power of two of chunks that holds them.
 
@@ -55,9 +55,7 @@ def map_images(
         raise ValueError(f"Expected `images` of shape [N, H, W, C], got {images.shape}")
     devices = jax.local_device_count()
     if chunk is None:
-        share = -(-len(images) // devices)
-        chunk = _chunk(jax.default_backend(), share, *images.shape[1:3])
-        chunk = math.gcd(piece, chunk)
+        chunk = math.gcd(piece, _chunk(jax.default_backend(), *images.shape[1:3]))
     if chunk < 1 or piece < chunk or piece % chunk:
         raise ValueError(
             f"Expected `piece` to be a positive multiple of `chunk`, got {piece=} "
@@ -90,13 +88,11 @@ def _everywhere(tree: Any, devices: int) -> Any:
     return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
 
 
-def _chunk(backend: str, count: int, height: int, width: int) -> int:
-    """A power of two: how many of `count` images to apply a function to."""
+def _chunk(backend: str, height: int, width: int) -> int:
+    """A power of two: how many images to apply a function to."""
     if backend == "cpu":
         return 32
-    fits = max(1, 2**20 // (height * width))
-    needed = max(32, 1 << max(count - 1, 0).bit_length())
-    return min(1 << (fits.bit_length() - 1), needed)
+    return 1 << (max(1, 2**20 // (height * width)).bit_length() - 1)
 
 
 @functools.lru_cache(32)

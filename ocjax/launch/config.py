@@ -146,9 +146,11 @@ def parse(values: Mapping[str, Any]) -> tuple[RunConfig, Any]:
         "config.paper_code.batch_statistics", flags.batch_statistics, BATCH_STATISTICS
     )
     one_of("config.paper_code.best_epoch", flags.best_epoch, BEST_EPOCH)
-    own = _replace("config.hyper", methods.METHODS[config.method][0](), hyper)
+    standard = methods.METHODS[config.method][0]()
+    own = _replace("config.hyper", standard, hyper)
     for name, value in dataclasses.asdict(own).items():
-        if type(value) is int and value < 1:  # All of them are sizes or counts.
+        # Whole numbers are sizes or counts, all of them.
+        if type(getattr(standard, name)) is int and value < 1:
             raise InputError(f"`config.hyper.{name}` (={value}) must be at least 1.")
     return config, own
 
@@ -174,6 +176,8 @@ def varied(config: RunConfig, own: Any) -> list[dict[str, Any]]:
         kind = type(getattr(own, name))
         names.append(name)
         rows.append([_value(name, kind, value) for value in values.split(",")])
+        if len(set(rows[-1])) < len(rows[-1]):
+            raise InputError(f"`config.vary`: {part} has a value twice.")
     return [dict(zip(names, row, strict=True)) for row in itertools.product(*rows)]
 
 

@@ -114,6 +114,8 @@ class Run:
                     self._checkpoints.save(state)
                 except FloatingPointError as error:  # A loss would say so a step later.
                     self.lost = training.NonFiniteError(str(error))
+            if processes.agree(self.lost is not None) and self.lost is None:
+                self.lost = training.NonFiniteError("Not finite: parameters.")
             self._saved, self._last_save = progress.step, time.monotonic()
         return self.show.done
 

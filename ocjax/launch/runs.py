@@ -102,6 +102,8 @@ def run_all(
                     _see_to([run for run in runs.values() if run.is_open], stop)
                 if results[number] is None and (progress.done or run.lost):
                     results[number] = _finish(run, progress, command, started)
+                if all(results[i] is not None for i in group.numbers):
+                    break  # The last of them was lost before its last step.
     return [result for result in results if result is not None]  # All of them.
 
 
@@ -112,7 +114,8 @@ def _see_to(runs: Sequence[record.Run], stop: threading.Event) -> None:
       exits.Stopped: it was.
     """
     if processes.any_of(stop.is_set()):
-        steps = ", ".join([str(run.save()) for run in runs])
+        saved = [(run.save(), run.lost) for run in runs]
+        steps = ", ".join([str(step) for step, lost in saved if not lost])
         raise exits.Stopped(f"Stopped on request; saved after step {steps}.")
     if processes.agree(any(run.is_late for run in runs)):
         for run in runs:

@@ -264,7 +264,10 @@ class Table:
             label = ", ".join(f"{k} {v}" for k, v in row.choice.items()) or "ours"
             series.setdefault(label, []).append((row.mean, row.deviation))
         names = [row.name for row in self.rows[: len(self.rows) // len(self._choices)]]
-        paper = [row.published for row in self.rows[: len(names)]]
+        choices = [row.published for row in self.rows]
+        paper = choices[: len(names)]
+        if choices != paper * len(self._choices):
+            paper = [None] * len(names)  # One bar cannot stand for several numbers.
         config = self._first.config
         title = f"{config.method}, {config.dataset}, {config.protocol}"
         return plots.table(names, series, paper, title)

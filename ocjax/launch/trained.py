@@ -78,7 +78,7 @@ def task_of(run: Trained, data_dir: str | os.PathLike | None = None) -> Task:
         of its test images is anomalous.
     """
     told = RunFolder(run.folder).read_json("config.json")
-    seed, trained_on = told.pop("seed"), told.pop("data", None)
+    seed, trained_on = told.pop("seed"), told.pop("data", None)  # None: an old run.
     if not run.finished:
         raise InputError(f"{run.folder} is not finished: start its command again.")
     task = load(told, seed, data_dir)

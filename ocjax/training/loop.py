@@ -219,8 +219,11 @@ class _Lane:
         if groups is None or self.next(stage) is None:
             found = order.shuffled(self._order_key, len(rows), length)
         else:
-            # Of a job's processes each would round in its own way.
-            members = processes.share(groups(self.fetch(), images[rows]).members)
+            # Of a job's processes each would round in its own way. As a list, for of
+            # a mapping JAX would sort the names.
+            found = groups(self.fetch(), images[rows]).members
+            shared = processes.share(list(found.values()))
+            members = dict(zip(found, shared, strict=True))
             order.check_groups(members, batch_size, devices.sharing)
             found = order.grouped(self._order_key, list(members.values()), length)
         return Course(

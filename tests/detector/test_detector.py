@@ -90,6 +90,11 @@ def test_contamination_promises_no_rate_and_is_checked_before_training():
         detector(contamination="foo", epochs=10**9).fit(IMAGES)
 
 
+def test_uint8_images_make_a_detector_of_pictures_whatever_the_range(tmp_path):
+    path = detector(value_range="training").fit(IMAGES).save(tmp_path / "a.ocjax")
+    assert np.isfinite(models.open_model(path).score(IMAGES)).all()
+
+
 def test_a_range_stated_or_trained_holds_for_other_numbers_too():
     floats = IMAGES.astype(float)
     for options, shown in (

@@ -214,7 +214,8 @@ def test_other_settings_have_rows_of_their_own(by_kind):
     other = tile(0.7, 1, crack=0.75)
     other["config"]["tile"] = 32
     page = by_kind(tile(0.5, 0, crack=0.25), other)
-    assert "| 1 | good | 0.500" in page and "| 1 | good | 0.700" in page
+    assert "| caent, 15 epochs, tile=0 | 1 | good | 0.500" in page
+    assert "| caent, 15 epochs, tile=32 | 1 | good | 0.700" in page
 
 
 def test_a_score_without_training_has_no_interval_of_another(by_kind):

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 
 import pytest
 
@@ -44,9 +45,14 @@ def test_parameters_that_are_not_finite_end_their_run_alone(tmp_path, monkeypatc
         epochs=2,
         batch_size=32,
         checkpoint_epochs=1,
+        log_every=1,
         hyper={"latent": 3, "features": 2},
         report=False,
     )
     found = launch.launch(config.to_dict(), workdir=tmp_path / "table")
     assert (found["seeds"], found["diverged"]) == (2, 1)
-    assert not (tmp_path / "table" / "8-seed1" / "eval").exists()
+    lost = tmp_path / "table" / "8-seed1"
+    assert not (lost / "eval").exists()
+    lines = (lost / "metrics.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert max(row["epoch"] for row in rows) == 1  # It did not go on.

@@ -7,6 +7,7 @@ import pytest
 from ocjax import data, launch, training
 from ocjax._checks import InputError
 from ocjax.launch import runs, table
+from ocjax.launch.config import parse
 from ocjax.launch.folder import RunFolder
 
 NONE = training.NonFiniteError("Not finite.")
@@ -82,7 +83,7 @@ def test_what_varies_has_rows_of_its_own():
     assert [mean["learning_rate"] for mean in means] == [1e-4, 1e-3]
 
 
-def test_every_choice_stands_beside_its_own_number():
+def test_every_choice_stands_beside_its_own_number(monkeypatch):
     config = launch.configure(vary="learning_rate=1e-4,1e-3").to_dict()
     todo, choices = table.tasks_of(config, 0, None)
     found = table.Table(
@@ -92,6 +93,10 @@ def test_every_choice_stands_beside_its_own_number():
         lambda config: {"8": config["hyper"]["learning_rate"]},
     )
     assert [row.published for row in found.rows if row.name == "8"] == [1e-4, 1e-3]
+    drawn = []
+    monkeypatch.setattr(table.plots, "table", lambda *given: drawn.append(given))
+    found.figure()
+    assert set(drawn[0][2]) == {None}
 
 
 def test_classes_that_punctuation_tells_apart_are_two_runs(monkeypatch):
@@ -177,12 +182,19 @@ def test_pixels_are_standardized_by_exact_sums():
         ("learning_rate=fast", "learning_rate='fast' is no float"),
         ("latent=2.5", "latent='2.5' is no int"),
         ("latent", "latent='' is no int"),
+        ("learning_rate=1e-3,0.001", "has a value twice"),
+        ("latent=0,3", "`config.hyper.latent` .=0. must be at least 1"),
     ],
 )
 def test_what_cannot_vary_is_refused(vary, message):
     config = launch.configure(vary=vary).to_dict()
     with pytest.raises(InputError, match=message):
         table.tasks_of(config, 0, None)
+
+
+def test_a_weight_may_be_a_whole_number_and_zero():
+    config = launch.configure(method="ganomaly", hyper={"w_adv": 0}).to_dict()
+    assert parse(config)[1].w_adv == 0
 
 
 def test_unknown_fields_are_refused_with_the_near_name():

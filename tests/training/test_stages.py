@@ -11,7 +11,7 @@ from ocjax import training
 from ocjax._checks import InputError
 from ocjax.methods import Groups, Method, Stage, State
 from ocjax.methods.ics import Config, ics
-from ocjax.training import loop
+from ocjax.training import loop, processes
 
 # Two epochs of two steps in each stage.
 TINY = Config(latent=8, width=0.05, splitting_epochs=2, constraints=False)
@@ -134,3 +134,21 @@ def test_groups_without_members_are_refused_by_name():
         training.fit(
             _counting(groups), images, jax.random.key(0), epochs=1, batch_size=4
         )
+
+
+def test_what_processes_share_keeps_the_order_of_groups(monkeypatch):
+    # A broadcast takes a tree apart and puts it together, which sorts a mapping.
+    monkeypatch.setattr(processes, "share", lambda tree: jax.tree.map(np.array, tree))
+    images = np.zeros((12, 1, 1, 1), np.float32)
+    images[:, 0, 0, 0] = np.arange(12) / 12
+    groups = {"z": np.arange(6), "a": np.arange(6, 12)}
+    progress = training.train(
+        _counting(lambda state, given: Groups(groups, {})),
+        images,
+        jax.random.key(0),
+        epochs=1,
+        batch_size=4,
+    )
+    seen = [list(metrics.values()) for metrics in _logged(progress).values()]
+    for first, second in np.array(seen)[3:].reshape(-1, 2):
+        assert first < 0.5 <= second
