@@ -31,9 +31,8 @@ def aurocs(detector: Trained, data_dir: str | None) -> dict[str, float]:
         measures["squared error"] = lambda state, x: reconstruction.squared_error(
             x, reconstruct(state, x)
         )
-    found = {}
+    images, found = task.dataset.images[task.split.test], {}
     for name, measure in measures.items():
-        images = task.dataset.images[task.split.test]
         values = data.map_images(measure, images, arguments=(detector.state,))
         if values.ndim == 1:  # Not one for each channel.
             found[name] = metrics.auroc(task.split.anomalous, values)

@@ -76,9 +76,7 @@ class Paper:
         """The variant that a result is nearest to, and in what else it differs."""
         config = result["config"]
         standard = _standard(self._folder, config["dataset"])
-        # Runs from before there was a field did what its default does.
-        general = {name: config.get(name, standard[name]) for name in COMPARED}
-        ran = config["hyper"] | general
+        ran = config["hyper"] | _settings(config)
 
         def others(variant):
             wanted = standard | variant["hyper"]
@@ -153,6 +151,11 @@ def _standard(folder: pathlib.Path, dataset: str) -> dict[str, Any]:
     spec.loader.exec_module(module)
     config = module.get_config().to_dict()
     return config["hyper"] | {name: config[name] for name in COMPARED}
+
+
+def _settings(config: Mapping) -> dict[str, Any]:
+    """What is compared; runs from before there was a field did as its default does."""
+    return {name: config.get(name, getattr(RunConfig, name)) for name in COMPARED}
 
 
 def target(result: Mapping) -> str:
@@ -275,9 +278,10 @@ def _kinds(results: list[dict]) -> Iterable[dict[str, str]]:
     rows = {}
     for result in results:
         rows.setdefault(json.dumps(_told(result), sort_keys=True), []).append(result)
-    for runs in rows.values():
-        name, epochs = runs[0]["method"], runs[0]["epochs"]
-        own, like = _told(runs[0]), [_told(r) for r in results if r["method"] == name]
+    told = [json.loads(key) for key in rows]
+    for own, runs in zip(told, rows.values(), strict=True):
+        name, epochs = own["method"], runs[0]["epochs"]
+        like = [other for other in told if other["method"] == name]
         differ = [k for k in own if any(own[k] != other[k] for other in like)]
         differ = [k for k in differ if k not in ("epochs", "hyper")]
         name = ", ".join(
@@ -296,11 +300,10 @@ def _kinds(results: list[dict]) -> Iterable[dict[str, str]]:
 
 def _told(result: Mapping) -> dict[str, Any]:
     """What a run was told, but for what makes it a repetition of another."""
-    config = result["config"]
-    settings = {k: config.get(k, getattr(RunConfig, k)) for k in COMPARED}
+    settings = _settings(result["config"])
     del settings["split_seed"]
     own = {"method": result["method"], "protocol": result["protocol"]}
-    return settings | own | {"hyper": config["hyper"]}
+    return settings | own | {"hyper": result["config"]["hyper"]}
 
 
 def _of_kinds(name: str, runs: list[dict], columns: list[str]) -> dict[str, str]:

@@ -106,8 +106,8 @@ def configuration(arguments: argparse.Namespace) -> tuple[dict[str, Any], str | 
     config = launch.configure(method=arguments.method, **changes)
     for text in arguments.set:
         _set(config, text)
-    chosen = [text.startswith(("normal_class=", "anom")) for text in arguments.set]
-    if arguments.normal_class is not None and not any(chosen):
+    fields = {text.partition("=")[0] for text in arguments.set}
+    if arguments.normal_class is not None and fields.isdisjoint(data.TARGET.values()):
         # Where the protocol is unknown, `launch` says so.
         config[data.TARGET.get(str(config.protocol), "normal_class")] = (
             arguments.normal_class

@@ -178,10 +178,13 @@ class Scorer:
 def of_method(card: Card, method: "Method", state: "State") -> Scorer:
     """The scorer of a trained method."""
     # With JAX and flax, which exported files do not all need.
+    import jax
+
     from ocjax.data.mapping import map_images
     from ocjax.evaluation import heatmaps
 
     explain = heatmaps.explained(method)
+    state = jax.device_put(state)  # Once, not with every request.
     run = lambda function: lambda x: map_images(function, x, arguments=(state,))
     return Scorer(card, run(method.score), run(explain))
 
