@@ -46,7 +46,7 @@ class Model(NamedTuple):
 class Progress:
     """What happened to one model since the last one."""
 
-    fetch: Callable[[], State]  # What `state` calls, once.
+    fetch: Callable[[int], State]  # What `state` calls, once, with `step`.
     step: int  # Steps taken since training began.
     epoch: int  # That these steps belong to, counted from 0.
     metrics: dict[str, np.ndarray]  # `[n]` each: one value for each of the n steps.
@@ -62,14 +62,20 @@ class Progress:
 
     @functools.cached_property
     def state(self) -> State:
-        """After `step` steps."""
-        return self.fetch()
+        """After `step` steps; kept from when it is first asked for.
+
+        Raises:
+          RuntimeError: it is first asked for when training has gone on.
+        """
+        return self.fetch(self.step)
 
 
 def fit(method: Method, images: np.ndarray, key: jax.Array, **options) -> State:
     """Trains to the end and returns the last state; arguments are `train`'s."""
-    *_, last = train(method, images, key, **options)
-    return last.state
+    for progress in train(method, images, key, **options):
+        if progress.done:
+            return progress.state
+    raise AssertionError("Training ends with a progress that is done.")
 
 
 def train(
@@ -154,7 +160,7 @@ def together(
     for number, lane in enumerate(lanes):
         if lane.finished:
             epoch = lane.step // lane.steps_per_epoch - 1
-            yield number, Progress(lane.fetch, lane.step, epoch, {}, 0.0, done=True)
+            yield number, Progress(lane.state_at, lane.step, epoch, {}, 0.0, done=True)
     lanes += [lanes[0].idle() for _ in range(devices.lanes - len(lanes))]
     steps = steps or [stage.step for stage in method.stages]
     for stage, step in enumerate(steps):
@@ -202,6 +208,15 @@ class _Lane:
         """The step to take next in a stage; None after its end."""
         return None if self.step >= self.stops[stage] else self.step
 
+    def state_at(self, step: int) -> State:
+        """The state after `step` steps: of the last step alone, others are gone."""
+        if step != self.step:
+            raise RuntimeError(
+                f"The state after step {step} is gone, for training is at step "
+                f"{self.step}: ask for `Progress.state` before the next one."
+            )
+        return self.fetch()
+
     def stop(self) -> None:
         """Takes no more steps."""
         self.stops = [0] * len(self.stops)
@@ -242,7 +257,14 @@ class _Lane:
         if error:
             self.stop()
         return Progress(
-            self.fetch, self.step, epoch, metrics, seconds, error, self.finished, last
+            self.state_at,
+            self.step,
+            epoch,
+            metrics,
+            seconds,
+            error,
+            self.finished,
+            last,
         )
 
 
@@ -270,7 +292,7 @@ def _take_steps(
     for number, lane in enumerate(lanes):
         if lane.next(stage) is not None:
             epoch = lane.step // lane.steps_per_epoch
-            yield number, Progress(lane.fetch, lane.step, epoch, {}, seconds)
+            yield number, Progress(lane.state_at, lane.step, epoch, {}, seconds)
     while True:
         (state, metrics), seconds = call(state, piece, piece.steps)
         states = functools.cache(functools.partial(devices.each, state))

@@ -1,3 +1,4 @@
+import weakref
 from typing import Any
 
 import jax
@@ -8,10 +9,12 @@ import pytest
 from ocjax import training
 from ocjax.methods import Method, Stage, State
 from ocjax.methods.ganomaly import Config, ganomaly
+from ocjax.training import loop
 
 METHOD = ganomaly(Config(latent=3, features=2))
 IMAGES = np.random.default_rng(0).integers(0, 256, (23, 32, 32, 1), np.uint8)
 OPTIONS: dict[str, Any] = {"epochs": 3, "batch_size": 5}
+SINGLE_STEPS: dict[str, Any] = OPTIONS | {"seconds_per_call": 0.0}
 
 
 def _train(**options):
@@ -56,8 +59,9 @@ def test_streamed_images_give_the_same_bits_as_resident_ones(whole):
 
 @pytest.mark.parametrize("streamed", [False, True])
 def test_resuming_after_any_step_gives_the_same_bits(whole, streamed):
-    middle = next(p for p in _train(seconds_per_call=0.0) if p.step == 5)
-    rest = _train(state=middle.state, streamed=streamed)
+    progress = training.train(METHOD, IMAGES, jax.random.key(0), **SINGLE_STEPS)
+    middle = next(p.state for p in progress if p.step == 5)
+    rest = _train(state=middle, streamed=streamed)
     assert rest[0].step == 5
     _assert_same_bits(rest[-1].state, whole[-1].state)
     np.testing.assert_array_equal(_joined(rest), _joined(whole)[5:])
@@ -71,6 +75,64 @@ def test_resuming_a_finished_training_changes_nothing(whole):
 def test_epochs_have_different_orders_and_seeds_differ(whole):
     other = list(training.train(METHOD, IMAGES, jax.random.key(1), **OPTIONS))
     assert (_joined(other) != _joined(whole)).all()
+
+
+def test_only_the_last_state_lives(monkeypatch):
+    living = []
+
+    def program(step, devices, program=loop._program):
+        run = program(step, devices)
+
+        def watched(*arguments):
+            state, metrics = run(*arguments)
+            living.append(weakref.ref(jax.tree.leaves(state.params)[0]))
+            return state, metrics
+
+        return watched
+
+    monkeypatch.setattr(loop, "_program", program)
+    progress = list(training.train(METHOD, IMAGES, jax.random.key(0), **SINGLE_STEPS))
+    assert len(living) == 1 + 12
+    assert sum(ref() is not None for ref in living) == 1
+    assert progress[-1].state.step == 12
+    with pytest.raises(RuntimeError, match="step 5 is gone, .* at step 12"):
+        _ = next(p for p in progress if p.step == 5).state
+
+
+def test_a_state_that_was_asked_for_stays():
+    progress = training.train(METHOD, IMAGES, jax.random.key(0), **SINGLE_STEPS)
+    middle = next(p for p in progress if p.step == 5 and p.state)
+    list(progress)
+    assert middle.state.step == 5
+
+
+def test_the_memory_of_a_long_fit_does_not_grow():
+    sizes = []
+
+    def step(state, images, key):
+        params = jax.tree.map(lambda x: x + 1.0, state.params)
+        return state._replace(params=params, step=state.step + 1), {
+            "loss": images.mean()
+        }
+
+    init = lambda key, images: State(
+        {"kernel": jnp.zeros(250_000)}, {}, {}, jnp.zeros((), jnp.int32)
+    )
+    method = Method(init, (Stage(step),), score=step, objectives={})
+    images = np.zeros((8, 1, 1, 1), np.uint8)
+
+    def train(*arguments, train=training.train, **options):
+        for progress in train(*arguments, **options):
+            sizes.append(sum(array.nbytes for array in jax.live_arrays()))
+            yield progress
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "train", train)
+        options: dict[str, Any] = {"epochs": 200, "batch_size": 8}
+        state = training.fit(method, images, jax.random.key(0), **options)
+    assert float(state.params["kernel"][0]) == len(sizes) - 1 == 200
+    # A state is a megabyte, and there may be one more while a step is taken.
+    assert max(sizes[2:]) - min(sizes[2:]) < 2_500_000
 
 
 def test_every_image_is_seen_at_most_once_an_epoch():

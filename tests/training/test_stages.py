@@ -22,7 +22,11 @@ OPTIONS: dict[str, Any] = {"epochs": 2, "batch_size": 8}
 
 def _train(**options):
     options = OPTIONS | options
-    return list(training.train(METHOD, IMAGES, jax.random.key(0), **options))
+    all_progress = []
+    for progress in training.train(METHOD, IMAGES, jax.random.key(0), **options):
+        all_progress.append(progress)
+        _ = progress.state  # Kept from now on.
+    return all_progress
 
 
 @pytest.fixture(scope="module")

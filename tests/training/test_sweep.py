@@ -43,6 +43,7 @@ def _swept(models, width, **options):
         _built, IMAGES, models, devices=devices, **OPTIONS | options
     ):
         found.setdefault(number, []).append(progress)
+        _ = progress.state  # Kept from now on.
     return found
 
 
