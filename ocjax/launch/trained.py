@@ -18,7 +18,7 @@ from ocjax.launch.config import RunConfig, parse
 from ocjax.launch.folder import RunFolder
 from ocjax.launch.task import Task, load
 from ocjax.methods import Method, State
-from ocjax.training.checkpoint import Checkpoints
+from ocjax.training.checkpoint import Checkpoints, plain
 
 
 class Trained(NamedTuple):
@@ -166,7 +166,8 @@ def _saved(checkpoint: pathlib.Path) -> dict[str, tuple[int, ...]]:
     import orbax.checkpoint as ocp
 
     handler: Any = ocp.StandardCheckpointHandler()  # Its type asks for another Path.
-    found = handler.metadata(checkpoint.absolute() / "state")
+    with plain(checkpoint) as folder:
+        found = handler.metadata(folder / "state")
     return _parameters(found["params"])
 
 

@@ -1,7 +1,15 @@
 """Checkpoints of a state by Orbax, whole or not at all."""
 
+import contextlib
+import errno
+import logging as standard_logging
+import os
 import pathlib
+import re
+import shutil
+import tempfile
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -28,11 +36,13 @@ class Checkpoints:
         self._ocp = ocp
         self._folder = pathlib.Path(folder).absolute()
         self._folder.mkdir(parents=True, exist_ok=True)
+        self._opened = contextlib.ExitStack()
+        _say_errors_once()
         alone = ocp.options.MultiprocessingOptions(
             primary_host=0, active_processes={0}, barrier_sync_key_prefix="ocjax"
         )
         self._manager = ocp.CheckpointManager(
-            self._folder,
+            self._opened.enter_context(plain(self._folder)),
             options=ocp.CheckpointManagerOptions(
                 max_to_keep=keep, create=False, multiprocessing_options=alone
             ),
@@ -43,19 +53,21 @@ class Checkpoints:
 
         Raises:
           FloatingPointError: a parameter is not finite; nothing is saved.
+          OSError: this one, or the one before, cannot be written.
         """
         state = jax.device_get(state)
         sums = {name: zlib.crc32(array.tobytes()) for name, array in _named(state)}
         for name, array in _named(state.params):
             if not np.isfinite(array).all():
                 raise FloatingPointError(f"Not finite: parameter {name}.")
-        self._manager.save(
-            int(state.step),
-            args=self._ocp.args.Composite(
-                state=self._ocp.args.StandardSave(state._asdict()),
-                checksums=self._ocp.args.JsonSave(sums),
-            ),
-        )
+        with self._writing():
+            self._manager.save(
+                int(state.step),
+                args=self._ocp.args.Composite(
+                    state=self._ocp.args.StandardSave(state._asdict()),
+                    checksums=self._ocp.args.JsonSave(sums),
+                ),
+            )
 
     def restore(self, like: State) -> State | None:
         """The newest whole state, or None if there is no checkpoint.
@@ -91,8 +103,27 @@ class Checkpoints:
         self.close()
 
     def close(self) -> None:
-        """Finishes writing, also when training failed, and lets go of the folder."""
-        self._manager.close()
+        """Finishes writing, also when training failed, and lets go of the folder.
+
+        Raises:
+          OSError: the last state cannot be written; the ones before stay.
+        """
+        with self._opened, self._writing():
+            self._manager.close()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Makes errors of the storage library those of the system that they tell."""
+        try:
+            yield
+        except Exception as error:
+            number = re.search(r"OS error (\d+)", str(error))
+            if number is None and not isinstance(error, OSError):
+                raise
+            for unfinished in self._folder.glob("*.orbax-checkpoint-tmp*"):
+                shutil.rmtree(unfinished, ignore_errors=True)
+            code = int(number[1]) if number else error.errno or errno.EIO  # pyright: ignore
+            raise OSError(code, os.strerror(code), str(self._folder)) from error
 
     def _read(self, step: int, like: State) -> State:
         host = lambda x: np.zeros(x.shape, x.dtype)
@@ -126,6 +157,35 @@ class Checkpoints:
         )
         (self._folder / str(step)).rename(aside)
         self._manager.reload()
+
+
+@contextlib.contextmanager
+def plain(folder: pathlib.Path) -> Iterator[pathlib.Path]:
+    """The folder under a path that the storage library can read back.
+
+    It takes brackets and backslashes in a path for its own signs, and knows no names
+    that are not UTF-8.
+    """
+    folder = folder.absolute()
+    text = str(folder)
+    if not re.search(r"[\[\]\\\ud800-\udfff]", text):
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="ocjax-") as temporary:
+        link = pathlib.Path(temporary, "folder")
+        link.symlink_to(folder, target_is_directory=True)
+        yield link
+
+
+def _say_errors_once() -> None:
+    """Silences what the library logs, with tracebacks, of errors that it raises too."""
+    logger = standard_logging.getLogger("absl")
+    if _no_traceback not in logger.filters:
+        logger.addFilter(_no_traceback)
+
+
+def _no_traceback(record: standard_logging.LogRecord) -> bool:
+    return not (record.exc_info and "orbax" in record.pathname)
 
 
 def _named(tree: Any) -> list[tuple[str, np.ndarray]]:

@@ -96,3 +96,29 @@ def test_a_state_that_is_not_finite_is_not_saved(folder):
         with pytest.raises(FloatingPointError, match="'net'.*'kernel'"):
             checkpoints.save(_state(5, fill=np.inf))
     assert not (folder / "5").exists()
+
+
+@pytest.mark.parametrize("name", ["bottle [1]", "back\\slash", "caf\udce9"])
+def test_folders_of_any_name_are_read_back(tmp_path, name):
+    with Checkpoints(tmp_path / name) as checkpoints:
+        checkpoints.save(_state(5, fill=5))
+    _assert_equal(_restore(tmp_path / name), _state(5, fill=5))
+
+
+def test_a_full_disk_is_an_error_of_the_system_and_leaves_what_was_there(
+    folder, monkeypatch, capfd
+):
+    (folder / "5.orbax-checkpoint-tmp").mkdir()
+
+    def full(self, step, args):
+        raise ValueError(
+            'RESOURCE_EXHAUSTED: Error writing "state/d/1" [OS error 28: ENOSPC]'
+        )
+
+    with Checkpoints(folder) as checkpoints:
+        monkeypatch.setattr(type(checkpoints._manager), "save", full)
+        with pytest.raises(OSError, match=r"\[Errno 28\] .*checkpoints"):
+            checkpoints.save(_state(5))
+    assert sorted(path.name for path in folder.iterdir()) == ["2", "3", "4"]
+    _assert_equal(_restore(folder), _state(4, fill=4))
+    assert "Traceback" not in capfd.readouterr().err
