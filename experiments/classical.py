@@ -8,12 +8,13 @@ networks is not used. Each detector and seed gets a folder below `--workdir`; th
 line printed is one JSON object with the AUROCs.
 """
 
+import contextlib
 import json
 import pathlib
 import time
 
 import numpy as np
-from absl import app, flags
+from absl import flags
 from ml_collections import config_flags
 
 from ocjax import baselines, launch
@@ -34,10 +35,12 @@ flags.mark_flag_as_required("config")
 
 def run(name: str, task: launch.Task, path: pathlib.Path) -> dict:
     """Fits and judges one detector; a finished folder is not judged again."""
-    folder = RunFolder(path)
-    folder.open(task.identity() | {"method": name, "hyper": {}})
-    if result := folder.result():
-        return result
+    with contextlib.closing(RunFolder(path)) as folder:
+        folder.open(task.identity() | {"method": name, "hyper": {}})
+        return folder.result() or _judged(name, task, folder)
+
+
+def _judged(name: str, task: launch.Task, folder: RunFolder) -> dict:
     folder.write_json("env.json", environment.describe())
     images, split, start = task.dataset.images, task.split, time.perf_counter()
     score = baselines.fit(name, images[split.train], task.seed)
@@ -73,9 +76,7 @@ def main(_) -> None:
 
 
 if __name__ == "__main__":
-    app.run(
-        exits.guarded(main),
-        flags_parser=lambda arguments: exits.parse_flags(
-            arguments, lambda: CONFIG.value.to_dict()
-        ),
+    parse = lambda arguments: exits.parse_flags(
+        arguments, lambda: CONFIG.value.to_dict()
     )
+    exits.start(exits.guarded(main), parse)

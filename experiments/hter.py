@@ -21,7 +21,7 @@ import sys
 from typing import Any, NamedTuple
 
 import numpy as np
-from absl import app, flags
+from absl import flags
 
 from ocjax import _files, data
 from ocjax._checks import InputError, one_of
@@ -152,4 +152,4 @@ def main(_) -> None:
 
 
 if __name__ == "__main__":
-    app.run(exits.guarded(main), flags_parser=exits.parse_flags)
+    exits.start(exits.guarded(main), exits.parse_flags)

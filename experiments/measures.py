@@ -10,7 +10,7 @@ anomalies'. Of the whole test part; the JSON is printed.
 
 import json
 
-from absl import app, flags
+from absl import flags
 
 from ocjax import data
 from ocjax.evaluation import metrics
@@ -45,4 +45,4 @@ def main(_) -> None:
 
 
 if __name__ == "__main__":
-    app.run(exits.guarded(main), flags_parser=exits.parse_flags)
+    exits.start(exits.guarded(main), exits.parse_flags)

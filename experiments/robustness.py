@@ -13,7 +13,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from absl import app, flags
+from absl import flags
 
 from ocjax import attacks, launch
 from ocjax._checks import InputError
@@ -125,4 +125,4 @@ def main(_) -> None:
 
 
 if __name__ == "__main__":
-    app.run(exits.guarded(main), flags_parser=exits.parse_flags)
+    exits.start(exits.guarded(main), exits.parse_flags)

@@ -15,7 +15,7 @@ import pathlib
 
 import jax
 import numpy as np
-from absl import app, flags
+from absl import flags
 
 from ocjax import data
 from ocjax.attacks import stop_signs
@@ -71,4 +71,4 @@ def draw(originals: np.ndarray, arrays, path: pathlib.Path) -> None:
 
 
 if __name__ == "__main__":
-    app.run(exits.guarded(main), flags_parser=exits.parse_flags)
+    exits.start(exits.guarded(main), exits.parse_flags)

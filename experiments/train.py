@@ -19,7 +19,7 @@ import sys  # noqa: E402
 from collections.abc import Mapping  # noqa: E402
 
 import results  # noqa: E402
-from absl import app, flags  # noqa: E402
+from absl import flags  # noqa: E402
 from ml_collections import config_flags  # noqa: E402
 
 from ocjax import launch  # noqa: E402
@@ -37,7 +37,11 @@ WORKDIR = flags.DEFINE_string(
 )
 DATA_DIR = flags.DEFINE_string("data_dir", None, "Where TFDS keeps its data sets.")
 SEED = flags.DEFINE_integer(
-    "seed", 0, "Of initialization and batch order.", lower_bound=0
+    "seed",
+    0,
+    "Seed of initialization and batch order, below 2^32.",
+    lower_bound=0,
+    upper_bound=2**32 - 1,
 )
 PROFILE_STEPS = flags.DEFINE_integer(
     "profile_steps",
@@ -139,4 +143,4 @@ def start(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(start, flags_parser=parse)
+    exits.start(start, parse)

@@ -26,9 +26,9 @@ COMMANDS = (
 
 def main() -> None:
     """Runs what the command line says; ends the process."""
-    from absl import app
+    from ocjax.launch import exits
 
-    app.run(_run, argv=sys.argv, flags_parser=_parse)
+    exits.start(_run, _parse, sys.argv)
 
 
 def parser() -> argparse.ArgumentParser:

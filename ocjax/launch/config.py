@@ -14,6 +14,11 @@ from ocjax.data import protocols
 BATCH_STATISTICS = ("", "shuffled", "ordered")
 AUGMENTATIONS = ("crop", "flip")
 BEST_EPOCH = ("", "test", "test_part")
+# Fields of `RunConfig` that say how a run is carried out, and not what it is.
+EXECUTION = (
+    "models_at_once", "devices", "memory_budget_mb", "checkpoint_seconds",
+    "checkpoint_epochs", "log_every", "report",
+)  # fmt: skip
 SELECTED_ON = 0.3  # Part of the test images that the code of ICS selects on.
 
 

@@ -1,15 +1,21 @@
 """What runs say while they work: live lines on a terminal, else plain ones."""
 
+import contextlib
 import sys
 import time
-from collections.abc import Mapping
 
 SECONDS_BETWEEN_LINES = 10.0
 
 
 def say(message: str) -> None:
-    """Prints a line to standard error; results alone go to standard output."""
-    print(message, file=sys.stderr, flush=True)
+    """Prints a line to standard error; results alone go to standard output.
+
+    Where nobody can read it any more, work goes on without.
+    """
+    if sys.stderr is None:  # Closed from the start; `print` would take another stream.
+        return
+    with contextlib.suppress(OSError, ValueError):  # Closed since, or a full disk.
+        print(message, file=sys.stderr, flush=True)
 
 
 class Display:
@@ -18,7 +24,8 @@ class Display:
     def __init__(self, quiet: bool = False):
         """Shows nothing yet, or never."""
         self.quiet = quiet
-        self._bar = _bar() if sys.stderr.isatty() and not quiet else None
+        terminal = sys.stderr is not None and sys.stderr.isatty()
+        self._bar = _bar() if terminal and not quiet else None
         self._runs: list[Run] = []
         self._start, self._taken, self._next_line = None, 0, 0.0
 
@@ -71,19 +78,42 @@ class Run:
         """Its turn comes, after `step` of training."""
         self.first = self.done = step
         if self._bar:
-            self._bar.update(self._task, completed=step, text="compiling")
+            self._bar.update(self._task, completed=step)
+        self.phase("compiling")
+
+    def say(self, text: str) -> None:
+        """Says a line about the run."""
+        say(f"{self.name}: {text}." if self.name else f"{text}.")
+
+    def phase(self, text: str) -> None:
+        """Shows what is done beside taking steps, such as "drawing"."""
+        if self._bar:
+            self._bar.update(self._task, text=text)
+        elif not self.name and not self._display.quiet:
+            say(f"{text[0].upper()}{text[1:]}.")
 
     def update(
         self,
         step: int,
         epoch: int,
-        terms: Mapping[str, float],
+        loss: float,
+        held_out_error: float | None,
         images_per_second: float,
     ) -> None:
-        """Shows the state after `step`, in `epoch` counted from 0."""
+        """Shows the state after `step`.
+
+        Args:
+          step: taken so far.
+          epoch: counted from 0.
+          loss: of what is trained, a mean over the last steps.
+          held_out_error: of held-out normal images when they were last looked at.
+          images_per_second: that train.
+        """
         self.done = step
-        losses = "  ".join(f"{name} {value:.4g}" for name, value in terms.items())
-        text = f"epoch {epoch + 1}/{self._epochs}  {images_per_second:.0f}/s  {losses}"
+        parts = [f"epoch {epoch + 1}/{self._epochs}", f"loss {loss:.4g}"]
+        if held_out_error is not None:
+            parts.append(f"held-out error {held_out_error:.4g}")
+        text = "  ".join([*parts, f"{images_per_second:.0f} images/s"])
         if self._bar:
             self._bar.update(self._task, completed=step, text=text)
         self._display.line(self, text)
@@ -99,12 +129,19 @@ class Run:
 
 def _bar():
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        SpinnerColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
     from rich.table import Column
 
     rest = Column(ratio=1, no_wrap=True)  # Cut off where the terminal ends.
     return Progress(
         TextColumn("{task.description}"),
+        SpinnerColumn(),
         BarColumn(16),
         TimeRemainingColumn(),
         TextColumn("{task.fields[text]}", table_column=rest),

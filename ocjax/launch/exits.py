@@ -1,5 +1,7 @@
 """How commands end: a user's mistake costs one line and no traceback."""
 
+import errno
+import os
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -11,10 +13,35 @@ from ocjax.launch.display import say
 
 USER_ERROR, NOT_FINITE, SYSTEM_ERROR = 2, 3, 1
 TRY_AGAIN = 75  # As sendmail has it.
+INTERRUPTED = 130  # As shells have it: 128 and the number of SIGINT.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Stopped(Exception):
-    """Training was asked to stop, and saved its state."""
+    """Work was asked to stop, by SIGTERM or Ctrl-C, and saved its state."""
+
+    def __init__(self, message: str, code: int = TRY_AGAIN):
+        """Takes what to say, and the exit status."""
+        super().__init__(message)
+        self.code = code
+
+
+def open_streams() -> None:
+    """Opens standard streams that the caller has closed, so that they take anything.
+
+    Else the next file that is opened has the number of one, and gets its text.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)  # The lowest number that is free.
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+        if getattr(sys, name) is None:
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, os.fdopen(number, mode, closefd=False))
 
 
 def fail(code: int, error: Exception | str) -> NoReturn:
@@ -35,11 +62,35 @@ def guarded(main: Callable[[Any], int | None]) -> Callable[[Any], int | None]:
         except FloatingPointError as error:
             fail(NOT_FINITE, error)
         except Stopped as error:
-            fail(TRY_AGAIN, error)
+            fail(error.code, error)
+        except KeyboardInterrupt:
+            fail(INTERRUPTED, "Interrupted.")
         except OSError as error:
-            fail(SYSTEM_ERROR, error)
+            hint = ": make room, and start the same command again."
+            fail(SYSTEM_ERROR, f"{error}{hint if error.errno in _NO_ROOM else ''}")
 
     return run
+
+
+def start(
+    main: Callable[[Any], int | None],
+    flags_parser: Callable[[list[str]], Any],
+    argv: list[str] | None = None,
+) -> None:
+    """Runs a program to its end; Ctrl-C ends it with one line, whenever it comes.
+
+    Args:
+      main: takes what `flags_parser` returns, and returns the exit status.
+      flags_parser: takes the command line, with the program's name.
+      argv: command line, by default that of the process.
+    """
+    from absl import app
+
+    open_streams()
+    try:
+        app.run(main, argv=argv, flags_parser=flags_parser)
+    except KeyboardInterrupt:
+        fail(INTERRUPTED, "Interrupted.")
 
 
 def parse_flags(

@@ -10,6 +10,8 @@ from typing import Any
 
 from ocjax import _files
 from ocjax._checks import InputError
+from ocjax.launch import lock
+from ocjax.launch.lock import Lock
 
 
 class RunFolder:
@@ -23,25 +25,67 @@ class RunFolder:
         """Names the folder; nothing is read or written yet."""
         self.path = pathlib.Path(path)
         self.checkpoints = self.path / "checkpoints"
+        self._lock = Lock(self.path)
 
     def open(self, config: Mapping[str, Any]) -> None:
         """Claims the folder for `config`, or checks that it is its own.
 
+        Until `close` no other process can open it, unless the run is finished. A run is
+        lengthened where nothing differs but its epochs, which are more than before.
+
         Raises:
-          InputError: the folder is another configuration's, or another program's.
+          InputError: the folder is another configuration's, another program's, or in
+            use by another process.
         """
-        path = self.path / "config.json"
-        if path.exists():
-            _check_same(self.path, self.read_json("config.json"), config)
-        elif self.path.exists() and any(
-            not _files.is_temporary(found) for found in self.path.iterdir()
-        ):
-            raise InputError(
-                f"{self.path} is neither empty nor a run folder; "
-                "name another --workdir."
-            )
-        else:
+        if self.path.is_file():
+            raise InputError(f"{self.path} is a file; name a folder as --workdir.")
+        if self.result() is not None and not self._changes(config):
+            return  # Nothing will be written.
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._lock.take()
+        try:
+            self._claim(config)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Lets other processes open the folder."""
+        self._lock.release()
+
+    def _claim(self, config: Mapping[str, Any]) -> None:
+        if not (self.path / "config.json").exists():
+            if not all(map(_is_ours, self.path.iterdir())):
+                raise InputError(
+                    f"{self.path} is neither empty nor a run folder; "
+                    "name another --workdir."
+                )
             self.write_json("config.json", config)
+            return
+        changes = self._changes(config)
+        if not all(map(_lengthens, changes)):
+            differences = "; ".join(f"{name} {a!r} -> {b!r}" for name, a, b in changes)
+            raise InputError(
+                f"{self.path} belongs to another configuration ({differences}); use "
+                "that one again or name another --workdir."
+            )
+        if changes:  # The result is no longer the run's.
+            (self.path / "eval" / "summary.json").unlink(missing_ok=True)
+            self.write_json("config.json", config)
+
+    def _changes(self, config: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+        """Name, old and new value of what differs from the folder's configuration."""
+        old, new = self.read_json("config.json"), _flat(config)
+        if not isinstance(old, Mapping):
+            raise InputError(
+                f"{self.path / 'config.json'} is damaged; name another --workdir."
+            )
+        old = _flat(old)
+        names = sorted(old.keys() | new.keys())
+        pairs = [(name, old.get(name), new.get(name)) for name in names]
+        return [
+            (name, before, after) for name, before, after in pairs if before != after
+        ]
 
     def result(self) -> dict[str, Any] | None:
         """The summary of a finished run; None before."""
@@ -69,7 +113,7 @@ class RunFolder:
         """
         try:
             return json.loads((self.path / name).read_text())
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(
                 f"{self.path / name} is damaged ({error}); name another --workdir."
             ) from error
@@ -110,46 +154,17 @@ class RunFolder:
         return rows
 
 
-class MetricsLog:
-    """Appends rows to `metrics.jsonl` and to TensorBoard events."""
-
-    def __init__(self, folder: RunFolder, step: int):
-        """Goes on after `step`."""
-        self._file = open(folder.path / "metrics.jsonl", "a", buffering=1)
-        self._folder, self._step = str(folder.path / "tensorboard"), step
-        self._events = None
-
-    def write(self, row: Mapping[str, Any]) -> None:
-        """Appends one row; it has a "step"."""
-        self._file.write(json.dumps(row) + "\n")
-        if self._events is None:  # Not before the first step: the import is slow.
-            from tensorboardX import SummaryWriter
-
-            self._events = SummaryWriter(self._folder, purge_step=self._step + 1)
-        for name, value in row.items():
-            if name != "step":
-                self._events.add_scalar(name, value, row["step"])
-
-    def close(self) -> None:
-        """Writes what is still in memory."""
-        self._file.close()
-        if self._events is not None:
-            self._events.close()
+def _is_ours(path: pathlib.Path) -> bool:
+    """Whether a killed process may have left it in a folder that is claimed."""
+    return path.name == lock.NAME or _files.is_temporary(path)
 
 
-def _check_same(path: pathlib.Path, old: Mapping, new: Mapping) -> None:
-    flat_old, flat_new = _flat(old), _flat(new)
-    names = sorted(flat_old.keys() | flat_new.keys())
-    changes = [
-        f"{name} {flat_old.get(name)!r} -> {flat_new.get(name)!r}"
-        for name in names
-        if flat_old.get(name) != flat_new.get(name)
-    ]
-    if changes:
-        raise InputError(
-            f"{path} belongs to another configuration ({'; '.join(changes)}); use that "
-            "one again or name another --workdir."
-        )
+def _lengthens(change: tuple[str, Any, Any]) -> bool:
+    """Whether a change asks for more epochs of a run."""
+    name, before, after = change
+    if name.split(".")[-1] != "epochs" or "hyper" in name.split("."):
+        return False
+    return isinstance(before, int) and isinstance(after, int) and after > before
 
 
 def _flat(config: Mapping, prefix: str = "") -> dict[str, Any]:

@@ -2,14 +2,14 @@
 
 import functools
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from ocjax import data, evaluation
 from ocjax.evaluation import heatmaps, metrics, thresholds
-from ocjax.launch import paper_code, pictures
+from ocjax.launch import health, paper_code, pictures
 from ocjax.launch.display import say
 from ocjax.launch.folder import RunFolder
 from ocjax.launch.task import Task
@@ -22,6 +22,7 @@ def judge(
     state: State,
     folder: RunFolder,
     facts: Mapping[str, Any],
+    phase: Callable[[str], object] = lambda text: None,
 ) -> dict[str, Any]:
     """Scores the test part, and writes scores, pictures, report and summary.
 
@@ -33,11 +34,13 @@ def judge(
       state: after the last step.
       folder: of the run.
       facts: what else the summary says, such as speed.
+      phase: told what is being done.
 
     Returns:
       The summary.
     """
     start = time.perf_counter()
+    phase(f"scoring {len(task.split.test):,} images")
     scores, held_out = paper_code.both_scores(task, method, state, folder)
     task = paper_code.reported(task)
     scored = time.perf_counter()
@@ -45,8 +48,11 @@ def judge(
     threshold = summary["threshold"]
     figures = {}
     if task.dataset.masks is not None:
+        phase("comparing heatmaps with masks")
         summary |= _where(task, method, state)
+    summary["warnings"] = _warnings(task, method, state, scores, summary, folder)
     if task.config.report:
+        phase("drawing the report")
         figures = pictures.draw(task, method, state, scores, threshold, folder)
     summary |= {
         "score_seconds": round(scored - start, 2),
@@ -71,7 +77,10 @@ def write_report(
         config=folder.read_json("config.json"),
         environment=folder.read_json("env.json"),
         figures={name: figures[name] for name in order},
-        warnings=[f"Not honest: {leak}" for leak in summary["leaks"]],
+        warnings=[
+            *(f"Not honest: {leak}" for leak in summary["leaks"]),
+            *summary.get("warnings", []),
+        ],
     )
 
 
@@ -91,6 +100,10 @@ def summarize(
     """
     split = task.split
     threshold, chosen = _threshold(held_out, scores[~split.anomalous], task)
+    if threshold is not None:
+        called = scores > threshold
+        chosen["anomalies_found"] = int(called[split.anomalous].sum())
+        chosen["false_alarms"] = int(called[~split.anomalous].sum())
     _write_scores(folder, task, scores, threshold, held_out)
     folder.write_csv(
         "eval/held_out.csv", ["score"], [[repr(float(s))] for s in held_out]
@@ -106,6 +119,29 @@ def summarize(
         | chosen
         | {"leaks": task.config.paper_code.leaks()}
     )
+
+
+def _warnings(
+    task: Task,
+    method: Method,
+    state: State,
+    scores: np.ndarray,
+    summary: Mapping[str, Any],
+    folder: RunFolder,
+) -> list[str]:
+    """Signs that the run has not learned, each with what to do."""
+    images, split = task.dataset.images, task.split
+    per_epoch = len(split.train) // task.config.batch_size
+    warnings = health.of_training(summary["steps"], per_epoch, folder.metrics())
+    if method.reconstruct is not None and len(split.validation):
+        held_out = images[split.validation[: health.LOOKED_AT]]
+        error = health.reconstruction_errors(method, state, held_out).mean()
+        warnings += health.of_reconstructions(
+            health.reconstruction_spread(method, state, held_out),
+            float(error),
+            health.mean_image_error(images[split.train[:1000]], held_out),
+        )
+    return warnings + health.of_scores(scores) + health.of_result(summary)
 
 
 def _identity(task: Task) -> dict[str, Any]:
@@ -149,6 +185,8 @@ def _threshold(held_out: np.ndarray, normals: np.ndarray, task: Task):
         "reached_high": None,
         "held_out_normals": len(held_out),
         "threshold_note": "No normal images were held out.",
+        "anomalies_found": None,
+        "false_alarms": None,
     }
     if not len(held_out):
         return None, said

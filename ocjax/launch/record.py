@@ -1,10 +1,7 @@
 """Training in a run folder: logged, saved, resumed, stopped on request."""
 
-import contextlib
-import signal
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection
 from typing import Any
 
 import jax
@@ -12,8 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from ocjax import data, evaluation, training
+from ocjax.launch import health
 from ocjax.launch.display import Display, say
-from ocjax.launch.folder import MetricsLog, RunFolder
+from ocjax.launch.folder import RunFolder
+from ocjax.launch.log import MetricsLog
 from ocjax.launch.paper_code import BestEpoch
 from ocjax.launch.task import Task
 from ocjax.methods import Method, State
@@ -71,6 +70,8 @@ class Run:
             state = self._checkpoints.restore(like)
         state = _shared(state, like)
         step = 0 if state is None else int(state.step)
+        if self._writes:
+            self.show.say(self.task.contents())
         self.show.begin(step)
         if self._writes:
             if step:
@@ -121,10 +122,12 @@ class Run:
 
     def close(self) -> None:
         """Finishes writing, also when training failed."""
-        if self._checkpoints is not None:
-            self._checkpoints.close()
-            self._log.close()
-        self.is_open, self._checkpoints = False, None
+        checkpoints, self.is_open, self._checkpoints = self._checkpoints, False, None
+        if checkpoints is not None:
+            try:
+                checkpoints.close()
+            finally:
+                self._log.close()
 
     def finish(self) -> dict[str, Any]:
         """Ends training; what the summary says of it."""
@@ -139,6 +142,7 @@ class Run:
             "compile_seconds": round(self._compile_seconds, 2),
             "train_seconds": round(self._seconds, 2),  # Of all processes.
             "train_normals": len(self.task.split.train),
+            "steps": self.show.done,
             "workdir": str(self.folder.path),
         }
 
@@ -157,8 +161,14 @@ class Run:
             if step % config.log_every == 0:
                 terms = {name: float(v[i]) for name, v in progress.metrics.items()}
                 self._log.write({"step": step, **shared, **terms})
-        means = {name: float(v.mean()) for name, v in progress.metrics.items()}
-        self.show.update(progress.step, progress.epoch, means, rate)
+        loss = float(progress.metrics[self._main_loss(progress.metrics)].mean())
+        error = self._watch.held_out_error
+        self.show.update(progress.step, progress.epoch, loss, error, rate)
+
+    def _main_loss(self, names: Collection[str]) -> str:
+        """The loss that stands for all in the progress line."""
+        losses = ["generator", *self.method.objectives]  # A generator's tells most.
+        return next((name for name in losses if name in names), next(iter(names)))
 
     def _look(self, progress: training.Progress, epoch: int) -> None:
         state = progress.state  # By all processes, which may have parts of it.
@@ -209,6 +219,10 @@ class Watch:
     """Looks at a state after an epoch: at held-out normals, which train nothing.
 
     Where the configuration asks for a leak of published code, at the test images too.
+
+    Attributes:
+      held_out_error: of the last look, the mean squared error per pixel, in [-1, 1], of
+        reconstructions; None before, and of a method that does not reconstruct.
     """
 
     def __init__(self, method: Method, task: Task, folder: RunFolder):
@@ -219,31 +233,26 @@ class Watch:
         self._held_out = images[split.validation]
         self._diagnose = method.diagnose and jax.jit(method.diagnose)
         self._best = BestEpoch(task, folder) if flags.best_epoch else None
+        self.held_out_error: float | None = None
 
     def look(self, state: State, epoch: int) -> dict[str, float]:
         """What there is to say after `epoch` of the last stage, counted from 1."""
-        found = {}
-        if epoch % self._every == 0 and len(self._held_out):
-            scores = evaluation.score(self._method, state, self._held_out)
-            found["held_out_score"] = float(scores.mean())
+        row = {}
+        last = epoch == self._task.config.epochs
+        if (last or epoch % self._every == 0) and len(self._held_out):
+            row |= self._held_out_row(state)
             if self._diagnose:
                 batch = jnp.asarray(self._held_out[: self._task.config.batch_size])
                 key = jax.random.key(epoch)
-                found |= self._diagnose(state, data.to_float(batch), key)
+                row |= self._diagnose(state, data.to_float(batch), key)
         if self._best:
-            found["test_auroc"] = self._best.look(self._method, state)
-        return {name: float(value) for name, value in found.items()}
+            row["test_auroc"] = self._best.look(self._method, state)
+        return {name: float(value) for name, value in row.items()}
 
-
-@contextlib.contextmanager
-def sigterm() -> Iterator[threading.Event]:
-    """An event that SIGTERM sets meanwhile, instead of ending the process."""
-    event = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield event  # Python lets the main thread alone handle signals.
-        return
-    before = signal.signal(signal.SIGTERM, lambda *_: event.set())
-    try:
-        yield event
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    def _held_out_row(self, state: State) -> dict[str, float]:
+        scores = evaluation.score(self._method, state, self._held_out)
+        row = {"held_out_score": float(scores.mean())}
+        if self._method.reconstruct is not None:
+            errors = health.reconstruction_errors(self._method, state, self._held_out)
+            row["held_out_error"] = self.held_out_error = float(errors.mean())
+        return row

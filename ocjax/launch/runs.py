@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import os
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -11,7 +10,7 @@ import jax
 import numpy as np
 
 from ocjax import training
-from ocjax.launch import environment, exits, paper_code, record
+from ocjax.launch import environment, exits, paper_code, record, stop
 from ocjax.launch.build import build_method
 from ocjax.launch.display import Display, say
 from ocjax.launch.folder import RunFolder
@@ -62,7 +61,7 @@ def run_all(
 
     Raises:
       InputError: a folder or its checkpoints cannot be used.
-      exits.Stopped: SIGTERM came; the same call goes on from there.
+      exits.Stopped: SIGTERM or Ctrl-C came; the same call goes on from there.
       OSError: a folder cannot be written.
     """
     config, images = tasks[0].config, tasks[0].dataset.images
@@ -75,19 +74,20 @@ def run_all(
             images,
             [_model(tasks[i]) for i in group.numbers],
             config.epochs,
-            config.batch_size,
+            tasks[group.numbers[0]].config.batch_size,
             group.devices,
         )
     folders = [RunFolder(path) for path in paths]
-    results = _claim(tasks, folders)
-    many = len(tasks) > 1
     with contextlib.ExitStack() as opened:
-        stop = opened.enter_context(record.sigterm())
+        for folder in folders:
+            opened.callback(folder.close)
+        results = _claim(tasks, folders)
+        request = opened.enter_context(stop.requests())
         display = opened.enter_context(Display(quiet=not processes.primary()))
         runs = {}
         for i, task in enumerate(tasks):
             if results[i] is None:
-                name = folders[i].path.name if many else ""
+                name = folders[i].path.name if len(tasks) > 1 else ""
                 runs[i] = record.Run(_builder(task)(), task, folders[i], display, name)
                 opened.callback(runs[i].close)
         profile = record.Profile(folders[0], profile_steps * processes.primary())
@@ -98,25 +98,31 @@ def run_all(
                 if results[number] is None:  # Not lost, while others go on.
                     profile.look(progress)
                     run.write(progress)
-                if progress.last:
-                    _see_to([run for run in runs.values() if run.is_open], stop)
+                if progress.last or not progress.metrics:
+                    _see_to([run for run in runs.values() if run.is_open], request)
                 if results[number] is None and (progress.done or run.lost):
-                    results[number] = _finish(run, progress, command, started)
+                    try:
+                        with request.at_once():
+                            results[number] = _finish(run, progress, command, started)
+                    except exits.Stopped:  # Others may have gone on since they saved.
+                        for other in runs.values():
+                            other.save()
+                        raise
                 if all(results[i] is not None for i in group.numbers):
                     break  # The last of them was lost before its last step.
     return [result for result in results if result is not None]  # All of them.
 
 
-def _see_to(runs: Sequence[record.Run], stop: threading.Event) -> None:
+def _see_to(runs: Sequence[record.Run], request: stop.Stop) -> None:
     """Saves runs where it is time to, or where the job is asked to stop.
 
     Raises:
       exits.Stopped: it was.
     """
-    if processes.any_of(stop.is_set()):
+    if number := processes.largest(request.signal):
         saved = [(run.save(), run.lost) for run in runs]
         steps = ", ".join([str(step) for step, lost in saved if not lost])
-        raise exits.Stopped(f"Stopped on request; saved after step {steps}.")
+        raise stop.stopped(number, f"saved after step {steps or 0}")
     if processes.agree(any(run.is_late for run in runs)):
         for run in runs:
             run.save()
@@ -159,7 +165,7 @@ def _finish(
         "command": command,
         "first_step_seconds": round(first - started, 2) if first and started else None,
     }
-    result = judge(run.task, run.method, state, run.folder, facts)
+    result = judge(run.task, run.method, state, run.folder, facts, run.show.phase)
     auroc = result["auroc"]
     run.show.end("finished" if auroc is None else f"AUROC {auroc:.4f}")
     return result
@@ -192,7 +198,8 @@ def _groups(tasks: Sequence[Task]) -> list[_Group]:
     groups = {}
     for i, task in enumerate(tasks):
         rest = tuple(of(task, name) for name in differ if name not in traced)
-        groups.setdefault((*rest, _standard(task)), []).append(i)
+        key = (*rest, task.config.batch_size, _standard(task))
+        groups.setdefault(key, []).append(i)
     return [
         _Group(
             numbers,
@@ -209,7 +216,7 @@ def _builder(task: Task, axis_name: str | None = None) -> Callable[..., Method]:
     standard, config = _standard(task), task.config
     # Without what differs between runs that share a program.
     shared = dataclasses.replace(
-        config, normal_class="", anomalous_class="", split_seed=0
+        config, normal_class="", anomalous_class="", split_seed=0, batch_size=1
     )
 
     def build(**hyper) -> Method:
@@ -276,7 +283,7 @@ def _train(
         images,
         models,
         epochs=config.epochs,
-        batch_size=config.batch_size,
+        batch_size=tasks[group.numbers[0]].config.batch_size,
         devices=group.devices,
         streamed=_streamed(tasks[0]),
     ):

@@ -1,18 +1,20 @@
 """Many runs: every class, several seeds, and the table of them."""
 
+import contextlib
 import hashlib
 import json
 import os
-import pathlib
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ocjax import data
+from ocjax import _files, data
 from ocjax._checks import InputError
+from ocjax.data import files
 from ocjax.evaluation import plots
+from ocjax.launch import conclusion
 from ocjax.launch import task as tasks
 from ocjax.launch.config import RunConfig, parse, varied
 from ocjax.launch.display import say
@@ -66,10 +68,19 @@ def launch(
     }
     todo, choices = tasks_of(values, seed, data_dir)
     first = next(iter(todo.values()))
-    workdir = pathlib.Path(workdir or _default_workdir(values, seed, todo))
+    workdir = _files.local(workdir or _default_workdir(values, seed, todo), "--workdir")
+    if processes.primary() and first.config.batch_size < values["batch_size"]:
+        say(
+            f"The batch shrinks from {values['batch_size']} to the "
+            f"{first.config.batch_size} images that train."
+        )
     if len(todo) == 1:
         result = run(first, workdir, **options)
-        return result and result | {"workdir": str(workdir)}
+        if not result:
+            return {}
+        for line in conclusion.lines(result):
+            say(line)
+        return result | {"workdir": str(workdir)}
     if not first.split.anomalous.any():
         raise InputError(
             "A table of many runs compares AUROCs, which needs anomalous test images: "
@@ -77,15 +88,27 @@ def launch(
         )
     folder = RunFolder(workdir)
     if processes.primary():
-        folder.open({"runs": [task.identity() for task in todo.values()]})
-    paths = [workdir / name for name in todo]
-    results = run_all(list(todo.values()), paths, **options)
-    if not processes.primary():
-        return {}
+        runs = {name: task.identity() for name, task in todo.items()}
+        folder.open({"runs": runs})
     repeated = getattr(parse(values)[0], data.TARGET[first.config.protocol]) == RANDOM
-    table = Table(list(todo.values()), results, choices, published, repeated)
-    table.write(folder)
+    with contextlib.closing(folder):
+        paths = [workdir / name for name in todo]
+        results = run_all(list(todo.values()), paths, **options)
+        if not processes.primary():
+            return {}
+        table = Table(list(todo.values()), results, choices, published, repeated)
+        table.write(folder)
     say(table.markdown())
+    doubtful = [
+        path.name
+        for path, result in zip(paths, results, strict=True)
+        if not isinstance(result, Exception) and result.get("warnings")
+    ]
+    if doubtful:
+        say(
+            f"Warning: {len(doubtful)} of {len(paths)} runs have warnings, which their "
+            f"reports tell: {files.listed(doubtful)}."
+        )
     return table.summary() | {"workdir": str(workdir)}
 
 

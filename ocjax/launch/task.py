@@ -5,8 +5,13 @@ import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ocjax import data
-from ocjax.launch.config import RunConfig, parse
+from ocjax._checks import InputError
+from ocjax.launch.config import EXECUTION, RunConfig, parse
+
+SEEDS = 2**32  # Others have the random numbers of one of these.
 
 
 class Task(NamedTuple):
@@ -20,12 +25,12 @@ class Task(NamedTuple):
     split: data.Split
 
     def identity(self) -> dict[str, Any]:
-        """All that the result depends on, and how it is logged and saved.
+        """All that the result depends on, but for rounding.
 
         The data by their fingerprint: a folder may be another of the same name.
         """
         values = dataclasses.asdict(self.config) | {"seed": self.seed}
-        for name in ("normal_class", "anomalous_class", "seeds", "vary"):
+        for name in ("normal_class", "anomalous_class", "seeds", "vary", *EXECUTION):
             del values[name]
         field = data.TARGET[self.config.protocol]
         name = self.dataset.class_names[self.target]
@@ -34,6 +39,23 @@ class Task(NamedTuple):
             "hyper": dataclasses.asdict(self.hyper),
             "data": data.fingerprint(self.dataset),
         }
+
+    def contents(self) -> str:
+        """What trains and what tests, in a line."""
+        split, labels = self.split, self.dataset.labels
+        training, held_out = (
+            len(split.train) + len(split.validation),
+            len(split.validation),
+        )
+        anomalies = split.test[split.anomalous]
+        kinds = len(np.unique(labels[anomalies]))
+        tests = f"{len(split.test) - len(anomalies):,} good"
+        if kinds:
+            tests += f" and {len(anomalies):,} of {kinds} kind{'s' * (kinds > 1)}"
+        return (
+            f"{training:,} good pictures to train on ({held_out:,} of them held out "
+            f"for the threshold); {tests} to test"
+        )
 
 
 def load(
@@ -44,9 +66,11 @@ def load(
 ) -> Task:
     """Loads and splits the data of a run.
 
+    A batch is no larger than the training part.
+
     Args:
       values: configuration, as `configure` makes it.
-      seed: of initialization and batch order.
+      seed: of initialization and batch order, in [0, 2^32).
       data_dir: where TFDS keeps its data sets.
       dataset: the data, where they are loaded already.
 
@@ -54,6 +78,8 @@ def load(
       InputError: the configuration cannot be run.
     """
     config, hyper = parse(values)
+    if not 0 <= seed < SEEDS:
+        raise InputError(f"`seed` (={seed}) must be at least 0 and below {SEEDS}.")
     dataset = dataset or dataset_of(config, data_dir)
     target = data.class_index(dataset, getattr(config, data.TARGET[config.protocol]))
     split = data.split(
@@ -63,6 +89,8 @@ def load(
         split_seed=config.split_seed,
         validation_fraction=config.validation_fraction,
     )
+    batch_size = min(config.batch_size, len(split.train))
+    config = dataclasses.replace(config, batch_size=batch_size)
     return Task(config, hyper, seed, dataset, target, split)
 
 

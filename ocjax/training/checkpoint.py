@@ -2,11 +2,13 @@
 
 import contextlib
 import errno
+import functools
 import logging as standard_logging
 import os
 import pathlib
 import re
 import shutil
+import sys
 import tempfile
 import zlib
 from collections.abc import Iterator
@@ -61,6 +63,7 @@ class Checkpoints:
             if not np.isfinite(array).all():
                 raise FloatingPointError(f"Not finite: parameter {name}.")
         with self._writing():
+            self._check_room(sum(array.nbytes for array in jax.tree.leaves(state)))
             self._manager.save(
                 int(state.step),
                 args=self._ocp.args.Composite(
@@ -111,13 +114,18 @@ class Checkpoints:
         with self._opened, self._writing():
             self._manager.close()
 
+    def _check_room(self, size: int) -> None:
+        """Raises `OSError` where the disk has less: the library would be halfway."""
+        if shutil.disk_usage(self._folder).free < size:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._folder))
+
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
         """Makes errors of the storage library those of the system that they tell."""
         try:
             yield
         except Exception as error:
-            number = re.search(r"OS error (\d+)", str(error))
+            number = re.search(r"(?:OS error |os_error_code=')(\d+)", str(error))
             if number is None and not isinstance(error, OSError):
                 raise
             for unfinished in self._folder.glob("*.orbax-checkpoint-tmp*"):
@@ -177,15 +185,19 @@ def plain(folder: pathlib.Path) -> Iterator[pathlib.Path]:
         yield link
 
 
+@functools.cache
 def _say_errors_once() -> None:
-    """Silences what the library logs, with tracebacks, of errors that it raises too."""
+    """Silences tracebacks that the library prints of errors that it raises too."""
     logger = standard_logging.getLogger("absl")
-    if _no_traceback not in logger.filters:
-        logger.addFilter(_no_traceback)
+    logger.addFilter(lambda log: not (log.exc_info and "orbax" in log.pathname))
+    before = sys.excepthook
 
+    def hook(kind, error, traceback):
+        # Of writes that were on their way when another one failed.
+        if not (kind is RuntimeError and str(error) == "Event loop is closed"):
+            before(kind, error, traceback)
 
-def _no_traceback(record: standard_logging.LogRecord) -> bool:
-    return not (record.exc_info and "orbax" in record.pathname)
+    sys.excepthook = hook
 
 
 def _named(tree: Any) -> list[tuple[str, np.ndarray]]:

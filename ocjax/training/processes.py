@@ -51,11 +51,11 @@ def agree(value: int) -> int:
     return int(share(np.array(value)))
 
 
-def any_of(flag: bool) -> bool:
-    """Whether any process says so."""
+def largest(value: int) -> int:
+    """The largest value that any process has."""
     if jax.process_count() == 1:
-        return flag
-    return bool(np.any(gather(np.array([flag]))))
+        return value
+    return int(np.max(gather(np.array([value]))))
 
 
 def gather(tree):

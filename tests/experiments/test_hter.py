@@ -169,6 +169,7 @@ def untrained(path, **fields):
     )
     what, folder = task(dataset=dataset), RunFolder(path)
     folder.open(what.identity() | fields)
+    folder.close()
     method = autoencoder.autoencoder(what.hyper)
     images = np.zeros((1, 32, 32, 3), np.float32)
     like = jax.eval_shape(method.init, jax.random.key(0), images)

@@ -120,6 +120,7 @@ def test_colours_are_found_from_the_checkpoint(method, tmp_path):
     what = task(method, 3, hyper=hyper)
     folder = RunFolder(tmp_path)
     folder.open(what.identity())
+    folder.close()
     images = np.zeros((1, 32, 32, 3), np.float32)
     like = jax.eval_shape(builder(config).init, jax.random.key(0), images)
     state = jax.tree.map(lambda x: np.full(x.shape, 2, x.dtype), like)

@@ -1,0 +1,167 @@
+"""Whether a run has learned: signs that it has not, each with what to do.
+
+Most of them need no anomalies. A warning is one sentence of what was seen and one of
+what to do.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from ocjax import data
+from ocjax.methods import Method, State
+
+LOOKED_AT = 256  # Most images that are reconstructed for a measure.
+FEWEST_STEPS = 100  # With fewer no method here has learned to reconstruct.
+ENOUGH_STEPS = 500  # What is advised instead.
+FALLING = 0.1  # Part of the largest held-out error, lost in the last third of a run.
+FEWEST_LOOKS = 6  # Of a curve that tells.
+# Deviation between reconstructions, as a share of that between their images.
+ALIKE = 0.05
+SAME_SCORES = 1e-3  # Range of scores, as a share of the largest.
+
+
+def reconstruction_errors(
+    method: Method, state: State, images: np.ndarray
+) -> np.ndarray:
+    """Mean squared errors per pixel, in [-1, 1], of the first `LOOKED_AT` images.
+
+    Args:
+      method: that reconstructs.
+      state: a trained state of `method`.
+      images: `[N, S, S, C]`.
+
+    Returns:
+      Errors, float64 `[min(N, LOOKED_AT)]`.
+    """
+    pixels, reconstructed = _reconstructed(method, state, images)
+    return np.square(pixels - reconstructed).mean(axis=(1, 2, 3))
+
+
+def reconstruction_spread(method: Method, state: State, images: np.ndarray) -> float:
+    """How much reconstructions differ between images, as a share of what these do.
+
+    1 where they differ as the images do, 0 where all are the same picture. It is a
+    ratio of standard deviations; NaN where the images are all alike.
+    """
+    pixels, reconstructed = _reconstructed(method, state, images)
+    between = pixels.var(axis=0).mean()
+    if between == 0:
+        return math.nan
+    return float(np.sqrt(reconstructed.var(axis=0).mean() / between))
+
+
+def mean_image_error(training: np.ndarray, images: np.ndarray) -> float:
+    """Mean squared error per pixel of the mean training image as a reconstruction.
+
+    Args:
+      training: `[N, S, S, C]`.
+      images: `[M, S, S, C]`, of which the first `LOOKED_AT` are looked at.
+    """
+    mean = _floats(training).mean(axis=0)
+    return float(np.square(_floats(images[:LOOKED_AT]) - mean).mean())
+
+
+def of_training(
+    steps: int, steps_per_epoch: int, rows: Sequence[Mapping[str, Any]]
+) -> list[str]:
+    """Warnings of a run that was too short.
+
+    Args:
+      steps: that were taken.
+      steps_per_epoch: of them.
+      rows: logged ones, those with a "held_out_error" among them.
+    """
+    if steps < FEWEST_STEPS:
+        epochs = math.ceil(ENOUGH_STEPS / max(steps_per_epoch, 1))
+        return [
+            f"{steps} steps of training are fewer than any method needs "
+            f"({FEWEST_STEPS}). Train longer: --epochs={epochs} goes on from here."
+        ]
+    errors = [row["held_out_error"] for row in rows if "held_out_error" in row]
+    if len(errors) < FEWEST_LOOKS:
+        return []
+    third = len(errors) // 3
+    before = np.median(errors[-2 * third : -third])
+    after = np.median(errors[-third:])
+    if before - after <= FALLING * max(errors):
+        return []
+    return [
+        f"The held-out error was still falling, from {before:.3g} to {after:.3g} in "
+        "the last third of training. Train longer: a larger --epochs goes on from here."
+    ]
+
+
+def of_reconstructions(spread: float, error: float, mean_image: float) -> list[str]:
+    """Warnings of reconstructions that tell nothing of their images.
+
+    Args:
+      spread: of held-out images, from `reconstruction_spread`.
+      error: of held-out images, a mean of `reconstruction_errors`.
+      mean_image: of the same images, from `mean_image_error`.
+    """
+    remedy = "Train longer, or with another learning rate or method."
+    if spread < ALIKE:
+        return [
+            "Reconstructions hardly differ between pictures (their deviation is "
+            f"{spread:.1%} of the pictures'): the networks have collapsed. {remedy}"
+        ]
+    if error >= mean_image:
+        return [
+            f"Held-out pictures are reconstructed no better (error {error:.3g}) than "
+            f"by the mean training picture ({mean_image:.3g}). {remedy}"
+        ]
+    return []
+
+
+def of_scores(scores: np.ndarray) -> list[str]:
+    """Warnings of scores `[N]` that do not tell pictures apart."""
+    if len(scores) < 2 or np.ptp(scores) > SAME_SCORES * np.abs(scores).max():
+        return []
+    return [
+        f"Scores hardly differ between pictures ({scores.min():.4g} to "
+        f"{scores.max():.4g}): they tell nothing. Train longer, or with another "
+        "learning rate or method."
+    ]
+
+
+def of_result(summary: Mapping[str, Any]) -> list[str]:
+    """Warnings of what the test pictures say, from a run's summary."""
+    warnings = []
+    low, high = summary["auroc_low"], summary["auroc_high"]
+    remedy = "Do not rely on this detector: try another method, or larger images."
+    if low is not None and high < 0.5:
+        warnings.append(
+            f"Anomalous pictures score lower than good ones (AUROC {low:.3f} to "
+            f"{high:.3f}). {remedy}"
+        )
+    elif low is not None and low <= 0.5:
+        warnings.append(
+            "The result is no better than chance: the interval of the AUROC, "
+            f"{low:.3f} to {high:.3f}, holds 0.5. {remedy}"
+        )
+    promised, reached = summary["promised_false_positive_rate"], summary["reached_low"]
+    if reached is not None and promised < reached:
+        warnings.append(
+            f"More good pictures are called anomalous, {reached:.1%} to "
+            f"{summary['reached_high']:.1%}, than the {promised:.1%} that was "
+            "promised. The held-out pictures are few, or unlike those that test: hold "
+            "out more, and look whether the good pictures are all good."
+        )
+    return warnings
+
+
+def _reconstructed(
+    method: Method, state: State, images: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    assert method.reconstruct is not None
+    images = images[:LOOKED_AT]
+    reconstructed = data.map_images(method.reconstruct, images, arguments=(state,))
+    return _floats(images), reconstructed.astype(np.float64)
+
+
+def _floats(images: np.ndarray) -> np.ndarray:
+    return np.asarray(data.to_float(jnp.asarray(images)), np.float64)
