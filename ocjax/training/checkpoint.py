@@ -116,7 +116,7 @@ class Checkpoints:
 
     def _check_room(self, size: int) -> None:
         """Raises `OSError` where the disk has less: the library would be halfway."""
-        if shutil.disk_usage(self._folder).free < size:
+        if shutil.disk_usage(self._folder).free < 1.1 * size + 2**20:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._folder))
 
     @contextlib.contextmanager

@@ -86,16 +86,26 @@ def test_a_killed_sweep_goes_on_and_its_runs_have_the_bits_of_single_ones(
     assert result(output)["auroc_mean"] == pytest.approx(sum(found) / 2)
 
 
-def test_sigterm_saves_and_the_run_resumes_to_the_same_bits(whole, tmp_path):
+@pytest.mark.parametrize(
+    "number, exit_status, said",
+    [(signal.SIGTERM, 75, "Stopped on request"), (signal.SIGINT, 130, "Interrupted")],
+)
+def test_signals_save_and_the_run_resumes_to_the_same_bits(
+    whole, tmp_path, number, exit_status, said
+):
     workdir = tmp_path / "run"
     command = [*PLAIN, f"--workdir={workdir}"]
     process = start(*command, cwd=tmp_path)
     wait_for_checkpoint(workdir, process)
-    process.send_signal(signal.SIGTERM)
+    code, _, second = run(*command, cwd=tmp_path)  # Meanwhile.
+    assert code == 2 and f"in use by process {process.pid}" in second
+    assert len(second.splitlines()) == 1
+    process.send_signal(number)
     _, error = process.communicate(timeout=120)
-    assert process.returncode == 75
-    assert "Stopped on request; saved after step" in error
+    assert process.returncode == exit_status
+    assert f"{said}; saved after step" in error
     assert "Traceback" not in error
+    assert not (workdir / ".lock").exists()
     code, _, error = run(*command, cwd=tmp_path)
     assert code == 0, error
     _assert_same(workdir, whole[0])
@@ -111,6 +121,22 @@ def test_a_finished_run_shows_its_result_and_trains_nothing(whole):
     assert before == {
         p: p.stat().st_mtime_ns for p in workdir.rglob("*") if p.is_file()
     }
+
+
+def test_a_run_that_is_lengthened_has_the_bits_of_a_longer_one(whole, tmp_path):
+    workdir = tmp_path / "run"
+    shorter = [*PLAIN, "--config.epochs=20", f"--workdir={workdir}"]
+    code, output, error = run(*shorter, cwd=tmp_path)
+    assert code == 0 and result(output)["epochs"] == 20, error
+    # How a run is carried out may change too.
+    others = ["--config.checkpoint_epochs=7", "--config.memory_budget_mb=100"]
+    others += ["--config.checkpoint_seconds=5", "--config.models_at_once=2"]
+    code, output, error = run(*PLAIN, *others, f"--workdir={workdir}", cwd=tmp_path)
+    assert code == 0 and result(output)["epochs"] == 40, error
+    assert "Resuming" in error and "after step 60" in error
+    a, b = _final_state(workdir), _final_state(whole[0])
+    jax.tree.map(np.testing.assert_array_equal, a, b)
+    assert result(output)["auroc"] == whole[1]["auroc"]
 
 
 def test_another_configuration_is_refused_with_the_difference(whole):
