@@ -2,11 +2,14 @@
 
 import os
 import pathlib
+import signal
 import tempfile
 
 import hypothesis
 import jax
 
+# Jobs in the background of a shell ignore it, and so would the processes they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # Programs are compiled once for all tests, and for the processes that they start.
 CACHE = str(pathlib.Path(tempfile.gettempdir()) / "ocjax-tests")
 os.environ["JAX_COMPILATION_CACHE_DIR"] = CACHE

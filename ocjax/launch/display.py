@@ -83,7 +83,7 @@ class Run:
 
     def say(self, text: str) -> None:
         """Says a line about the run."""
-        say(f"{self.name}: {text}." if self.name else f"{text}.")
+        say(f"{self.name}: {text}" if self.name else text)
 
     def phase(self, text: str) -> None:
         """Shows what is done beside taking steps, such as "drawing"."""

@@ -69,11 +69,6 @@ def launch(
     todo, choices = tasks_of(values, seed, data_dir)
     first = next(iter(todo.values()))
     workdir = _files.local(workdir or _default_workdir(values, seed, todo), "--workdir")
-    if processes.primary() and first.config.batch_size < values["batch_size"]:
-        say(
-            f"The batch shrinks from {values['batch_size']} to the "
-            f"{first.config.batch_size} images that train."
-        )
     if len(todo) == 1:
         result = run(first, workdir, **options)
         if not result:

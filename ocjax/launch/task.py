@@ -43,19 +43,21 @@ class Task(NamedTuple):
     def contents(self) -> str:
         """What trains and what tests, in a line."""
         split, labels = self.split, self.dataset.labels
-        training, held_out = (
-            len(split.train) + len(split.validation),
-            len(split.validation),
-        )
+        held_out = len(split.validation)
         anomalies = split.test[split.anomalous]
         kinds = len(np.unique(labels[anomalies]))
         tests = f"{len(split.test) - len(anomalies):,} good"
         if kinds:
-            tests += f" and {len(anomalies):,} of {kinds} kind{'s' * (kinds > 1)}"
+            tests += f" and {len(anomalies):,} of {_counted(kinds, 'kind')}"
         return (
-            f"{training:,} good pictures to train on ({held_out:,} of them held out "
-            f"for the threshold); {tests} to test"
+            f"{len(split.train) + held_out:,} good pictures to train on; {tests} to "
+            f"test. {held_out:,} of the first are held out for the threshold; "
+            f"{self.config.batch_size:,} make a batch."
         )
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def load(

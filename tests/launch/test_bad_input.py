@@ -15,14 +15,17 @@ MISTAKES = {
     "protocol": (["--config.protocol=p3"], "did you mean"),
     "config file": (["--config=experiments/ganomaly/mnst.py"], "mnst.py"),
     "option": (["--config.hyper.score=l2"], "did you mean 'l1'"),
-    "batch larger than the data": (
-        ["--config.batch_size=1000"],
-        "`batch_size` (=1000)",
-    ),
     "image size": (["--config.image_size=28"], "side 32, 64, 128"),
     "epochs": (["--config.epochs=0"], "`config.epochs` (=0) must be at least 1"),
     "devices": (["--config.devices=64"], "`devices` (=64)"),
     "seed": (["--seed=-1"], "seed"),
+    "seed of 33 bits": (["--seed=4294967296"], "seed"),
+    "last seed of 33 bits": (
+        ["--seed=4294967295", "--config.seeds=2"],
+        "`seed` (=4294967296) must be at least 0 and below 4294967296",
+    ),
+    "remote folder": (["--workdir=gs://bucket/run"], "--workdir on a local disk"),
+    "file as a folder": ([f"--workdir={__file__}"], "is a file; name a folder"),
     "process without a coordinator": (["--process_id=0"], "need a --coordinator"),
     "process beyond the last": (
         ["--coordinator=localhost:1", "--num_processes=2", "--process_id=2"],

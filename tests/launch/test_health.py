@@ -134,9 +134,14 @@ def test_a_run_that_learns_has_no_warnings_and_a_short_one_has(tmp_path, capsys)
     result = launch.launch(values, workdir=tmp_path / "long")
     assert result["warnings"] == [] and result["auroc"] > 0.9
     assert "Warning" not in capsys.readouterr().err
-    values = launch.configure(epochs=1, **CONFIG).to_dict()
+    # A batch is no larger than what trains.
+    values = launch.configure(epochs=1, **CONFIG | {"batch_size": 1000}).to_dict()
     result = launch.launch(values, workdir=tmp_path / "short")
-    assert result["steps"] == 3
+    assert result["steps"] == 1
     assert "fewer than any method needs" in result["warnings"][0]
     lines = capsys.readouterr().err.splitlines()
     assert f"Warning: {result['warnings'][0]}" in lines
+    assert lines[0] == (
+        "140 good pictures to train on; 34 good and 321 of 9 kinds to test. 21 of the "
+        "first are held out for the threshold; 119 make a batch."
+    )
