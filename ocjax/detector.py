@@ -6,7 +6,7 @@ import math
 import os
 import pathlib
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jax
@@ -17,8 +17,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 import ocjax
+from ocjax import _parameters as parameters_lib
 from ocjax import evaluation, methods, training
-from ocjax._checks import InputError, one_of
+from ocjax._checks import one_of
+from ocjax._parameters import HYPER, TRAINING
 from ocjax.data import images as images_lib
 from ocjax.evaluation import thresholds
 from ocjax.export import archive
@@ -26,10 +28,8 @@ from ocjax.export.scorer import Card, Scorer, Verdicts, of_method
 from ocjax.launch import environment, saved
 from ocjax.methods import Method, State
 
-_HYPER = "hyper__"
 _FITTED = "n_features_in_", "shape_", "range_"
 _FILLED = 256
-TRAINING = "training"  # As a `value_range`.
 
 
 class Detector(OutlierMixin, BaseEstimator):
@@ -68,9 +68,9 @@ class Detector(OutlierMixin, BaseEstimator):
         false_positive_rate: float = 0.01,
         validation_fraction: float = 0.15,
         random_state=None,
-        **fields: Any,
+        **hyper__: Any,
     ):
-        """Nothing is checked before `fit`, as scikit-learn wants it.
+        """Nothing but names is checked before `fit`, as scikit-learn wants it.
 
         Args:
           method: a key of `ocjax.methods.METHODS`.
@@ -91,7 +91,10 @@ class Detector(OutlierMixin, BaseEstimator):
           false_positive_rate: promised, where contamination is "auto".
           validation_fraction: of the images, held out for the threshold.
           random_state: of the held-out images, the initialization and the batches.
-          **fields: `hyper__NAME=value`, for single fields of `hyper`.
+          **hyper__: `hyper__NAME=value`, for single fields of `hyper`.
+
+        Raises:
+          InputError: there is no parameter of that name.
         """
         self.method = method
         self.hyper = hyper
@@ -106,7 +109,8 @@ class Detector(OutlierMixin, BaseEstimator):
         self.false_positive_rate = false_positive_rate
         self.validation_fraction = validation_fraction
         self.random_state = random_state
-        self._take(fields)
+        self._check_names(hyper__)
+        self._take(hyper__)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Parameters by name; with `deep` also `hyper__NAME` of the method's fields."""
@@ -115,14 +119,20 @@ class Detector(OutlierMixin, BaseEstimator):
         if deep and known and self._has_fields():
             own, _ = methods.METHODS[self.method]
             values = dataclasses.asdict(own()) | self._hyper()
-            found |= {_HYPER + name: value for name, value in values.items()}
+            found |= {HYPER + name: value for name, value in values.items()}
         return found
 
     def set_params(self, **params: Any) -> "Detector":
-        """Sets parameters, and single fields of `hyper` as `hyper__NAME`."""
+        """Sets parameters, and single fields of `hyper` as `hyper__NAME`.
+
+        Raises:
+          InputError: there is no parameter of that name; nothing is set then.
+        """
         own = super().get_params(deep=False)
+        fields = {name: v for name, v in params.items() if name not in own}
+        self._check_names(fields)
         super().set_params(**{name: v for name, v in params.items() if name in own})
-        self._take({name: v for name, v in params.items() if name not in own})
+        self._take(fields)
         return self
 
     def fit(self, X: ArrayLike, y: object = None) -> "Detector":
@@ -136,28 +146,24 @@ class Detector(OutlierMixin, BaseEstimator):
           ValueError: the images, or a parameter, cannot be used.
           training.NonFiniteError: a loss became infinite or not a number.
         """
-        share = self.contamination
-        if share != "auto" and (isinstance(share, str) or not 0 < share <= 0.5):
-            raise InputError(
-                f"`contamination` (={share}) must be 'auto' or in (0, 0.5]."
-            )
+        method = self._method()
         images = self._images(X, fitting=True)
         seed = self.random_state
         if not isinstance(seed, int | np.integer):
             seed = check_random_state(seed).randint(2**31 - 1)
-        method = self._method()
         train, held_out = self._divide(len(images), int(seed))
         batch_size = min(self.batch_size, len(train))
         # Filled up, so that data sets of similar sizes share a compiled program.
         padding = ((0, -len(images) % _FILLED), *[(0, 0)] * 3)
-        state = training.fit(
-            method,
-            np.pad(images, padding),
-            jax.random.key(int(seed)),
-            rows=train,
-            epochs=self.epochs,
-            batch_size=batch_size,
-        )
+        with parameters_lib.own_names():
+            state = training.fit(
+                method,
+                np.pad(images, padding),
+                jax.random.key(int(seed)),
+                rows=train,
+                epochs=self.epochs,
+                batch_size=batch_size,
+            )
         # Without the state of the optimizers, which scores do not need.
         state = jax.device_get(state._replace(opt={}))
         self.params_, self.stats_ = state.params, state.stats
@@ -254,10 +260,16 @@ class Detector(OutlierMixin, BaseEstimator):
         return tags
 
     def _take(self, fields: Mapping[str, Any]) -> None:
-        """Adds `hyper__NAME` to `hyper`; `fit` says what is wrong with a name."""
+        """Adds `hyper__NAME` to `hyper`; `fit` says what is wrong with a NAME."""
         if fields and self._has_fields():
-            given = {name.removeprefix(_HYPER): v for name, v in fields.items()}
+            given = {name.removeprefix(HYPER): v for name, v in fields.items()}
             self.hyper = self._hyper() | given
+
+    def _check_names(self, names: Iterable[str]) -> None:
+        """Raises `InputError` where a name is neither a parameter nor `hyper__NAME`."""
+        for name in names:
+            if not name.startswith(HYPER):
+                one_of("parameter of Detector", name, [*self.get_params()])
 
     def _has_fields(self) -> bool:
         """Whether `hyper` is what it may be."""
@@ -267,22 +279,21 @@ class Detector(OutlierMixin, BaseEstimator):
     def _hyper(self) -> dict[str, Any]:
         """The fields of `hyper` that were given."""
         if not self._has_fields():
-            raise InputError(
-                f"`hyper` (={self.hyper!r}) must be a mapping or the method's Config."
-            )
+            rule = "must be a mapping or the method's Config"
+            raise parameters_lib.wrong("hyper", self.hyper, rule)
         if dataclasses.is_dataclass(self.hyper):
             return dataclasses.asdict(self.hyper)  # pyright: ignore
         return dict(self.hyper or {})
 
     def _method(self) -> Method:
-        given = self._hyper()
-        own, _ = methods.METHODS[one_of("method", self.method, methods.METHODS)]
-        known = [field.name for field in dataclasses.fields(own)]
-        for name in given:
-            if name not in known:
-                names = [*self.get_params(deep=False), *(_HYPER + k for k in known)]
-                one_of("parameter of Detector", name, names)
-        return saved.method_of(self.get_params(deep=False) | {"hyper": given})
+        with parameters_lib.own_names():
+            return saved.method_of(self._checked())
+
+    def _checked(self) -> dict[str, Any]:
+        """All parameters, `hyper` as fields; raises `InputError` of what cannot be."""
+        parameters = self.get_params(deep=False) | {"hyper": self._hyper()}
+        parameters_lib.check(parameters)
+        return parameters
 
     def _images(self, X: Any, fitting: bool = False) -> np.ndarray:
         """`[N, S, S, C]`, uint8 or float32 in [-1, 1]."""
@@ -312,7 +323,7 @@ class Detector(OutlierMixin, BaseEstimator):
             padded[:, :width] = X
             return padded.reshape(count, side, side, 1)
         shape = tuple(self.image_shape)
-        if math.prod(shape) != width or len(shape) not in (2, 3):
+        if math.prod(shape) != width:
             raise ValueError(
                 f"Expected rows of {math.prod(shape)} pixels, as `image_shape` "
                 f"(={shape}) says, got {width}."
