@@ -19,16 +19,14 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 import ocjax
 from ocjax import _parameters as parameters_lib
 from ocjax import evaluation, methods, training
-from ocjax._checks import one_of
+from ocjax._checks import InputError, one_of
 from ocjax._parameters import HYPER, TRAINING
 from ocjax.data import images as images_lib
 from ocjax.evaluation import thresholds
-from ocjax.export import archive
 from ocjax.export.scorer import Card, Scorer, Verdicts, of_method
 from ocjax.launch import environment, saved
 from ocjax.methods import Method, State
 
-_FITTED = "n_features_in_", "shape_", "range_"
 _FILLED = 256
 
 
@@ -48,6 +46,7 @@ class Detector(OutlierMixin, BaseEstimator):
       offset_: `decision_function` is `score_samples` less this.
       card_: what the detector says of itself: threshold, held-out scores, versions.
       n_features_in_: of rows their length, of images their height.
+      feature_names_in_: of the columns of a table, where all have one.
     """
 
     n_features_in_: int
@@ -230,10 +229,14 @@ class Detector(OutlierMixin, BaseEstimator):
     def save(self, path: str | os.PathLike) -> pathlib.Path:
         """Writes the fitted detector to a file, without pickle; returns its path."""
         check_is_fitted(self, "card_")
-        parameters = self.get_params(deep=False) | {"hyper": self._hyper()}
+        parameters = self.get_params(deep=False)
+        if self.hyper is not None:
+            parameters["hyper"] = self._hyper()
         if not isinstance(self.random_state, int | np.integer | None):
             parameters["random_state"] = None  # A generator that was used up.
-        fitted = {name: getattr(self, name) for name in _FITTED}
+        fitted = {
+            name: getattr(self, name) for name in saved.FITTED if hasattr(self, name)
+        }
         card, method, state = self.parts
         return saved.write(path, saved.Saved(card, parameters, fitted, method, state))
 
@@ -244,11 +247,16 @@ class Detector(OutlierMixin, BaseEstimator):
         Raises:
           InputError: there is none, or it is damaged or of another version.
         """
-        found = saved.read(archive.read(path))
-        detector = cls(**found.parameters)
-        for name in _FITTED:
-            value = found.fitted[name]
-            setattr(detector, name, tuple(value) if isinstance(value, list) else value)
+        found = saved.read(saved.opened(path))
+        try:
+            detector = cls(**found.parameters)
+            detector._checked()
+        except (InputError, TypeError) as error:
+            raise InputError(
+                f"{path} is damaged, or of another version: {error}"
+            ) from error
+        for name, value in found.fitted.items():
+            setattr(detector, name, value)
         detector.card_ = found.card
         detector.params_, detector.stats_ = found.state.params, found.state.stats
         detector._set_offset()

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ocjax._checks import InputError
+from ocjax._files import local
 from ocjax.export import archive
 from ocjax.export.scorer import Card
 from ocjax.launch.build import build_method
@@ -24,6 +25,8 @@ from ocjax.launch.config import parse
 from ocjax.methods import Method, State
 
 KIND = "detector"
+# Attributes that `fit` learns of how images come; a detector has the first two always.
+FITTED = "shape_", "range_", "n_features_in_", "feature_names_in_"
 _PARAMETERS, _STATE = "parameters.json", "state.npz"
 # Of a detector's parameters those that a run has too.
 _CONFIGURED = (
@@ -48,7 +51,8 @@ def method_of(parameters: Mapping[str, Any]) -> Method:
     Raises:
       InputError: one of them cannot be used.
     """
-    config, hyper = parse({name: parameters[name] for name in _CONFIGURED})
+    values = {name: parameters[name] for name in _CONFIGURED}
+    config, hyper = parse(values | {"hyper": values["hyper"] or {}})
     return build_method(config, hyper, None, None)
 
 
@@ -58,7 +62,16 @@ def state_of(params: Any, stats: Any) -> State:
 
 
 def write(path: str | os.PathLike, saved: Saved) -> pathlib.Path:
-    """Writes a file, whole or not at all; returns its path."""
+    """Writes a file, whole or not at all; returns its path.
+
+    Raises:
+      InputError: the path is none of a file on a local disk.
+    """
+    path = local(path)
+    if path.is_dir():
+        raise InputError(
+            f"Expected the path of a file to write, got the folder {path}."
+        )
     said = {"parameters": saved.parameters, "fitted": saved.fitted}
     leaves = jax.tree.leaves((saved.state.params, saved.state.stats))
     content = io.BytesIO()
@@ -68,6 +81,19 @@ def write(path: str | os.PathLike, saved: Saved) -> pathlib.Path:
         _STATE: content.getvalue(),
     }
     return archive.write(path, KIND, saved.card, members)
+
+
+def opened(path: str | os.PathLike) -> archive.Archive:
+    """A model file that is to be a saved detector.
+
+    Raises:
+      InputError: there is none, or it is damaged or of another version.
+    """
+    path = local(path)
+    if not path.is_file():
+        what = f"{path} is a folder" if path.is_dir() else f"There is no file {path}"
+        raise InputError(f"{what}: expected a detector that `Detector.save` wrote.")
+    return archive.read(path)
 
 
 def read(file: archive.Archive) -> Saved:
@@ -83,7 +109,12 @@ def read(file: archive.Archive) -> Saved:
         )
     try:
         said = json.loads(file.members[_PARAMETERS])
-        parameters, fitted = dict(said["parameters"]), dict(said["fitted"])
+        parameters, fitted = dict(said["parameters"]), _fitted(said["fitted"])
+        for name in ("image_shape", "value_range"):
+            if isinstance(parameters[name], list):
+                parameters[name] = tuple(parameters[name])
+        if file.card.threshold is None:
+            raise ValueError("no threshold")
         method = method_of(parameters)
         zeros = np.zeros((1, *file.card.shape), np.float32)
         like = jax.eval_shape(method.init, jax.random.key(0), zeros)
@@ -99,6 +130,27 @@ def read(file: archive.Archive) -> Saved:
         ) from error
     params, stats = jax.tree.unflatten(jax.tree.structure(like), leaves)
     return Saved(file.card, parameters, fitted, method, state_of(params, stats))
+
+
+def _fitted(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Fitted attributes of a file, as `fit` sets them.
+
+    Raises:
+      ValueError: one of them is missing, unknown or of another kind.
+    """
+    values = dict(values)
+    shape, ends = tuple(values.pop("shape_")), values.pop("range_")
+    if not 1 <= len(shape) <= 3 or not all(type(n) in (int, type(None)) for n in shape):
+        raise ValueError(f"images of shape {shape}")
+    low, high = ends or (0, 1)
+    fitted = {"shape_": shape, "range_": ends and (float(low), float(high))}
+    if (features := values.pop("n_features_in_", None)) is not None:
+        fitted["n_features_in_"] = int(features)
+    if (names := values.pop("feature_names_in_", None)) is not None:
+        fitted["feature_names_in_"] = np.array([str(name) for name in names], object)
+    if values:
+        raise ValueError(f"unknown attributes {', '.join(values)}")
+    return fitted
 
 
 def _plain(value: Any) -> Any:

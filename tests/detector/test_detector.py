@@ -1,12 +1,15 @@
 """The estimator with images, and with what scikit-learn has for estimators."""
 
+import dataclasses
 import json
 import pickle
 import warnings
 import zipfile
 from typing import Any
 
+import jax
 import numpy as np
+import pyarrow
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -197,6 +200,55 @@ def test_scikit_learn_s_tools_work_on_images():
     np.testing.assert_array_equal(pipeline.predict(IMAGES), expected)
 
 
+def attributes(one):
+    """What `fit` has set."""
+    names = [name for name in vars(one) if name.endswith("_")]
+    return {name: getattr(one, name) for name in names}
+
+
+TABLE = pyarrow.table({f"c{i}": IMAGES[:, 0, i, 0] / 255 for i in range(16)})
+FITS = {
+    "images": (IMAGES, {}),
+    "images in a range": (IMAGES / 255, {"value_range": (0, 1)}),
+    "a range that trained": (IMAGES / 255, {"value_range": "training"}),
+    "rows": (IMAGES.reshape(40, -1), {"image_shape": (32, 32)}),
+    "a table": (TABLE, {"value_range": (0.0, 1.0)}),
+    "a Config": (IMAGES, {"hyper": methods.METHODS["autoencoder"][0](3, 2)}),
+    "defaults of the method": (IMAGES[:20], {"hyper": None}),
+}
+
+
+@pytest.mark.parametrize("what", FITS)
+def test_all_that_fit_sets_is_saved(what, tmp_path):
+    images, options = FITS[what]
+    one = detector(**options).fit(images)
+    again = Detector.load(one.save(tmp_path / "detector.ocjax"))
+    before, after = attributes(one), attributes(again)
+    assert before.keys() == after.keys() and "shape_" in before
+    equal = jax.tree.map(lambda a, b: np.array_equal(a, b), before, after)
+    assert jax.tree.all(equal), equal
+    assert {k: type(v) for k, v in before.items()} == {
+        k: type(v) for k, v in after.items()
+    }
+    expected = one.get_params()
+    if what == "a Config":
+        expected["hyper"] = dataclasses.asdict(expected["hyper"])
+    assert again.get_params() == expected
+    np.testing.assert_array_equal(again.predict(images), one.predict(images))
+
+
+def test_a_loaded_detector_knows_the_order_of_columns(tmp_path):
+    one = detector(value_range=(0, 1)).fit(TABLE)
+    again = Detector.load(one.save(tmp_path / "detector.ocjax"))
+    for found in (one, again, copy(again).fit(TABLE)):
+        with pytest.raises(ValueError, match="must be in the same order"):
+            found.predict(TABLE.select(TABLE.column_names[::-1]))
+        with pytest.raises(ValueError, match="seen at fit time, yet now missing"):
+            found.predict(TABLE.drop_columns("c3"))
+        with pytest.warns(UserWarning, match="not have valid feature names"):
+            found.predict(np.zeros((1, 16)))
+
+
 def test_a_saved_detector_is_the_same(fitted, tmp_path):
     path = fitted.save(tmp_path / "detector.ocjax")
     again = Detector.load(path)
@@ -250,6 +302,61 @@ def test_damaged_files_cost_one_line(fitted, tmp_path):
         with pytest.raises(InputError, match=message) as caught:
             Detector.load(path)
         assert "\n" not in str(caught.value)
+
+
+DAMAGE = {
+    "no shape": ("fitted", {"shape_": None}),
+    "a long shape": ("fitted", {"shape_": [1, 2, 3, 4]}),
+    "a shape of text": ("fitted", {"shape_": ["a"]}),
+    "half a range": ("fitted", {"range_": [1]}),
+    "a range of text": ("fitted", {"range_": ["a", "b"]}),
+    "an unknown attribute": ("fitted", {"params_": 3}),
+    "an unknown parameter": ("parameters", {"foo": 3}),
+    "epochs of text": ("parameters", {"epochs": "3"}),
+    "a range that falls": ("parameters", {"value_range": [1, 0]}),
+    "a list of fields": ("parameters", {"hyper": [3]}),
+}
+
+
+@pytest.mark.parametrize("what", DAMAGE)
+def test_damaged_parameters_cost_one_line(fitted, what, tmp_path):
+    path = fitted.save(tmp_path / "detector.ocjax")
+    with zipfile.ZipFile(path) as file:
+        values = json.loads(file.read("parameters.json"))
+    part, changes = DAMAGE[what]
+    values[part] |= changes
+    rewritten(path, **{"parameters.json": json.dumps(values).encode()})
+    with pytest.raises(InputError, match="is damaged, or of another") as caught:
+        Detector.load(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_card_without_a_threshold_is_damaged(fitted, tmp_path):
+    path = fitted.save(tmp_path / "detector.ocjax")
+    with zipfile.ZipFile(path) as file:
+        card = json.loads(file.read("card.json")) | {"threshold": None}
+    rewritten(path, **{"card.json": json.dumps(card).encode()})
+    with pytest.raises(InputError, match="no threshold"):
+        Detector.load(path)
+
+
+def test_wrong_paths_cost_one_line(fitted, tmp_path, monkeypatch):
+    for use in (fitted.save, Detector.load):
+        for path, message in {
+            "gs://bucket/d.ocjax": "on a local disk",
+            "s3://bucket/d.ocjax": "on a local disk",
+            "a\0b": "without a zero byte",
+            tmp_path: "folder",
+        }.items():
+            with pytest.raises(InputError, match=message):
+                use(path)
+    with pytest.raises(InputError, match="There is no file .*none.ocjax"):
+        Detector.load(tmp_path / "none.ocjax")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    path = fitted.save("~/new/detector.ocjax")
+    assert path == tmp_path / "new" / "detector.ocjax" and path.is_file()
+    assert fitted.save(path) == path  # Again.
+    assert Detector.load("~/new/detector.ocjax").card_ == fitted.card_
 
 
 def test_no_warning_with_enough_images():
