@@ -12,10 +12,10 @@ import numpy as np
 
 from ocjax import methods
 from ocjax._checks import InputError, one_of
+from ocjax._inputs import TRAINING
 from ocjax.launch.config import AUGMENTATIONS
 
 HYPER = "hyper__"
-TRAINING = "training"  # As a `value_range`.
 MOST = 2**32 - 1  # The largest seed.
 _LEAST = {"epochs": 1, "batch_size": 1, "image_size": 1, "tile": 0}
 

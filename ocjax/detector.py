@@ -2,11 +2,10 @@
 
 import dataclasses
 import functools
-import math
 import os
 import pathlib
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -17,17 +16,19 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 import ocjax
+from ocjax import _inputs, _pictures, evaluation, methods, training
 from ocjax import _parameters as parameters_lib
-from ocjax import evaluation, methods, training
 from ocjax._checks import InputError, one_of
-from ocjax._parameters import HYPER, TRAINING
-from ocjax.data import images as images_lib
+from ocjax._parameters import HYPER
 from ocjax.evaluation import thresholds
 from ocjax.export.scorer import Card, Scorer, Verdicts, of_method
 from ocjax.launch import environment, saved
 from ocjax.methods import Method, State
 
-_FILLED = 256
+_FILLED = 256  # Images of a training set are filled up to a multiple of this.
+_PARTS = 4  # Of a batch, that groups of images share: pairs of two kinds.
+_SPREAD = 1e-4  # Least spread of scores, as a part of the largest.
+Images = ArrayLike | Sequence[Any]  # The latter of files, PIL images or arrays.
 
 
 class Detector(OutlierMixin, BaseEstimator):
@@ -35,8 +36,10 @@ class Detector(OutlierMixin, BaseEstimator):
 
     Images are `[N, H, W, C]` or `[N, H, W]` (grey), or rows `[N, features]`: pixels in
     the order of `image_shape`, or without it any table, whose rows become small grey
-    images. They are `uint8`, or numbers of a stated `value_range`. Networks see them
-    resized to `image_size`.
+    images. They are `uint8`, or numbers of a stated `value_range`. Or they are a list
+    of pictures: paths of files, PIL images, and arrays `[H, W]` or `[H, W, C]` of
+    several sizes, in any mixture. Pictures of a list are grey where all that trained
+    are, else in colour. Networks see images resized to `image_size`.
 
     Scores follow scikit-learn: `score_samples` and `decision_function` are lower for
     more anomalous images, `predict` gives +1 for normal and -1 for anomalous ones.
@@ -45,8 +48,11 @@ class Detector(OutlierMixin, BaseEstimator):
     Attributes:
       offset_: `decision_function` is `score_samples` less this.
       card_: what the detector says of itself: threshold, held-out scores, versions.
-      n_features_in_: of rows their length, of images their height.
+      n_features_in_: of rows their length, of images their height; not of lists.
       feature_names_in_: of the columns of a table, where all have one.
+      shape_: of one training image or row; (None, None, C) of pictures of a list.
+      range_: numbers that are black and white, or the extremes of the training data
+        for `value_range="training"`; None for uint8.
     """
 
     n_features_in_: int
@@ -76,14 +82,15 @@ class Detector(OutlierMixin, BaseEstimator):
           hyper: fields of the method's `Config` that differ from its defaults, or a
             whole `Config`.
           image_shape: (H, W) or (H, W, C) of images that come as rows.
-          value_range: what black and white are, for numbers that are not uint8; or
-            "training": the extremes of the training data, which then fill the middle
-            half of the range of pixels, and what is beyond that range is clipped.
+          value_range: what black and white are in arrays, for numbers that are not
+            uint8 from 0 to 255; or "training": the extremes of the training data, which
+            then fill the middle half of the range of pixels, and what is beyond that
+            range is clipped.
           image_size: side that images are brought to: 32, 64, 128 or 256; of larger
             ones any, where there are tiles.
           tile: side of overlapping tiles that networks see instead, or 0.
           epochs: passes over the training images.
-          batch_size: images a step.
+          batch_size: images a step; all that train where they are fewer.
           augment: of training images: "crop", "flip" or "crop flip".
           contamination: "auto" sets the threshold by `false_positive_rate` on held-out
             images; a share in (0, 0.5] calls so many of the training images anomalous.
@@ -134,34 +141,39 @@ class Detector(OutlierMixin, BaseEstimator):
         self._take(fields)
         return self
 
-    def fit(self, X: ArrayLike, y: object = None) -> "Detector":
+    def fit(self, X: Images, y: object = None) -> "Detector":
         """Learns from normal images, some of which are held out for the threshold.
 
         Args:
-          X: images or rows, as above.
-          y: not used.
+          X: images, rows or a list of pictures, as above.
+          y: not used: images that it calls anomalous train too.
 
         Raises:
           ValueError: the images, or a parameter, cannot be used.
           training.NonFiniteError: a loss became infinite or not a number.
         """
         method = self._method()
-        images = self._images(X, fitting=True)
+        filled, count = self._training_images(X)
+        images = filled[:count]
+        alike = _inputs.alike(images)
+        if alike:
+            warnings.warn(
+                f"All {count} training images are alike, so nothing can be learned of "
+                "what normal ones have in common: look at what was read.",
+                stacklevel=2,
+            )
         seed = self.random_state
         if not isinstance(seed, int | np.integer):
             seed = check_random_state(seed).randint(2**31 - 1)
-        train, held_out = self._divide(len(images), int(seed))
-        batch_size = min(self.batch_size, len(train))
-        # Filled up, so that data sets of similar sizes share a compiled program.
-        padding = ((0, -len(images) % _FILLED), *[(0, 0)] * 3)
+        train, held_out = self._divide(count, int(seed))
         with parameters_lib.own_names():
             state = training.fit(
                 method,
-                np.pad(images, padding),
+                filled,
                 jax.random.key(int(seed)),
                 rows=train,
                 epochs=self.epochs,
-                batch_size=batch_size,
+                batch_size=self._batch_size(method, len(train)),
             )
         # Without the state of the optimizers, which scores do not need.
         state = jax.device_get(state._replace(opt={}))
@@ -178,6 +190,8 @@ class Detector(OutlierMixin, BaseEstimator):
             ocjax.__version__,
             environment.commit(),
         )
+        if not alike:
+            _warn_of_collapse(card.normals)
         self.card_ = self._with_threshold(card, images, score)
         self._set_offset()
         return self
@@ -201,24 +215,32 @@ class Detector(OutlierMixin, BaseEstimator):
         check_is_fitted(self, "card_")
         return self.card_, self._method(), saved.state_of(self.params_, self.stats_)
 
-    def anomaly_score(self, X: ArrayLike) -> np.ndarray:
-        """Scores, float64 `[N]`, larger where more anomalous."""
+    def anomaly_score(self, X: Images) -> np.ndarray:
+        """Scores, float64 `[N]`, larger where more anomalous.
+
+        Args:
+          X: images of the shape of those that trained, or a list of pictures.
+
+        Raises:
+          sklearn.exceptions.NotFittedError: before `fit`.
+          ValueError: the images are of another shape or range, or cannot be read.
+        """
         check_is_fitted(self, "card_")
         return self.scorer.score(self._images(X)).astype(np.float64)
 
-    def score_samples(self, X: ArrayLike) -> np.ndarray:
+    def score_samples(self, X: Images) -> np.ndarray:
         """Scores, float64 `[N]`, lower where more anomalous."""
         return -self.anomaly_score(X)
 
-    def decision_function(self, X: ArrayLike) -> np.ndarray:
+    def decision_function(self, X: Images) -> np.ndarray:
         """Scores, float64 `[N]`, negative where anomalous."""
         return self.score_samples(X) - self.offset_
 
-    def predict(self, X: ArrayLike) -> np.ndarray:
+    def predict(self, X: Images) -> np.ndarray:
         """+1 for normal images and -1 for anomalous ones, int64 `[N]`."""
         return np.where(self.decision_function(X) < 0, -1, 1)
 
-    def judge(self, X: ArrayLike, *, explain: bool = False) -> Verdicts:
+    def judge(self, X: Images, *, explain: bool = False) -> Verdicts:
         """Scores, decisions, p-values and, with `explain`, heatmaps.
 
         Heatmaps are as large as the images that networks see, `image_size`.
@@ -303,75 +325,65 @@ class Detector(OutlierMixin, BaseEstimator):
         parameters_lib.check(parameters)
         return parameters
 
-    def _images(self, X: Any, fitting: bool = False) -> np.ndarray:
-        """`[N, S, S, C]`, uint8 or float32 in [-1, 1]."""
-        shape, least = getattr(X, "shape", ()), 2 if fitting else 1
-        if not fitting and len(shape) > 2 and shape[1:] != self.shape_:
-            raise ValueError(
-                f"Expected images of shape [N, {', '.join(map(str, self.shape_))}], as "
-                f"in `fit`, got {list(shape)}."
-            )
-        X = validate_data(
-            self, X, reset=fitting, allow_nd=True, ensure_min_samples=least
-        )
-        if fitting:
+    def _training_images(self, X: Any) -> tuple[np.ndarray, int]:
+        """Images as networks see them, filled up with black ones; and their number.
+
+        Filled up, so that data sets of similar sizes share a compiled program.
+        """
+        X = _pictures.taken(X)
+        if isinstance(X, list):
+            if len(X) < 2:
+                raise InputError(f"Expected 2 pictures or more, got {len(X)}.")
+            for name in ("n_features_in_", "feature_names_in_"):
+                self.__dict__.pop(name, None)  # Of an earlier `fit`.
+            self.shape_ = None, None, _pictures.channels_of(X)
+        else:
+            _inputs.check_training_shape(tuple(X.shape))
+            X = self._valid(X, fitting=True)
             self.shape_ = X.shape[1:]
-        if X.ndim == 2:
-            X = self._as_images(X)
-        if X.ndim == 3:
-            X = X[..., None]
-        return _resized(self._ranged(X, fitting), self.image_size)
+        self.range_ = _inputs.range_of(X, self.value_range)
+        images = self._seen(X, self.shape_[-1], len(X) + -len(X) % _FILLED)
+        _inputs.warn_of_dark(X, images[: len(X)], self._form())
+        return images, len(X)
 
-    def _as_images(self, X: np.ndarray) -> np.ndarray:
-        """Rows as images `[N, H, W, C]`."""
-        count, width = X.shape
-        if self.image_shape is None:
-            side = math.ceil(math.sqrt(width))
-            padded = np.full((count, side * side), X.dtype.type(0))
-            padded[:, :width] = X
-            return padded.reshape(count, side, side, 1)
-        shape = tuple(self.image_shape)
-        if math.prod(shape) != width:
-            raise ValueError(
-                f"Expected rows of {math.prod(shape)} pixels, as `image_shape` "
-                f"(={shape}) says, got {width}."
-            )
-        return X.reshape(count, *shape)
+    def _images(self, X: Any) -> np.ndarray:
+        """`[N, S, S, C]`, uint8 or float32 in [-1, 1], of images after `fit`."""
+        check_is_fitted(self, "card_")
+        X, shape = _pictures.taken(X), self.shape_
+        if isinstance(X, list):
+            if len(shape) == 1 and self.image_shape is None:
+                raise InputError("Expected rows of numbers, as in `fit`, got pictures.")
+        elif shape[0] is None:
+            X = _pictures.as_pictures(X, self.card_.channels)
+        else:
+            _inputs.check_shape(tuple(X.shape), shape)
+            X = self._valid(X)
+        return self._seen(X, self.card_.channels, len(X))
 
-    def _ranged(self, X: np.ndarray, fitting: bool) -> np.ndarray:
-        """Uint8 as it is, and other numbers in [-1, 1]."""
-        if X.dtype == np.uint8:
-            if fitting:
-                self.range_ = self._stated()
-            elif self.value_range == TRAINING and self.range_ is not None:
-                raise ValueError(
-                    "Expected numbers as in `fit`, whose range `value_range` "
-                    f"(={TRAINING!r}) is, got uint8 images."
-                )
-            return images_lib.check(X, "X")
-        if self.value_range is None:
-            raise ValueError(
-                f"Expected uint8 images, got {X.dtype}: state their `value_range`, as "
-                f"in (0.0, 1.0), or {TRAINING!r} for that of the training data."
-            )
-        X = X.astype(np.float64)
-        if self.value_range == TRAINING:
-            if fitting:
-                self.range_ = float(X.min()), float(X.max())
-            if self.range_ is None:  # Of uint8 images that trained.
-                return images_lib.check(X, "X", value_range=(0.0, 255.0))
-            low, high = self.range_
-            middle, half = (low + high) / 2, (high - low) or 1.0
-            return np.clip((X - middle) / half, -1, 1).astype(np.float32)
-        if fitting:
-            self.range_ = self._stated()
-        return images_lib.check(X, "X", value_range=self.range_)
+    def _valid(self, X: Any, fitting: bool = False) -> Any:
+        """What scikit-learn makes of images or rows: an array of numbers."""
+        least = 2 if fitting else 1
+        X = validate_data(
+            self,
+            X,
+            reset=fitting,
+            allow_nd=True,
+            ensure_min_samples=least,
+            ensure_all_finite=False,  # Looked at where the range is.
+        )
+        if not X.size:
+            raise ValueError(f"Expected images that have pixels, got {list(X.shape)}.")
+        return X
 
-    def _stated(self) -> tuple[float, float] | None:
-        if self.value_range is None or self.value_range == TRAINING:
-            return None
-        low, high = self.value_range
-        return float(low), float(high)
+    def _seen(self, X: Any, channels: int, room: int) -> np.ndarray:
+        form = self._form()
+        if isinstance(X, list):
+            return form.of_pictures(X, channels, room)
+        return form.of_array(X, room)
+
+    def _form(self) -> _inputs.Form:
+        size, shape = self.image_size, self.image_shape
+        return _inputs.Form(size, shape, self.value_range, self.range_)
 
     def _set_offset(self) -> None:
         assert self.card_.threshold is not None  # `fit` sets it.
@@ -382,6 +394,13 @@ class Detector(OutlierMixin, BaseEstimator):
         held_out = min(max(round(self.validation_fraction * count), 1), count - 1)
         order = np.random.default_rng(seed).permutation(count)
         return np.sort(order[held_out:]), np.sort(order[:held_out])
+
+    def _batch_size(self, method: Method, count: int) -> int:
+        """Images a step, of so many that train; of a method's groups equal parts."""
+        if self.batch_size <= count:
+            return self.batch_size
+        grouped = any(stage.groups for stage in method.stages)
+        return count - count % _PARTS if grouped and count >= _PARTS else count
 
     def _with_threshold(self, card: Card, images: np.ndarray, score: Callable) -> Card:
         if self.contamination != "auto":
@@ -398,10 +417,13 @@ class Detector(OutlierMixin, BaseEstimator):
         return card.with_threshold(found)
 
 
-def _resized(images: np.ndarray, size: int) -> np.ndarray:
-    if images.dtype == np.uint8:
-        return images_lib.resize(images, size)
-    shape = (len(images), size, size, images.shape[-1])
-    if images.shape == shape:
-        return images
-    return np.clip(jax.image.resize(images, shape, "bilinear"), -1, 1)
+def _warn_of_collapse(scores: Sequence[float]) -> None:
+    """Warns where held-out scores, which rise, tell nothing apart."""
+    low, high = scores[0], scores[-1]
+    if len(scores) > 1 and high - low <= _SPREAD * max(abs(low), abs(high)):
+        warnings.warn(
+            f"All {len(scores)} held-out images score {high:.4g}: the detector has not "
+            "learned to tell images apart. Train for more epochs, or with a smaller "
+            "hyper__learning_rate.",
+            stacklevel=3,
+        )

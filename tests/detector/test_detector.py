@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import pickle
+import tracemalloc
 import warnings
 import zipfile
 from typing import Any
@@ -155,17 +156,30 @@ BAD = {
     "parameter": ({"epoch": 3}, IMAGES, "did you mean 'epochs'"),
     "range": ({}, IMAGES / 255, "state their `value_range`"),
     "out of range": ({"value_range": (0, 1)}, IMAGES.astype(float), "got values from"),
+    "not a number": ({"value_range": (0, 1)}, IMAGES * np.nan, "to be finite"),
+    "infinite rows": ({"value_range": "training"}, [[1.0, 2], [3, np.inf]], "finite"),
+    "an infinite picture": (
+        {"value_range": "training"},
+        [np.ones((3, 4)), np.full((5, 6), -np.inf)],
+        "Expected `X` to be finite",
+    ),
     "image shape": ({"image_shape": (3, 3)}, IMAGES.reshape(40, -1), "rows of 9"),
     "channels": ({}, IMAGES.reshape(40, 32, 16, 2), "C 1 or 3"),
     "one image": ({}, IMAGES[:1], "minimum of 2"),
+    "a picture": ({}, IMAGES[0], "one picture"),
+    "a row": ({}, IMAGES[0].ravel(), "one row"),
+    "no pixels": ({}, IMAGES[:, :0], "that have pixels"),
+    "nothing": ({}, [], "an empty list"),
+    "a number": ({}, 3, "got one int"),
 }
 
 
 @pytest.mark.parametrize("what", BAD)
 def test_bad_input_costs_one_clear_line(what):
     changes, images, message = BAD[what]
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as caught:
         Detector(**{"method": "autoencoder", **TINY, **changes}).fit(images)
+    assert "\n" not in str(caught.value)
 
 
 def test_scores_need_a_fit():
@@ -215,6 +229,7 @@ FITS = {
     "a table": (TABLE, {"value_range": (0.0, 1.0)}),
     "a Config": (IMAGES, {"hyper": methods.METHODS["autoencoder"][0](3, 2)}),
     "defaults of the method": (IMAGES[:20], {"hyper": None}),
+    "a list": ([*IMAGES[:20, :9, ..., 0], *IMAGES[20:]], {}),
 }
 
 
@@ -357,6 +372,25 @@ def test_wrong_paths_cost_one_line(fitted, tmp_path, monkeypatch):
     assert path == tmp_path / "new" / "detector.ocjax" and path.is_file()
     assert fitted.save(path) == path  # Again.
     assert Detector.load("~/new/detector.ocjax").card_ == fitted.card_
+
+
+def test_preparing_images_holds_them_once_more_and_no_more():
+    images = np.zeros((512, 64, 64, 3), np.uint8)
+    images[::2] = 200
+    one = detector(image_size=64)
+    tracemalloc.start()
+    prepared, count = one._training_images(images)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert count == 512 and np.array_equal(prepared, images)
+    assert peak < 1.2 * images.nbytes
+    large = np.full((64, 256, 256, 3), 200, np.uint8)
+    one.image_size = 32
+    tracemalloc.start()
+    one._training_images([large[0, :200], *large[1:]])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 0.3 * large.nbytes
 
 
 def test_no_warning_with_enough_images():
