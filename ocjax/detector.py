@@ -12,15 +12,16 @@ import jax
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 import ocjax
 from ocjax import _inputs, _pictures, evaluation, methods, training
 from ocjax import _parameters as parameters_lib
 from ocjax._checks import InputError, one_of
 from ocjax._parameters import HYPER
-from ocjax.evaluation import thresholds
+from ocjax.evaluation import metrics, thresholds
 from ocjax.export.scorer import Card, Scorer, Verdicts, of_method
 from ocjax.launch import environment, saved
 from ocjax.methods import Method, State
@@ -239,6 +240,40 @@ class Detector(OutlierMixin, BaseEstimator):
     def predict(self, X: Images) -> np.ndarray:
         """+1 for normal images and -1 for anomalous ones, int64 `[N]`."""
         return np.where(self.decision_function(X) < 0, -1, 1)
+
+    def score(self, X: Images, y: ArrayLike | None = None) -> float:
+        """The area under the ROC curve, in [0, 1].
+
+        Args:
+          X: images, as in `anomaly_score`.
+          y: +1 of normal images and -1 of anomalous ones, as `predict` gives them.
+
+        Returns:
+          The area. It is NaN, with a warning, where `y` has other labels: so do the
+          scores of scikit-learn, which tries every estimator with classes.
+
+        Raises:
+          InputError: `y` is missing, of another length, or has one label only.
+        """
+        scores = self.anomaly_score(X)
+        rule = "Expected labels `y`, +1 of normal images and -1 of anomalous ones"
+        if y is None:
+            raise InputError(f"{rule}.")
+        labels = column_or_1d(np.asarray(y))
+        values = np.unique(labels).tolist()
+        if len(labels) != len(scores):
+            raise InputError(f"{rule}, got {len(labels)} for {len(scores)} images.")
+        if not set(values) <= {-1, 1}:
+            got = ", ".join(map(str, values[:5]))
+            warnings.warn(
+                f"{rule}, got {got}: the score is NaN.",
+                UndefinedMetricWarning,
+                stacklevel=2,
+            )
+            return float("nan")
+        if len(values) < 2:
+            raise InputError(f"{rule}, with both there, got {values[0]} only.")
+        return metrics.auroc(labels == -1, scores)
 
     def judge(self, X: Images, *, explain: bool = False) -> Verdicts:
         """Scores, decisions, p-values and, with `explain`, heatmaps.

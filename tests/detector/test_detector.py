@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow
 import pytest
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import NotFittedError, UndefinedMetricWarning
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -212,6 +212,50 @@ def test_scikit_learn_s_tools_work_on_images():
     pipeline = make_pipeline(invert, detector()).fit(IMAGES)
     expected = detector().fit(255 - IMAGES).predict(255 - IMAGES)
     np.testing.assert_array_equal(pipeline.predict(IMAGES), expected)
+
+
+def test_the_score_is_the_area_under_the_roc_curve(fitted):
+    labels = np.repeat([1, -1], 20)
+    scores = fitted.score_samples(IMAGES)
+    pairs = scores[:20, None] > scores[20:]
+    assert fitted.score(IMAGES, labels) == pairs.mean()
+    assert fitted.score(IMAGES, -labels) == pytest.approx(1 - pairs.mean())
+    assert fitted.score([*IMAGES], labels.astype(float).tolist()) == pairs.mean()
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (None, "Expected labels `y`, .1 of normal images and -1 of anomalous ones."),
+        (np.ones(40, int), "with both there, got 1 only"),
+        (-np.ones(40), "with both there, got -1.0 only"),
+        (np.repeat([1, -1], 10), "got 20 for 40 images"),
+    ],
+)
+def test_labels_that_no_score_can_be_of_are_refused(fitted, labels, message):
+    with pytest.raises(InputError, match=message):
+        fitted.score(IMAGES, labels)
+
+
+@pytest.mark.parametrize(
+    "labels", [np.arange(40) % 2, np.arange(40) % 2 == 0, np.arange(40) % 3, ["a"] * 40]
+)
+def test_labels_of_something_else_give_no_number_and_a_warning(fitted, labels):
+    with pytest.warns(UndefinedMetricWarning, match="anomalous ones, got .* is NaN"):
+        assert np.isnan(fitted.score(IMAGES, labels))
+
+
+def test_scikit_learn_s_tools_score_by_labels():
+    images = IMAGES.copy()
+    images[1::2] //= 4  # Darker: another kind, that half of training has too.
+    labels = np.tile([1, -1], 20)
+    areas = cross_val_score(detector(), images, labels, cv=2)
+    one = detector().fit(images[20:])
+    assert areas[0] == one.score(images[:20], labels[:20]) and len(areas) == 2
+    search = GridSearchCV(detector(), {"hyper__latent": [2, 3]}, cv=2)
+    best = search.fit(images, labels).best_score_
+    assert best >= areas.mean()
+    assert search.score(images, labels) == search.best_estimator_.score(images, labels)
 
 
 def attributes(one):

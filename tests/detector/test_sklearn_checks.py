@@ -8,6 +8,8 @@ from ocjax import Detector
 pytestmark = [
     pytest.mark.xdist_group("detector"),  # They share compiled programs.
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning"),
+    # scikit-learn scores by labels 0 and 1, of classes.
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning"),
 ]
 
 DETECTORS = [
