@@ -27,7 +27,6 @@ from ocjax.launch import environment, saved
 from ocjax.methods import Method, State
 
 _FILLED = 256  # Images of a training set are filled up to a multiple of this.
-_PARTS = 4  # Of a batch, that groups of images share: pairs of two kinds.
 _SPREAD = 1e-4  # Least spread of scores, as a part of the largest.
 Images = ArrayLike | Sequence[Any]  # The latter of files, PIL images or arrays.
 
@@ -174,7 +173,9 @@ class Detector(OutlierMixin, BaseEstimator):
                 jax.random.key(int(seed)),
                 rows=train,
                 epochs=self.epochs,
-                batch_size=self._batch_size(method, len(train)),
+                batch_size=training.fitting_batch_size(
+                    method, self.batch_size, len(train)
+                ),
             )
         # Without the state of the optimizers, which scores do not need.
         state = jax.device_get(state._replace(opt={}))
@@ -429,13 +430,6 @@ class Detector(OutlierMixin, BaseEstimator):
         held_out = min(max(round(self.validation_fraction * count), 1), count - 1)
         order = np.random.default_rng(seed).permutation(count)
         return np.sort(order[held_out:]), np.sort(order[:held_out])
-
-    def _batch_size(self, method: Method, count: int) -> int:
-        """Images a step, of so many that train; of a method's groups equal parts."""
-        if self.batch_size <= count:
-            return self.batch_size
-        grouped = any(stage.groups for stage in method.stages)
-        return count - count % _PARTS if grouped and count >= _PARTS else count
 
     def _with_threshold(self, card: Card, images: np.ndarray, score: Callable) -> Card:
         if self.contamination != "auto":

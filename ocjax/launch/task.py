@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ocjax import data
+from ocjax import data, methods, training
 from ocjax._checks import InputError
 from ocjax.launch.config import EXECUTION, RunConfig, parse
 
@@ -91,7 +91,10 @@ def load(
         split_seed=config.split_seed,
         validation_fraction=config.validation_fraction,
     )
-    batch_size = min(config.batch_size, len(split.train))
+    _, builder = methods.METHODS[config.method]
+    batch_size = training.fitting_batch_size(
+        builder(hyper), config.batch_size, len(split.train)
+    )
     config = dataclasses.replace(config, batch_size=batch_size)
     return Task(config, hyper, seed, dataset, target, split)
 

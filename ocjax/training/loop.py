@@ -173,6 +173,18 @@ def together(
         yield from _take_steps(step, lanes, stage, feed, devices, seconds_per_call)
 
 
+def fitting_batch_size(method: Method, batch_size: int, count: int) -> int:
+    """The batch size, or the largest one that `count` training images allow.
+
+    A smaller one is a multiple of 4 where a stage groups the images, for pairs of two
+    kinds.
+    """
+    if batch_size <= count:
+        return batch_size
+    grouped = any(stage.groups for stage in method.stages)
+    return count - count % 4 if grouped and count >= 4 else count
+
+
 def total_epochs(method: Method, epochs: int) -> int:
     """Epochs of all stages, the last one having `epochs`."""
     return _ends(method, epochs)[-1]

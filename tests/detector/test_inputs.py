@@ -327,12 +327,3 @@ def test_scores_that_are_all_alike_warn(monkeypatch):
     monkeypatch.setattr("ocjax.evaluation.score", same)
     (text,) = warned(IMAGES)
     assert text.startswith("All 10 held-out images score 2.5")
-
-
-@pytest.mark.parametrize(
-    ("method", "count", "size"),
-    [("ics", 41, 40), ("ics", 3, 3), ("ics", 99, 64), ("autoencoder", 41, 41)],
-)
-def test_a_batch_shrinks_to_the_images_that_train(method, count, size):
-    one = Detector(method, batch_size=64)
-    assert one._batch_size(one._method(), count) == size

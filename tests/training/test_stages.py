@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tiny_methods import MAIN
 
 from ocjax import training
 from ocjax._checks import InputError
@@ -156,3 +157,12 @@ def test_what_processes_share_keeps_the_order_of_groups(monkeypatch):
     seen = [list(metrics.values()) for metrics in _logged(progress).values()]
     for first, second in np.array(seen)[3:].reshape(-1, 2):
         assert first < 0.5 <= second
+
+
+@pytest.mark.parametrize(
+    "method, count, size",
+    [("ics", 41, 40), ("ics", 3, 3), ("ics", 99, 64), ("autoencoder", 41, 41)],
+)
+def test_a_batch_shrinks_to_the_images_that_train(method, count, size):
+    build, config = MAIN[method]
+    assert training.fitting_batch_size(build(config), 64, count) == size
