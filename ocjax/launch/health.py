@@ -5,6 +5,7 @@ what to do.
 """
 
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -66,7 +67,10 @@ def mean_image_error(training: np.ndarray, images: np.ndarray) -> float:
 
 
 def of_training(
-    steps: int, steps_per_epoch: int, rows: Sequence[Mapping[str, Any]]
+    steps: int,
+    steps_per_epoch: int,
+    rows: Sequence[Mapping[str, Any]],
+    workdir: str,
 ) -> list[str]:
     """Warnings of a run that was too short.
 
@@ -74,12 +78,14 @@ def of_training(
       steps: that were taken.
       steps_per_epoch: of them.
       rows: logged ones, those with a "held_out_error" among them.
+      workdir: the run folder, in which a longer run goes on.
     """
+    on = f"with --workdir={shlex.quote(workdir)} the run goes on from here."
     if steps < FEWEST_STEPS:
         epochs = math.ceil(ENOUGH_STEPS / max(steps_per_epoch, 1))
         return [
             f"{steps} steps of training are fewer than any method needs "
-            f"({FEWEST_STEPS}). Train longer: --epochs={epochs} goes on from here."
+            f"({FEWEST_STEPS}). Train longer: set epochs={epochs}; {on}"
         ]
     errors = [row["held_out_error"] for row in rows if "held_out_error" in row]
     if len(errors) < FEWEST_LOOKS:
@@ -91,7 +97,7 @@ def of_training(
         return []
     return [
         f"The held-out error was still falling, from {before:.3g} to {after:.3g} in "
-        "the last third of training. Train longer: a larger --epochs goes on from here."
+        f"the last third of training. Train longer: set more epochs; {on}"
     ]
 
 

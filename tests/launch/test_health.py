@@ -50,13 +50,16 @@ def test_the_error_of_the_mean_image_is_the_variance_about_it():
 
 
 def test_few_steps_are_told_with_the_epochs_that_are_enough():
-    (warning,) = health.of_training(45, 3, [])
-    assert "45 steps" in warning and "--epochs=167 " in warning
-    assert health.of_training(100, 3, []) == []
+    (warning,) = health.of_training(45, 3, [], "my run")
+    assert (
+        "45 steps" in warning
+        and "epochs=167; with --workdir='my run' the run goes on" in warning
+    )
+    assert health.of_training(100, 3, [], "run") == []
 
 
 def test_an_error_that_still_falls_is_told():
-    (warning,) = health.of_training(500, 3, _curve([1, 0.9, 0.8, 0.7, 0.5, 0.3]))
+    (warning,) = health.of_training(500, 3, _curve([1, 0.9, 0.8, 0.7, 0.5, 0.3]), "run")
     assert "from 0.75 to 0.4" in warning and "Train longer" in warning
 
 
@@ -70,7 +73,7 @@ def test_an_error_that_still_falls_is_told():
     ],
 )
 def test_an_error_that_has_fallen_is_not(errors):
-    assert health.of_training(500, 3, _curve(errors)) == []
+    assert health.of_training(500, 3, _curve(errors), "run") == []
 
 
 def test_a_collapse_is_told():
