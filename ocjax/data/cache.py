@@ -4,12 +4,17 @@ What `cached` keeps is an uncompressed `.npz`: a zip archive, whose CRC-32 of ev
 array is compared on reading. A damaged file is therefore noticed, and made anew.
 """
 
+import contextlib
+import functools
 import hashlib
+import math
 import os
 import pathlib
+import re
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from typing import IO
 
 import numpy as np
 from absl import logging
@@ -18,21 +23,40 @@ from ocjax import _files
 from ocjax._checks import InputError
 
 Arrays = dict[str, np.ndarray]
+_PIECE = 1 << 20  # Bytes that are written together.
 
 
-def folder() -> pathlib.Path:
-    """`$OCJAX_CACHE`, else `$XDG_CACHE_HOME/ocjax`, else `~/.cache/ocjax`."""
-    if chosen := os.environ.get("OCJAX_CACHE"):
-        return pathlib.Path(chosen).expanduser()
-    caches = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return pathlib.Path(caches).expanduser() / "ocjax"
+def folder() -> pathlib.Path | None:
+    """`$OCJAX_CACHE`, else `$XDG_CACHE_HOME/ocjax`, else `~/.cache/ocjax`.
+
+    None where no variable names it and no home folder is known.
+
+    Raises:
+      InputError: a variable names no local folder.
+    """
+    for variable, below in (("OCJAX_CACHE", ""), ("XDG_CACHE_HOME", "ocjax")):
+        if chosen := os.environ.get(variable):
+            return _files.local(chosen, variable) / below
+    try:
+        return pathlib.Path.home() / ".cache" / "ocjax"
+    except RuntimeError:
+        return None
 
 
 def fingerprint(paths: Iterable[pathlib.Path]) -> str:
-    """A name for files as they are: others have another, and so have changed ones."""
-    stats = [(str(path), path.stat()) for path in paths]
-    stamps = [(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats]
-    return hashlib.sha256(repr(stamps).encode()).hexdigest()[:12]
+    """A name of files as they are: others have another, and so have changed ones.
+
+    It is of where they lie, not of how that is spelled, and of what the file system
+    says of each: times alone may be those of an archive that was unpacked.
+    """
+    real = functools.cache(os.path.realpath)
+    stamps = []
+    for path in paths:
+        stat = path.stat()
+        times = stat.st_mtime_ns, stat.st_ctime_ns
+        place = os.fsencode(real(path.parent)), os.fsencode(path.name)
+        stamps.append((place, stat.st_dev, stat.st_ino, stat.st_size, times))
+    return hashlib.sha256(repr(stamps).encode()).hexdigest()[:16]
 
 
 def key(paths: Iterable[pathlib.Path], *parts: object) -> str:
@@ -67,18 +91,21 @@ def cached(key: str, names: Iterable[str], make: Callable[[], Arrays]) -> Arrays
         no checksum and could lose one.
       make: computes the arrays, none of them of dtype object.
     """
-    path = folder() / "datasets" / f"{key}.npz"
+    path = _path(f"{key}.npz")
+    if path is None:
+        return make()
     try:
         return _read(path, names)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         pass
     except Exception as error:  # A flipped bit surfaces as almost any of them.
         logging.warning("Cannot read %s (%s); making it anew.", path, error)
     arrays = make()
     try:
-        _write(path, arrays)
+        with _writing(path) as file:
+            np.savez(file, allow_pickle=False, **arrays)
     except OSError as error:
-        logging.warning("Cannot keep %s (%s); next time will be slow too.", path, error)
+        _warn(path, error)
     return arrays
 
 
@@ -88,7 +115,7 @@ def mapped(
     """The `uint8` array of `key`, on disk, in memory only where it is looked at.
 
     It may be larger than the memory. There is no checksum: to compare it would read
-    everything.
+    everything. Where the disk does not take it, it is made in memory, with a warning.
 
     Args:
       key: a file name without suffix that names everything the array depends on.
@@ -96,22 +123,44 @@ def mapped(
       fill: writes into an array of zeros of that shape.
 
     Raises:
-      OSError: the file cannot be written.
+      InputError: neither the disk nor the memory has room for it.
     """
-    path = folder() / "datasets" / f"{key}.npy"
+    path = _path(f"{key}.npy")
+    if path is None:
+        return _in_memory(shape, fill)
     try:
-        found = np.load(path, mmap_mode="r", allow_pickle=False)
-        if found.shape == shape and found.dtype == np.uint8:
-            return found
-    except FileNotFoundError:
+        return _map(path, shape)
+    except (FileNotFoundError, NotADirectoryError):
         pass
     except (OSError, ValueError, EOFError) as error:
         logging.warning("Cannot read %s (%s); making it anew.", path, error)
-    with _files.replacing(path) as temporary:
-        array = np.lib.format.open_memmap(temporary, "w+", np.uint8, shape)
-        fill(array)
-        array.flush()
-    return np.load(path, mmap_mode="r", allow_pickle=False)
+    try:
+        with _writing(path) as file:
+            array = _reserved(file, shape)
+            fill(array)
+            array.flush()
+        return _map(path, shape)
+    except OSError as error:
+        _warn(path, error)
+    return _in_memory(shape, fill)
+
+
+def _path(name: str) -> pathlib.Path | None:
+    """Where arrays of the name are kept, if anywhere."""
+    root = folder()
+    if root is None:
+        logging.warning("No cache: no home folder is known; set OCJAX_CACHE.")
+        return None
+    return root / "datasets" / name
+
+
+def _warn(path: pathlib.Path, error: OSError) -> None:
+    logging.warning(
+        "Cannot keep %s (%s); next time will be slow too. OCJAX_CACHE names another "
+        "folder.",
+        path,
+        error,
+    )
 
 
 def _read(path: pathlib.Path, names: Iterable[str]) -> Arrays:
@@ -119,6 +168,85 @@ def _read(path: pathlib.Path, names: Iterable[str]) -> Arrays:
         return {name: archive[name] for name in names}
 
 
-def _write(path: pathlib.Path, arrays: Arrays) -> None:
-    with _files.replacing(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)
+def _map(path: pathlib.Path, shape: tuple[int, ...]) -> np.ndarray:
+    """The array in a file; `ValueError` where it is another."""
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    if array.shape != shape or array.dtype != np.uint8 or not array.flags.c_contiguous:
+        raise ValueError(f"expected uint8 {shape}, got {array.dtype} {array.shape}")
+    return array
+
+
+@contextlib.contextmanager
+def _writing(path: pathlib.Path) -> Iterator[IO[bytes]]:
+    """A file that becomes `path` when it is whole, locked while it is written."""
+    with _files.replacing(path) as temporary, open(temporary, "x+b") as file:
+        _lock(file)
+        for other in filter(_files.is_temporary, path.parent.iterdir()):
+            if other != temporary:
+                _remove_abandoned(other)
+        yield file
+        file.flush()
+
+
+def _lock(file: IO[bytes]) -> bool:
+    """Whether the file is now locked: nobody else writes it."""
+    try:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (ImportError, OSError):  # Not every system and file system has locks.
+        return False
+    return True
+
+
+def _remove_abandoned(path: pathlib.Path) -> None:
+    """Removes what a killed process left half written."""
+    # Another process may remove it first.
+    with contextlib.suppress(OSError), open(path, "r+b") as file:
+        if _lock(file):
+            path.unlink()
+
+
+def _reserved(file: IO[bytes], shape: tuple[int, ...]) -> np.memmap:
+    """Zeros in a file, as `np.save` writes them, whose room on the disk is taken.
+
+    A page of a map that finds no room later would end the process.
+    """
+    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+    start, size = file.tell(), math.prod(shape)
+    if hasattr(os, "posix_fallocate"):
+        file.flush()
+        os.posix_fallocate(file.fileno(), 0, start + size)
+    else:
+        for begin in range(0, size, _PIECE):
+            file.write(bytes(min(_PIECE, size - begin)))
+        file.flush()
+    return np.memmap(file, np.uint8, "r+", start, shape)
+
+
+def _in_memory(
+    shape: tuple[int, ...], fill: Callable[[np.ndarray], None]
+) -> np.ndarray:
+    size, room = math.prod(shape), _room()
+    if size > room:
+        raise InputError(
+            f"An array of {size / 1e9:.1f} GB needs a place on a disk, and there are "
+            f"{room / 1e9:.1f} GB of memory: set OCJAX_CACHE to a folder with room."
+        )
+    array = np.zeros(shape, np.uint8)
+    fill(array)
+    return array
+
+
+def _room() -> float:
+    """Bytes of memory that are available, as far as Linux and its groups say."""
+    room = math.inf
+    with contextlib.suppress(OSError):
+        table = pathlib.Path("/proc/meminfo").read_text()
+        if match := re.search(r"^MemAvailable:\s*(\d+) kB", table, re.MULTILINE):
+            room = int(match[1]) * 1024
+    with contextlib.suppress(OSError, ValueError):  # "max": no limit.
+        limit = pathlib.Path("/sys/fs/cgroup/memory.max").read_text()
+        room = min(room, int(limit))
+    return room

@@ -40,9 +40,9 @@ def fingerprint(dataset: Dataset) -> str:
     some = np.unique(np.linspace(0, count - 1, min(count, 100)).astype(int))
     parts = [dataset.labels, dataset.official_test, dataset.images[some]]
     parts += [part for part in (dataset.groups, dataset.scenes) if part is not None]
-    code = zlib.crc32(
-        "\n".join([*dataset.class_names, *(dataset.paths or ())]).encode()
-    )
+    text = "\n".join([*dataset.class_names, *(dataset.paths or ())])
+    # Names of files may be of any bytes.
+    code = zlib.crc32(text.encode(errors="surrogateescape"))
     for part in parts:
         code = zlib.crc32(np.ascontiguousarray(part).tobytes(), code)
     return f"{code:08x}"

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ocjax import _files
 from ocjax._checks import InputError
 from ocjax.data import cache, images
 
@@ -28,9 +29,13 @@ _DECODING = 1  # Part of the cache's key: raise it when `_decode` gives other ar
 
 
 def data_folder(data_dir: str | os.PathLike | None = None) -> pathlib.Path:
-    """`data_dir` if given, else `$TFDS_DATA_DIR`, else `~/tensorflow_datasets`."""
+    """`data_dir` if given, else `$TFDS_DATA_DIR`, else `~/tensorflow_datasets`.
+
+    Raises:
+      InputError: it is no local path, or begins with `~` where no home folder is known.
+    """
     chosen = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-    return pathlib.Path(chosen).expanduser()
+    return _files.local(chosen, "--data_dir")
 
 
 def release(

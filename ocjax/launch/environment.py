@@ -9,6 +9,7 @@ import subprocess
 import sys
 from typing import Any
 
+from ocjax._checks import InputError
 from ocjax.data import cache
 
 PACKAGES = (
@@ -42,16 +43,31 @@ def describe() -> dict[str, Any]:
 def keep_programs() -> None:
     """Keeps compiled programs in the user's cache, so that a second start is quick.
 
-    JAX is not imported for it: not every command needs JAX.
+    JAX is not imported for it: not every command needs JAX. Without a cache that can be
+    written, programs are compiled each time.
     """
     settings: dict[str, str | int] = {"jax_persistent_cache_min_compile_time_secs": 0}
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        settings["jax_compilation_cache_dir"] = str(cache.folder() / "compiled")
+        try:
+            folder = cache.folder()
+        except InputError:  # It is said where data are read.
+            return
+        if folder is None or not _writable(folder):
+            return
+        settings["jax_compilation_cache_dir"] = str(folder / "compiled")
     for name, value in settings.items():
         if "jax" in sys.modules:
             sys.modules["jax"].config.update(name, value)
         else:  # JAX reads it when it is imported.
             os.environ[name.upper()] = str(value)
+
+
+def _writable(folder: pathlib.Path) -> bool:
+    """Whether a folder, there or not yet, can be written to."""
+    for path in (folder, *folder.parents):
+        if path.exists():
+            return path.is_dir() and os.access(path, os.W_OK | os.X_OK)
+    return False
 
 
 @functools.cache
