@@ -3,7 +3,6 @@
 import contextlib
 import io
 import os
-import pathlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import IO, TYPE_CHECKING
@@ -11,32 +10,20 @@ from typing import IO, TYPE_CHECKING
 import numpy as np
 
 from ocjax._checks import InputError
+from ocjax.data import formats
+from ocjax.data.tree import SUFFIXES as SUFFIXES
+from ocjax.data.tree import below as below
 
 if TYPE_CHECKING:
-    from PIL import Image
+    from PIL import Image, ImageFile
 
-SUFFIXES = (
-    ".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp",
-)  # fmt: skip
 PIXELS = 100_000_000  # Of the largest picture that is decoded.
 THREADS = 4
+_HALF = 128  # Of 255.
 _NAMED = 5  # Items in a message.
 # Pillow's names. It knows more formats, of which some start other programs.
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _GREY = ("1", "L", "LA", "I", "I;16", "I;16B", "F")  # Pillow's names of pixel kinds.
-
-
-def below(root: pathlib.Path) -> list[pathlib.Path]:
-    """All pictures below a folder, by their suffixes and sorted.
-
-    What is hidden, itself or in a hidden folder, is left out: its name starts with ".".
-    """
-    hidden = lambda path: any(p[0] == "." for p in path.relative_to(root).parts)
-    return sorted(
-        path
-        for path in root.rglob("*")
-        if path.suffix.lower() in SUFFIXES and not hidden(path) and path.is_file()
-    )
 
 
 def open_rgb(path: str | os.PathLike) -> np.ndarray:
@@ -52,8 +39,8 @@ def open_rgb(path: str | os.PathLike) -> np.ndarray:
 def read(path: str | os.PathLike, shape: tuple[int, int, int]) -> np.ndarray:
     """An image file as `uint8 [H, W, C]`: grey for C = 1, colour for 3, resized.
 
-    Turned as its camera noted. Of 16 bits a pixel the upper 8 are kept, of an animation
-    the first picture; what is transparent lies on black.
+    Turned as its camera noted, if that can be read. Of 16 bits a pixel the upper 8 are
+    kept, of an animation the first picture; what is transparent lies on black.
 
     Raises:
       InputError: the file cannot be read as an image, or has more than `PIXELS` pixels.
@@ -86,18 +73,22 @@ def decode(
 def read_mask(path: str | os.PathLike, size: int) -> np.ndarray:
     """An image file as `bool [size, size]`, resized to nearest: what is not black.
 
+    Of a file that was saved with losses, as JPEG, it is what is at least half as bright
+    as white: such files blur edges. What is marked never vanishes: where no pixel that
+    is left is marked, those next to marked ones are.
+
     Raises:
-      InputError: as `read`.
+      InputError: as `read`, or losses have left nothing of the marks.
     """
     from PIL import Image
 
     with _readable(path), open(path, "rb") as file:
-        image = _on_black(_turned(file))
-        if image.mode not in _GREY:
-            image = image.convert("RGB")
-        marked = np.asarray(image).reshape(*image.size[::-1], -1).any(-1)
-        resized = Image.fromarray(marked).resize((size, size), Image.Resampling.NEAREST)
-        return np.asarray(resized)
+        image = _loaded(file)
+        marked, turn = _marked(image, file), formats.orientation(image)
+        mask = Image.fromarray(marked)
+        mask = mask if turn is None else mask.transpose(turn)
+        resized = mask.resize((size, size), Image.Resampling.NEAREST)
+        return _kept(np.asarray(resized), np.asarray(mask))
 
 
 def is_grey(path: str | os.PathLike) -> bool:
@@ -123,13 +114,43 @@ def _picture(file: IO[bytes], mode: str) -> "Image.Image":
     """The whole picture, in Pillow's mode "L" or "RGB"."""
     from PIL import Image
 
-    image = _turned(file)
-    if image.mode in ("I", "F"):
-        raise ValueError("32 bits a pixel, of an unknown range")
-    if image.mode.startswith("I;16"):
-        # Pillow would clip them at 255.
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    return _on_black(image).convert(mode)
+    image = _loaded(file)
+    turn, deep = formats.orientation(image), formats.deep(image)
+    if deep is not None:
+        image = Image.fromarray(deep.upper())  # Pillow would clip them at 255.
+    image = _on_black(image).convert(mode)
+    return image if turn is None else image.transpose(turn)
+
+
+def _marked(image: "Image.Image", file: IO[bytes]) -> np.ndarray:
+    """What a mask marks, `bool [H, W]`."""
+    deep = formats.deep(image)
+    if deep is not None:
+        return deep.values > 0
+    losses = formats.has_losses(image, file)
+    image = _on_black(image)
+    if image.mode not in _GREY:
+        image = image.convert("RGB")
+    brightness = np.asarray(image).reshape(*image.size[::-1], -1).max(-1)
+    most = int(brightness.max(initial=0))
+    if losses and 0 < most < _HALF:
+        raise ValueError(
+            f"a mask saved with losses, whose brightest pixel is {most} of 255; save "
+            "it as PNG"
+        )
+    return brightness >= _HALF if losses else brightness > 0
+
+
+def _kept(resized: np.ndarray, marked: np.ndarray) -> np.ndarray:
+    """The resized mask, or if it lost all of the marks, the pixels that hold them."""
+    if resized.any() or not marked.any():
+        return resized
+    kept = np.zeros_like(resized)
+    rows, columns = np.nonzero(marked)
+    height, width = marked.shape
+    size = len(kept)
+    kept[rows * size // height, columns * size // width] = True
+    return kept
 
 
 def _on_black(image: "Image.Image") -> "Image.Image":
@@ -141,15 +162,39 @@ def _on_black(image: "Image.Image") -> "Image.Image":
     return Image.alpha_composite(black, image.convert("RGBA"))
 
 
-def _turned(file: IO[bytes]) -> "Image.Image":
-    from PIL import ImageOps
+def _loaded(file: IO[bytes]) -> "Image.Image":
+    """A picture whose pixels are decoded, not yet turned."""
+    return _without_extras(file, _load)
 
-    image = _header(file)
-    ImageOps.exif_transpose(image, in_place=True)
+
+def _load(file: IO[bytes]) -> "Image.Image":
+    image = _parsed(file)
+    special = formats.special(image, file)
+    if special is not None:
+        return special
+    image.load()
     return image
 
 
 def _header(file: IO[bytes]) -> "Image.Image":
+    """A picture of which only the header is decoded yet, and its size accepted."""
+    return _without_extras(file, _parsed)
+
+
+def _without_extras(file: IO[bytes], read: Callable) -> "Image.Image":
+    """What `read` gives of the file or, if a PNG fails, of its picture alone."""
+    start = file.tell()
+    try:
+        return read(file)
+    except (ValueError, SyntaxError):
+        file.seek(start)
+        bare = formats.bare_png(file.read())
+        if bare is None:
+            raise
+        return read(bare)
+
+
+def _parsed(file: IO[bytes]) -> "ImageFile.ImageFile":
     """A picture of which only the header is decoded yet, and its size accepted.
 
     `PIL.Image.open` compares the size with a limit for the whole process, from half of
@@ -158,6 +203,7 @@ def _header(file: IO[bytes]) -> "Image.Image":
     from PIL import Image
 
     Image.init()
+    file.seek(0)
     start = file.read(16)
     for name in _FORMATS:
         factory, accept = Image.OPEN[name]

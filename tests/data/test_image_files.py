@@ -246,13 +246,204 @@ def test_threads_keep_the_order_and_end_with_the_first_error():
         next(found)
 
 
-def test_pictures_below_a_folder_are_sorted_and_hidden_ones_left_out(tmp_path):
-    root = tmp_path / ".hidden root"
-    names = ["b.PNG", "a/c.gif", "a/.d.png", ".thumbnails/e.png", "f.txt", "g.jpeg"]
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).touch()
-    (root / "folder.png").mkdir()
-    (root / "gone.png").symlink_to(root / "nowhere.png")
-    found = [path.relative_to(root).as_posix() for path in files.below(root)]
-    assert found == ["a/c.gif", "b.PNG", "g.jpeg"]
+GREY = np.tile(np.arange(0, 256, 8, dtype=np.uint8), (32, 1))
+
+
+@pytest.mark.parametrize("most", [1023, 4095, 65535])
+@pytest.mark.parametrize("magic", ["P2", "P3", "P5", "P6"])
+def test_deep_netpbm_pictures_are_scaled_by_their_largest_value(magic, most):
+    channels = 3 if magic in ("P3", "P6") else 1
+    values = np.repeat(GREY[..., None].astype(int) * (most // 255), channels, -1)
+    plain = " ".join(map(str, values.ravel())).encode() + b"\n"
+    header = f"{magic}\n# camera\n32 32 {most}\n".encode()
+    whole = header + (
+        plain if magic in ("P2", "P3") else values.astype(">u2").tobytes()
+    )
+    read = files.decode(whole, "", (32, 32, channels)).astype(int)
+    assert abs(read - GREY[..., None]).max() <= 1
+    with pytest.raises(InputError, match="truncated|not enough|cannot"):
+        files.decode(whole[: len(whole) // 2], "", (32, 32, channels))
+
+
+def tiff(values, order, photometric=1, sign=1, bits=16, planes=1):
+    """An uncompressed TIFF file of `[planes, H, W]`, in strips of a plane each."""
+    count, height, width = values.shape
+    kept = values.astype(f"{order}{'i' if sign == 2 else 'u'}2").tobytes()
+    if bits == 12:  # Two values in three bytes.
+        pairs = values.reshape(-1, 2).astype(int)
+        kept = b"".join(int(a << 12 | b).to_bytes(3, "big") for a, b in pairs)
+    size = len(kept) // count
+    tags = {
+        256: [width],
+        257: [height],
+        258: [bits] * count,
+        259: [1],
+        262: [photometric],
+        273: [8 + size * i for i in range(count)],
+        277: [count],
+        278: [height],
+        279: [size] * count,
+        284: [planes],
+        339: [sign] * count,
+    }
+    start, extra, rows = 8 + len(kept), b"", b""
+    after = start + 2 + 12 * len(tags) + 4
+    for tag, numbers in tags.items():
+        content = struct.pack(f"{order}{len(numbers)}I", *numbers)
+        if len(numbers) > 1:
+            place = struct.pack(f"{order}I", after + len(extra))
+            extra, content = extra + content, place
+        rows += struct.pack(f"{order}HHI", tag, 4, len(numbers)) + content
+    mark = b"II*\0" if order == "<" else b"MM\0*"
+    head = mark + struct.pack(f"{order}I", start) + kept
+    return head + struct.pack(f"{order}H", len(tags)) + rows + bytes(4) + extra
+
+
+def deep_tiffs():
+    values, grey = GREY[None].astype(int) * 257, GREY[..., None]
+    for order in "<>":
+        yield f"grey {order}", tiff(values, order), grey
+        yield f"signed {order}", tiff(values - 2**15, order, sign=2), grey
+        colours = np.concatenate([values, values[:, ::-1], values[:, :, ::-1]])
+        planes = tiff(colours, order, photometric=2, planes=2)
+        yield f"planes {order}", planes, np.moveaxis(colours >> 8, 0, -1)
+    yield "white is 0", tiff(65535 - values, "<", photometric=0), grey
+    yield "12 bits", tiff(GREY[None].astype(int) * 16, "<", bits=12), grey
+
+
+@pytest.mark.parametrize("name, whole, expected", [*deep_tiffs()])
+def test_deep_tiff_pictures_keep_the_upper_eight_bits(name, whole, expected):
+    read = files.decode(whole, name, expected.shape)
+    np.testing.assert_array_equal(read, expected)
+    with pytest.raises(InputError):
+        files.decode(whole[:300], name, expected.shape)
+
+
+def chunk(kind, data):
+    crc = struct.pack(">I", zlib.crc32(kind + data))
+    return struct.pack(">I", len(data)) + kind + data + crc
+
+
+def with_chunks(whole, chunks, *, late=False):
+    at = len(whole) - 12 if late else 33  # Before IEND, or after IHDR.
+    return whole[:at] + b"".join(chunks) + whole[at:]
+
+
+LARGE = zlib.compress(bytes(2**21))
+BESIDE = {
+    "text": [chunk(b"zTXt", b"a\0\0" + LARGE)],
+    "unicode text": [chunk(b"iTXt", b"a\0\1\0\0\0" + LARGE)],
+    "profile": [chunk(b"iCCP", b"a\0\0" + LARGE)],
+    "many texts": [chunk(b"tEXt", b"a%d\0" % i + bytes(2**20)) for i in range(65)],
+    "damaged exif": [chunk(b"eXIf", b"II*\0")[:-1] + b"x"],
+    "wrong exif": [chunk(b"eXIf", b"no exif")],
+}
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("beside", BESIDE)
+def test_what_is_beside_a_picture_does_not_keep_it_from_being_read(beside, late):
+    plain = content(noise("L"))
+    whole = with_chunks(plain, BESIDE[beside], late=late)
+    shape = (64, 64, 1)
+    expected = files.decode(plain, "plain", shape)
+    np.testing.assert_array_equal(files.decode(whole, beside, shape), expected)
+    cut = with_chunks(plain[: len(plain) // 2] + plain[-12:], BESIDE[beside])
+    with pytest.raises(InputError):
+        files.decode(cut, beside, shape)
+
+
+def test_a_picture_with_large_texts_is_turned_and_grey(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 3  # Upside down.
+    plain = content(noise("L"), exif=exif)
+    path = tmp_path / "x.png"
+    path.write_bytes(with_chunks(plain, BESIDE["text"]))
+    assert files.is_grey(path)
+    read = files.read(path, (64, 64, 1))[..., 0]
+    np.testing.assert_array_equal(read, np.asarray(noise("L"))[::-1, ::-1])
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", ["jpeg", "webp"])
+def test_damaged_exif_beside_whole_pixels_is_passed_over(kind):
+    exif, rng = Image.Exif(), np.random.default_rng(0)
+    exif[0x0112] = 3
+    exif[0x010F] = "maker"
+    options = {"lossless": True} if kind == "webp" else {}
+    whole = content(noise("L"), kind, exif=exif, **options)
+    upright = files.decode(content(noise("L"), kind, **options), "", (64, 64, 1))
+    inside = exif.tobytes()[6:]
+    start = whole.index(inside)
+    for _ in range(50):
+        damaged = bytearray(whole)
+        damaged[start + rng.integers(len(inside))] = rng.integers(256)
+        read = files.decode(bytes(damaged), "", (64, 64, 1))
+        turned = read[..., 0], read[..., 0].T
+        flips = [x[::a, ::b] for x in turned for a in (1, -1) for b in (1, -1)]
+        assert any((upright[..., 0] == flip).all() for flip in flips)
+
+
+def test_a_tiff_is_turned_once():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    pixels = np.zeros((16, 32), np.uint8)
+    pixels[:, :16] = 255
+    whole = content(Image.fromarray(pixels), "tiff", exif=exif)
+    assert (files.decode(whole, "", (32, 16, 1))[:15] > 250).all()
+
+
+def test_a_transparent_value_of_16_bits_is_black():
+    values = np.array([[1000, 40000]], ">u2")
+    header = struct.pack(">IIBBBBB", 2, 1, 16, 0, 0, 0, 0)
+    parts = [chunk(b"IHDR", header), chunk(b"tRNS", struct.pack(">H", 40000))]
+    parts += [chunk(b"IDAT", zlib.compress(b"\0" + values.tobytes()))]
+    whole = b"\x89PNG\r\n\x1a\n" + b"".join([*parts, chunk(b"IEND", b"")])
+    assert files.decode(whole, "", (1, 2, 1)).ravel().tolist() == [1000 >> 8, 0]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_one_bit_is_black_and_white(channels):
+    bits = Image.fromarray(np.array([[False, True]]))
+    read = files.decode(content(bits), "", (1, 2, channels))
+    assert (read[0] == [[0] * channels, [255] * channels]).all()
+
+
+LOSSES = [("jpeg", {"quality": q}) for q in (95, 50, 10)]
+LOSSES += [("webp", {"quality": q}) for q in (90, 10)]
+LOSSES += [("tiff", {"compression": "jpeg"})]
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize("kind, options", LOSSES)
+def test_a_mask_that_was_saved_with_losses_is_read_at_half(
+    kind, options, mode, tmp_path
+):
+    mask = np.zeros((128, 128), np.uint8)
+    mask[41:45, 41:61] = 255
+    path = tmp_path / "mask"
+    path.write_bytes(content(Image.fromarray(mask).convert(mode), kind, **options))
+    np.testing.assert_array_equal(files.read_mask(path, 128), mask > 0)
+    dark = Image.fromarray(mask // 4).convert(mode)
+    path.write_bytes(content(dark, kind, **options))
+    with pytest.raises(InputError, match="saved with losses, whose brightest pixel is"):
+        files.read_mask(path, 128)
+    path.write_bytes(content(Image.new(mode, (9, 9)), kind, **options))
+    assert not files.read_mask(path, 8).any()
+
+
+def test_a_mask_without_losses_marks_what_is_not_black(tmp_path):
+    marks = np.array([[0, 1, 255]], np.uint8)
+    path = tmp_path / "mask"
+    for kind, options in [("webp", {"lossless": True}), ("bmp", {}), ("tiff", {})]:
+        path.write_bytes(content(Image.fromarray(marks), kind, **options))
+        assert files.read_mask(path, 3)[0].tolist() == [False, True, True]
+    path.write_bytes(b"P5 3 1 65535\n" + marks.astype(">u2").tobytes())
+    assert files.read_mask(path, 3)[0].tolist() == [False, True, True]
+
+
+def test_a_small_mark_does_not_vanish(tmp_path):
+    marks = np.zeros((1000, 700), np.uint8)
+    marks[501, 333] = 1
+    found = files.read_mask(write(tmp_path / "mask.png", Image.fromarray(marks)), 32)
+    assert np.argwhere(found).tolist() == [[501 * 32 // 1000, 333 * 32 // 700]]

@@ -1,0 +1,95 @@
+"""Pictures and folders below a folder, without what systems leave there.
+
+Links are followed: to a folder that was seen already, such as one that it is in, they
+end there, and a picture that two of them reach is taken once, by its own path if it has
+one.
+"""
+
+import os
+import pathlib
+from collections import deque
+
+from ocjax._checks import InputError
+
+SUFFIXES = (
+    ".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp",
+)  # fmt: skip
+# Folders of thumbnails, of deleted files, and of archives and disks themselves.
+_SYSTEM = {
+    "@eadir", "@recycle", "@recently-snapshot", "@tmp", "#recycle", "#snapshot",
+    "__macosx", "$recycle.bin", "recycler", "system volume information", "lost+found",
+    "thumbnails", "thumbs", "_thumbnails", "_thumbs",
+}  # fmt: skip
+
+
+def below(root: str | os.PathLike) -> list[pathlib.Path]:
+    """All pictures below a folder, by their suffixes and sorted; none where it is none.
+
+    What is hidden or a system's, itself or in such a folder, is left out: names that
+    start with ".", and folders such as `@eaDir`, `__MACOSX` and `$RECYCLE.BIN`.
+
+    Raises:
+      InputError: a folder cannot be looked into.
+    """
+    pictures, links = {}, {}
+    # Links come last, so that what is there without one has its own path.
+    folders, linked = deque([pathlib.Path(root)]), deque()
+    seen = _around(root)
+    while folders or linked:
+        folder = folders.popleft() if folders else linked.popleft()
+        real = os.path.realpath(folder)
+        if real in seen or not os.path.isdir(folder):
+            continue
+        seen.add(real)
+        for path in _visible(folder):
+            if os.path.isdir(path):
+                (linked if path.is_symlink() else folders).append(path)
+            elif path.suffix.lower() in SUFFIXES and os.path.isfile(path):
+                if path.is_symlink():
+                    links.setdefault(os.path.realpath(path), path)
+                else:
+                    pictures[os.path.join(real, path.name)] = path
+    return sorted((links | pictures).values())
+
+
+def folders(root: pathlib.Path) -> list[pathlib.Path]:
+    """The folders in a folder, sorted, but for those that `below` leaves out.
+
+    A link to a folder that `root` is in is none: it would hold all else once more.
+
+    Raises:
+      InputError: the folder cannot be looked into.
+    """
+    seen = {os.path.realpath(root), *_around(root)}
+    return [
+        path
+        for path in _visible(root)
+        if os.path.isdir(path) and os.path.realpath(path) not in seen
+    ]
+
+
+def loose(root: pathlib.Path) -> list[pathlib.Path]:
+    """The pictures in a folder itself, sorted, but for those that `below` leaves out.
+
+    Raises:
+      InputError: the folder cannot be looked into.
+    """
+    return [
+        path
+        for path in _visible(root)
+        if path.suffix.lower() in SUFFIXES and os.path.isfile(path)
+    ]
+
+
+def _around(root: str | os.PathLike) -> set[str]:
+    """The folders that a folder is in."""
+    return {str(path) for path in pathlib.Path(os.path.realpath(root)).parents}
+
+
+def _visible(folder: pathlib.Path) -> list[pathlib.Path]:
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError as error:
+        raise InputError(f"Cannot look into {folder}: {error.strerror}.") from error
+    hidden = lambda name: name.startswith(".") or name.lower() in _SYSTEM
+    return [folder / name for name in names if not hidden(name)]
