@@ -1,47 +1,31 @@
-"""A folder of pictures as a data set.
-
-Four layouts are known:
-
-* `train/good`, `test/good` and `test/<kind>` for every kind of anomaly, as MVTec AD
-  has it, with an optional `ground_truth/<kind>` of masks: of `test/<kind>/x.png` it is
-  `x.png` or `x_mask.png`, of any suffix, black where nothing is wrong. There may be no
-  anomalies;
-* `normal` and `anomalous`: a fifth of the normal pictures, drawn with the constant
-  seed 0, tests;
-* `labels.csv` with the columns `path` and `label` (`good` for normal ones) and, if
-  they are there, `split` (`train` or `test`; as above otherwise) and `group` (pictures
-  of one object, whose good ones stay on one side of a split);
-* pictures, also in folders of other names: all of them are normal, a fifth tests as
-  above, and there are no anomalies.
-"""
+"""A folder of pictures as a data set; `ocjax.data.layout` says how it is laid out."""
 
 import contextlib
-import csv
 import os
 import pathlib
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from absl import logging
 
+from ocjax import _files
 from ocjax._checks import InputError
-from ocjax.data import cache, files, prepared
+from ocjax.data import cache, entries, files, layout, prepared
 from ocjax.data.dataset import Dataset
+from ocjax.data.entries import GOOD, Entry
 
-GOOD = "good"
-_READING = 2  # Part of the cache's key: raise it when pictures are read in another way.
-# Parts of a layout: without the others, its pictures are not taken to be normal.
-_PARTS = ("train", "test", "ground_truth", "anomalous")
+_READING = 3  # Part of the cache's key: raise it when pictures are read in another way.
 
 
-class _Entry(NamedTuple):
-    """A picture."""
+class TestFile(NamedTuple):
+    """A picture to judge a detector on."""
+
+    __test__ = False  # No test of pytest's.
 
     path: pathlib.Path
-    kind: str
-    test: bool | None  # None: not said.
-    group: str = ""  # "": its own.
-    mask: pathlib.Path | None = None
+    kind: str  # `GOOD`, or of anomaly.
+    mask: pathlib.Path | None  # Of an anomaly, where the folder has masks.
 
 
 def folder(
@@ -64,7 +48,8 @@ def folder(
         them.
 
     Returns:
-      A `Dataset` whose class 0 is "good", the only one that trains.
+      A `Dataset` whose class 0 is "good", the only one that trains. Paths are from
+      `data_dir` on, but of pictures elsewhere that a `labels.csv` lists.
 
     Raises:
       InputError: the layout is another, a part has no pictures, some cannot be read, or
@@ -72,31 +57,33 @@ def folder(
     """
     if data_dir is None:
         raise InputError(f"Data set {name!r} needs --data_dir, the folder of pictures.")
-    root = pathlib.Path(data_dir).expanduser()
-    entries, alone = _entries(root)
-    entries = _training_first(entries)
-    _check(root, entries, alone)
-    shape = (size, size, 1 if _all_grey(entries) else 3)
+    root = _files.local(data_dir, "--data_dir")
+    pictures, alone = layout.read(root)
+    pictures = entries.training_first(root, pictures)
+    _check(root, pictures, alone)
+    shape = (size, size, 1 if _all_grey(pictures) else 3)
     try:
-        images = _images(root, entries, shape)
+        images = _images(pictures, shape)
     except _Unreadable as error:
-        entries = _without(error.errors, entries, skip_unreadable)
-        _check(root, entries, alone)
-        images = _images(root, entries, shape)
-    kinds = [GOOD, *sorted({entry.kind for entry in entries} - {GOOD})]
+        errors = error.errors
+        pictures = _without(errors, pictures, skip_unreadable)
+        _check(root, pictures, alone, list(errors.values()))
+        images = _images(pictures, shape)
+    kinds = [GOOD, *sorted({entry.kind for entry in pictures} - {GOOD})]
+    places = tuple(entries.place(root, entry.path) for entry in pictures)
     groups = None
-    if any(entry.group for entry in entries):
-        named = [entry.group or str(entry.path) for entry in entries]
+    if any(entry.group for entry in pictures):
+        named = [e.group or place for e, place in zip(pictures, places, strict=True)]
         groups = np.unique(named, return_inverse=True)[1].astype(np.int64)
     return Dataset(
         name,
         images,
-        np.array([kinds.index(entry.kind) for entry in entries], np.int64),
-        np.array([bool(entry.test) for entry in entries]),
+        np.array([kinds.index(entry.kind) for entry in pictures], np.int64),
+        np.array([bool(entry.test) for entry in pictures]),
         tuple(kinds),
         groups=groups,
-        masks=_masks(root, entries, size),
-        paths=tuple(str(entry.path.relative_to(root)) for entry in entries),
+        masks=_masks(pictures, size),
+        paths=places,
     )
 
 
@@ -116,122 +103,22 @@ def magnetic_tile(
     )
 
 
-def test_files(
-    data_dir: str | os.PathLike,
-) -> list[tuple[pathlib.Path, str]]:
-    """The test pictures below a folder in one of the layouts, and their kinds.
+def test_files(data_dir: str | os.PathLike) -> list[TestFile]:
+    """The test pictures below a folder in one of the layouts, their kinds and masks.
 
-    Of "normal" and "anomalous", and of good pictures alone, all of them: what a
-    detector was trained on elsewhere is not known here.
+    Of good pictures beside others all of them, and of a `labels.csv` without `split`:
+    what a detector was trained on elsewhere is not known here.
 
     Raises:
-      InputError: the layout is another.
+      InputError: the layout is another, or the folder is a part of one.
     """
-    root = pathlib.Path(data_dir).expanduser()
-    if (root / "test" / GOOD).is_dir() and not (root / "labels.csv").is_file():
-        entries = _tested(root)  # What trained, and masks, may be elsewhere.
-    else:
-        entries, _ = _entries(root)
-    return [(e.path, e.kind) for e in entries if e.test is not False]
+    root = _files.local(data_dir, "the folder")
+    return [TestFile(e.path, e.kind, e.mask) for e in layout.read_tests(root)]
 
 
-def _entries(root: pathlib.Path) -> tuple[list[_Entry], bool]:
-    """The pictures, and whether good ones may be alone."""
-    if not root.is_dir():
-        raise InputError(f"There is no folder {root}.")
-    if (root / "labels.csv").is_file():
-        return _listed(root), False
-    if (root / "train" / GOOD).is_dir():
-        return _inspected(root)
-    if (root / "normal").is_dir() and (root / "anomalous").is_dir():
-        found = [_Entry(path, GOOD, None) for path in files.below(root / "normal")]
-        anomalies = files.below(root / "anomalous")
-        return found + [_Entry(path, "anomalous", True) for path in anomalies], False
-    names = {path.name.lower() for path in root.iterdir() if path.is_dir()}
-    paths = [] if names.intersection(_PARTS) else files.below(root)
-    if paths:
-        return [_Entry(path, GOOD, None) for path in paths], True
-    raise InputError(
-        f"{root} is laid out in no known way: looked for train/good and test/<kind>, "
-        "for normal and anomalous, for labels.csv with the columns path and label, and "
-        f"for pictures without folders called {', '.join(_PARTS[:-1])} or {_PARTS[-1]}."
-    )
-
-
-def _inspected(root: pathlib.Path) -> tuple[list[_Entry], bool]:
-    """The layout of MVTec AD, as `_entries` gives it."""
-    found = [_Entry(path, GOOD, False) for path in files.below(root / "train" / GOOD)]
-    tests, truth = _tested(root), root / "ground_truth"
-    kinds = {path.name for path in _kinds(root)} - {GOOD}
-    if any((truth / kind).is_dir() for kind in kinds):
-        tests = _with_masks(tests, root / "test", truth)
-    return found + tests, not kinds
-
-
-def _tested(root: pathlib.Path) -> list[_Entry]:
-    """The pictures of `test/<kind>`."""
-    return [
-        _Entry(path, kind.name, True)
-        for kind in _kinds(root)
-        for path in files.below(kind)
-    ]
-
-
-def _kinds(root: pathlib.Path) -> list[pathlib.Path]:
-    """The folders `test/<kind>`."""
-    return sorted(path for path in (root / "test").glob("[!.]*") if path.is_dir())
-
-
-def _with_masks(
-    entries: list[_Entry], tests: pathlib.Path, truth: pathlib.Path
-) -> list[_Entry]:
-    """The entries, those of anomalies with their masks in folders below `truth`."""
-    masks = {
-        path.relative_to(truth).with_suffix(""): path for path in files.below(truth)
-    }
-
-    def mask(entry):
-        own = entry.path.relative_to(tests).with_suffix("")
-        return masks.get(own.with_name(f"{own.name}_mask"), masks.get(own))
-
-    entries = [e if e.kind == GOOD else e._replace(mask=mask(e)) for e in entries]
-    bare = [e.path for e in entries if e.kind != GOOD and e.mask is None]
-    if bare:
-        raise InputError(
-            f"{len(bare)} anomalous pictures have no mask below {truth}: "
-            f"{files.listed(bare)}."
-        )
-    return entries
-
-
-def _listed(root: pathlib.Path) -> list[_Entry]:
-    table = root / "labels.csv"
-    try:
-        rows = list(csv.DictReader(table.read_text("utf-8-sig").splitlines()))
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise InputError(f"{table} is no readable CSV file: {error}") from error
-    parts, found = {"train": False, "test": True, "": None}, []
-    for number, row in enumerate(rows, 2):
-        part, where = (row.get("split") or "").strip(), f"{table}, line {number}"
-        if not row.get("path") or not row.get("label"):
-            raise InputError(f"{where}: expected a path and a label, got {row}.")
-        if part not in parts:
-            raise InputError(f"{where}: expected split train or test, got {part!r}.")
-        path = root / row["path"].strip()
-        if not path.is_file():
-            raise InputError(f"{where}: there is no file {path}.")
-        kind = row["label"].strip()
-        kind = GOOD if kind == "normal" else kind
-        test = parts[part] if part or kind == GOOD else True
-        if not test and kind != GOOD:
-            raise InputError(f"{where}: only {GOOD!r} may train, got {kind!r}.")
-        found.append(_Entry(path, kind, test, (row.get("group") or "").strip()))
-    return found
-
-
-def _all_grey(entries: list[_Entry]) -> bool:
+def _all_grey(pictures: Sequence[Entry]) -> bool:
     """Whether no picture that can be read has colours."""
-    for entry in entries:
+    for entry in pictures:
         with contextlib.suppress(InputError):  # It is named when it is decoded.
             if not files.is_grey(entry.path):
                 return False
@@ -239,58 +126,53 @@ def _all_grey(entries: list[_Entry]) -> bool:
 
 
 def _without(
-    errors: dict[int, InputError], entries: list[_Entry], skip: bool
-) -> list[_Entry]:
+    errors: dict[int, InputError], pictures: list[Entry], skip: bool
+) -> list[Entry]:
     """The entries that can be read, if those that cannot may be left out."""
-    said = files.unreadable([*errors.values()], len(entries))
+    message = files.unreadable([*errors.values()], len(pictures))
     if not skip:
         raise InputError(
-            f"{said}. Remove them, or leave them out with "
+            f"{message}. Remove them, or leave them out with "
             "skip_unreadable (`ocjax train --skip_unreadable`, or "
             "--config.skip_unreadable=True of experiments/train.py)."
         )
-    logging.warning("Left out: %s.", said)
-    return [entry for i, entry in enumerate(entries) if i not in errors]
+    logging.warning("Left out: %s.", message)
+    return [entry for i, entry in enumerate(pictures) if i not in errors]
 
 
-def _check(root: pathlib.Path, entries: list[_Entry], alone: bool) -> None:
-    """Raises `InputError` where a part would be empty."""
+def _check(
+    root: pathlib.Path,
+    pictures: Sequence[Entry],
+    alone: bool,
+    left_out: Sequence[InputError] = (),
+) -> None:
+    """Raises `InputError` where a part would be empty.
+
+    Args:
+      root: the folder.
+      pictures: in it.
+      alone: whether good ones may be alone.
+      left_out: what is wrong with others, that were left out.
+    """
     counts = {
         "good pictures that train": lambda e: e.kind == GOOD and not e.test,
         "good pictures that test": lambda e: e.kind == GOOD and e.test,
         "anomalous pictures": lambda e: alone or e.kind != GOOD,
     }
-    for what, belongs in counts.items():
-        if not any(map(belongs, entries)):
-            raise InputError(f"{root} has no {what}; all parts need some.")
+    for part, belongs in counts.items():
+        if not any(map(belongs, pictures)):
+            message = f"{root} has no {part}; all parts need some."
+            count = len(pictures) + len(left_out)
+            errors = [*left_out, *_unreadable(pictures)]
+            if errors:
+                message += f" {files.unreadable(errors, count)}."
+            raise InputError(message)
 
 
-def _training_first(entries: list[_Entry]) -> list[_Entry]:
-    """The entries with what tests decided, those that train first, sorted."""
-    stated = _stated(entries)
-    entries = [
-        e._replace(test=stated.get(e.group)) if e.test is None else e for e in entries
-    ]
-    open_ = [i for i, entry in enumerate(entries) if entry.test is None]
-    names = [entries[i].group or str(entries[i].path) for i in open_]
-    drawn = np.random.default_rng(0).permutation(sorted(set(names)))
-    tests = set(drawn[: max(1, len(drawn) // 5)])
-    for i, name in zip(open_, names, strict=True):
-        entries[i] = entries[i]._replace(test=name in tests)
-    return sorted(entries, key=lambda entry: (bool(entry.test), str(entry.path)))
-
-
-def _stated(entries: list[_Entry]) -> dict[str, bool]:
-    """Group -> whether it tests, as said of some of its good pictures."""
-    found = {}
-    for entry in entries:
-        if entry.group and entry.kind == GOOD and entry.test is not None:
-            if found.setdefault(entry.group, entry.test) != entry.test:
-                raise InputError(
-                    f"labels.csv: good pictures of group {entry.group!r} train, and "
-                    "others test; a group stays on one side. Change `split` or `group`."
-                )
-    return found
+def _unreadable(pictures: Sequence[Entry]) -> list[InputError]:
+    """What is wrong with pictures of which not even the header can be read."""
+    results = files.each(files.is_grey, [entry.path for entry in pictures])
+    return [result for result in results if isinstance(result, InputError)]
 
 
 class _Unreadable(Exception):
@@ -298,27 +180,27 @@ class _Unreadable(Exception):
         self.errors = errors
 
 
-def _images(root: pathlib.Path, entries: list[_Entry], shape) -> np.ndarray:
+def _images(pictures: list[Entry], shape: tuple[int, int, int]) -> np.ndarray:
     """The pictures, from the cache."""
-    paths = [entry.path for entry in entries]
+    paths = [entry.path for entry in pictures]
 
     def fill(array):
         def read(number):
             array[number] = files.read(paths[number], shape)
 
-        found = enumerate(files.each(read, range(len(paths))))
-        errors = {i: error for i, error in found if error is not None}
+        results = enumerate(files.each(read, range(len(paths))))
+        errors = {i: error for i, error in results if error is not None}
         if errors:
             raise _Unreadable(errors)
 
     height, _, channels = shape
-    key = cache.key(paths, root.name, height, channels, _READING)
+    key = _key(paths, height, channels)
     return cache.mapped(key, (len(paths), *shape), fill)
 
 
-def _masks(root: pathlib.Path, entries: list[_Entry], size: int) -> np.ndarray | None:
+def _masks(pictures: list[Entry], size: int) -> np.ndarray | None:
     """Masks `bool [N, size, size]`, if there are any, from the cache."""
-    paths = {i: entry.mask for i, entry in enumerate(entries) if entry.mask}
+    paths = {i: entry.mask for i, entry in enumerate(pictures) if entry.mask}
     if not paths:
         return None
 
@@ -328,6 +210,12 @@ def _masks(root: pathlib.Path, entries: list[_Entry], size: int) -> np.ndarray |
 
         files.every(read, paths)
 
-    all_paths = [*(entry.path for entry in entries), *paths.values()]
-    key = cache.key(all_paths, root.name, "masks", size, _READING)
-    return cache.mapped(key, (len(entries), size, size), fill).view(bool)
+    key = _key([*(entry.path for entry in pictures), *paths.values()], "masks", size)
+    return cache.mapped(key, (len(pictures), size, size), fill).view(bool)
+
+
+def _key(paths: Sequence[pathlib.Path], *parts: object) -> str:
+    try:
+        return cache.key(paths, "folder", *parts, _READING)
+    except OSError as error:
+        raise InputError(f"Cannot read {error.filename}: {error.strerror}.") from error

@@ -1,4 +1,5 @@
 import csv
+import os
 import shutil
 from typing import Any
 
@@ -279,3 +280,41 @@ def test_a_group_that_is_said_to_be_on_both_sides_is_refused(tmp_path):
     write_table(tmp_path, [("good", "train", "a"), ("good", "test", "a")])
     with pytest.raises(InputError, match="group 'a' train, and others test"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize("skip", [False, True])
+@pytest.mark.parametrize("names", ["text.png", "text.png empty.jpg"])
+def test_a_folder_of_unreadable_files_names_them(tmp_path, names, skip):
+    for name in names.split():
+        (tmp_path / name).write_text("no picture" if "text" in name else "")
+    count = len(names.split())
+    message = f"{count} of {count} files cannot be read: .*text.png"
+    with pytest.raises(InputError, match=message) as error:
+        load(tmp_path, skip_unreadable=skip)
+    assert "\n" not in str(error.value)
+
+
+def test_a_part_whose_files_are_left_out_names_them(mvtec):
+    for path in (mvtec / "test" / "good").iterdir():
+        path.write_text("no picture")
+    message = "no good pictures that test; .* 2 of 12 files cannot be read: .*good0.png"
+    with pytest.raises(InputError, match=message):
+        load(mvtec, skip_unreadable=True)
+
+
+def test_two_folders_of_one_name_and_alike_files_keep_their_pictures(
+    tmp_path, monkeypatch
+):
+    for level, project in enumerate(("one", "two")):
+        for i in range(5):
+            path = tmp_path / project / "parts" / f"{i}.bmp"
+            write(path, np.full((8, 8), level, np.uint8))
+            os.utime(path, (10**9, 10**9))
+    for level, project in enumerate(("one", "two")):
+        monkeypatch.chdir(tmp_path / project)
+        assert (load("parts").images == level).all()
+
+
+def test_a_remote_folder_is_refused():
+    with pytest.raises(InputError, match="Expected --data_dir on a local disk"):
+        load("gs://bucket/pictures")
