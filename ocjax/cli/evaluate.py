@@ -1,70 +1,143 @@
 """Judge a trained detector on a folder of labelled pictures.
 
-The folder is laid out as test/good and test/KIND, as normal and anomalous, or has a
-labels.csv. Prints one JSON object: AUROC with its interval, by kind of anomaly too; and
-the false-positive rate that the threshold promises beside the one reached.
+The folder is laid out as test/good and test/KIND, as good beside bad, or has a
+labels.csv. Prints one JSON object: AUROC with its interval, by kind of anomaly too; the
+false-positive rate that the threshold promises beside the one reached; and, where the
+folder has masks, how well heatmaps find what they mark.
 
   ocjax evaluate pictures/ --model=runs/pictures
 """
 
 import argparse
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from ocjax.cli import arguments as shared
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ocjax.data.folder import TestFile
+    from ocjax.export.scorer import Scorer
+
+HEATMAPS = 64  # Pictures that are explained together.
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
-    parser.add_argument("folder", metavar="FOLDER", help="of labelled pictures")
+    parser.add_argument("folder", metavar="FOLDER", help="folder of labelled pictures")
     shared.add_model(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Judges and prints; returns 1 where files could not be read."""
     import json
-    import math
 
     import numpy as np
 
     from ocjax._checks import InputError
     from ocjax.data import files
     from ocjax.data import folder as folders
-    from ocjax.evaluation import metrics, thresholds
+    from ocjax.evaluation import metrics
     from ocjax.launch.display import say
     from ocjax.models import open_model
 
-    listed = folders.test_files(arguments.folder)
+    tests = folders.test_files(arguments.folder)
     scorer = open_model(arguments.model, arguments.false_positive_rate)
-    judged = list(scorer.judge_files([str(path) for path, _ in listed]))
-    errors = [found for _, found in judged if isinstance(found, Exception)]
-    good = [
-        (found.score, kind)
-        for (_, found), (_, kind) in zip(judged, listed, strict=True)
-        if not isinstance(found, Exception)
+    verdicts = [v for _, v in scorer.judge_files([str(test.path) for test in tests])]
+    judged = [
+        (test, verdict.score)
+        for test, verdict in zip(tests, verdicts, strict=True)
+        if not isinstance(verdict, Exception)
     ]
+    errors = [verdict for verdict in verdicts if isinstance(verdict, Exception)]
     if errors:
-        say(f"Left out: {files.unreadable(errors, len(listed))}.")
-    scores = np.array([score for score, _ in good])
-    kinds = np.array([kind for _, kind in good])
+        say(f"Left out: {files.unreadable(errors, len(tests))}.")
+    scores = np.array([score for _, score in judged])
+    kinds = np.array([test.kind for test, _ in judged])
     anomalous = kinds != folders.GOOD
     if anomalous.all() or not anomalous.any():
         raise InputError(
             f"{arguments.folder} has {np.sum(~anomalous)} good and {anomalous.sum()} "
             "anomalous test pictures that can be read; a judgement needs both."
         )
-    card = scorer.card
     result = metrics.summary(anomalous, scores)
     result |= {"kinds": metrics.by_kind(anomalous, scores, kinds)}
-    result |= {"threshold": card.threshold, "promised_false_positive_rate": None}
-    if card.threshold is not None:
-        threshold = thresholds.Threshold(
-            card.threshold, card.false_positive_rate or math.nan, len(card.normals)
-        )
-        normals = scores[~anomalous]
-        result |= {
-            "promised_false_positive_rate": card.false_positive_rate,
-            "reached_false_positive_rate": thresholds.reached(normals, threshold),
-            "reached_interval": thresholds.reached_interval(normals, threshold),
-            "found_anomalies": float(np.mean(scores[anomalous] > card.threshold)),
-        }
+    result |= _decisions(scorer, anomalous, scores)
+    result |= _where(scorer, [test for test, _ in judged])
     print(json.dumps(result | {"unreadable": len(errors)}))
+    say(_line(result, scores[anomalous], scores[~anomalous]))
     return int(bool(errors))
+
+
+def _decisions(
+    scorer: "Scorer", anomalous: "np.ndarray", scores: "np.ndarray"
+) -> dict[str, Any]:
+    """What the threshold promises and reaches, if the model has one."""
+    import math
+
+    import numpy as np
+
+    from ocjax.evaluation import thresholds
+
+    card = scorer.card
+    if card.threshold is None:
+        return {"threshold": None, "promised_false_positive_rate": None}
+    threshold = thresholds.Threshold(
+        card.threshold, card.false_positive_rate or math.nan, len(card.normals)
+    )
+    normals = scores[~anomalous]
+    return {
+        "threshold": card.threshold,
+        "promised_false_positive_rate": card.false_positive_rate,
+        "reached_false_positive_rate": thresholds.reached(normals, threshold),
+        "reached_interval": thresholds.reached_interval(normals, threshold),
+        "found_anomalies": float(np.mean(scores[anomalous] > card.threshold)),
+    }
+
+
+def _where(scorer: "Scorer", tests: "Sequence[TestFile]") -> dict[str, float]:
+    """How well heatmaps find what masks mark, where there are masks."""
+    import numpy as np
+
+    from ocjax.data import files
+    from ocjax.evaluation import metrics
+
+    if not any(test.mask for test in tests):
+        return {}
+    size = scorer.card.size
+    masks = np.zeros((len(tests), size, size), bool)
+    marked = [(i, test.mask) for i, test in enumerate(tests) if test.mask]
+    read = files.every(lambda mask: files.read_mask(mask, size), [m for _, m in marked])
+    masks[[i for i, _ in marked]] = read
+    if not masks.any():
+        return {}
+    paths = [str(test.path) for test in tests]
+    maps = [
+        scorer.judge(images, explain=True).heatmaps
+        for _, images, _ in files.pieces(paths, scorer.card.shape, HEATMAPS)
+    ]
+    heatmaps = np.concatenate([part for part in maps if part is not None])
+    return {
+        "pixel_auroc": metrics.pixel_auroc(masks, heatmaps),
+        "per_region_overlap": metrics.per_region_overlap(masks, heatmaps),
+    }
+
+
+def _line(
+    result: Mapping[str, Any], anomalies: "np.ndarray", normals: "np.ndarray"
+) -> str:
+    """The result in plain words."""
+    line = (
+        f"AUROC {result['auroc']:.3f} ({result['auroc_low']:.3f} to "
+        f"{result['auroc_high']:.3f})"
+    )
+    threshold = result["threshold"]
+    if threshold is None:
+        return f"{line}; no decisions, since the model has no threshold."
+    promised = result["promised_false_positive_rate"]
+    line += (
+        f"; {sum(anomalies > threshold)} of {len(anomalies)} anomalies found; "
+        f"{sum(normals > threshold)} of {len(normals)} good pictures called anomalous"
+    )
+    return line + (f" (promised {100 * promised:.3g} %)." if promised else ".")

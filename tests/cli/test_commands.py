@@ -13,7 +13,10 @@ from made_pictures import picture
 from PIL import Image
 
 from ocjax import Detector, cli
-from ocjax.cli import train
+from ocjax.cli import evaluate, train
+from ocjax.data import files
+from ocjax.evaluation import metrics
+from ocjax.models import open_model
 
 pytestmark = pytest.mark.xdist_group("cli")  # They share a run.
 
@@ -175,6 +178,60 @@ def test_a_labelled_folder_is_judged(run, exported, pictures, capsys):
         assert result["promised_false_positive_rate"] == 0.2
         low, high = result["reached_interval"]
         assert low <= result["reached_false_positive_rate"] <= high
+        assert "pixel_auroc" not in result
+
+
+def test_a_judgement_ends_with_a_plain_line(exported, pictures, capsys):
+    assert call("evaluate", pictures, f"--model={exported}") == 0
+    output, error = capsys.readouterr()
+    result = json.loads(output)
+    called = round(40 * result["reached_false_positive_rate"])
+    low, high = result["auroc_low"], result["auroc_high"]
+    assert error == (
+        f"AUROC 1.000 ({low:.3f} to {high:.3f}); 4 of 4 anomalies found; {called} of "
+        "40 good pictures called anomalous (promised 20 %).\n"
+    )
+
+
+def test_heatmaps_are_judged_where_masks_are(
+    exported, pictures, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(evaluate, "HEATMAPS", 3)  # Several pieces.
+    shutil.copytree(pictures / "normal", tmp_path / "test" / "good")
+    shutil.copytree(pictures / "anomalous", tmp_path / "test" / "bent")
+    (tmp_path / "test" / "good" / "cut.png").write_text("no picture")
+    marks = np.zeros((4, 32, 32), bool)
+    for i, mark in enumerate(marks):
+        mark[4 * i : 4 * i + 8, :8] = True
+        path = tmp_path / "ground_truth" / "bent" / f"{i}_mask.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(mark).save(path)
+    assert call("evaluate", tmp_path, f"--model={exported}") == 1  # One is cut.
+    result = json.loads(capsys.readouterr().out)
+    good, bad = (sorted((pictures / k).iterdir()) for k in ("normal", "anomalous"))
+    images = np.stack([files.read(path, (32, 32, 1)) for path in [*bad, *good]])
+    maps = open_model(exported).judge(images, explain=True).heatmaps
+    masks = np.concatenate([marks, np.zeros((40, 32, 32), bool)])
+    expected = {
+        name: getattr(metrics, name)(masks, maps)
+        for name in ("pixel_auroc", "per_region_overlap")
+    }
+    found = {name: result[name] for name in expected}
+    assert found == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("part", ["normal", "anomalous", "test", "test/bent"])
+def test_of_a_part_the_whole_folder_is_asked_for(
+    part, exported, pictures, tmp_path, capsys
+):
+    root = pictures
+    if part.startswith("test"):
+        root = tmp_path
+        shutil.copytree(pictures / "normal", tmp_path / "test" / "good")
+        shutil.copytree(pictures / "anomalous", tmp_path / "test" / "bent")
+    capsys.readouterr()
+    line = refused(capsys, "evaluate", root / part, f"--model={exported}")
+    assert line.endswith(f"pass {root}.\n")
 
 
 def test_a_report_is_written_again(run, capsys):
