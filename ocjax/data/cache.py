@@ -51,7 +51,7 @@ def fingerprint(paths: Iterable[pathlib.Path]) -> str:
     """
     real = functools.cache(os.path.realpath)
     stamps = []
-    for path in paths:
+    for path in map(pathlib.Path, paths):
         stat = path.stat()
         times = stat.st_mtime_ns, stat.st_ctime_ns
         place = os.fsencode(real(path.parent)), os.fsencode(path.name)

@@ -98,7 +98,8 @@ def is_grey(path: str | os.PathLike) -> bool:
       InputError: the file cannot be read as an image.
     """
     with _readable(path), open(path, "rb") as file:
-        return _header(file).mode in _GREY
+        image = _header(file)
+        return image.mode in _GREY or formats.is_grey(image)
 
 
 def _resized(file: IO[bytes], shape: tuple[int, int, int]) -> np.ndarray:

@@ -52,6 +52,11 @@ def deep(image: "Image.Image") -> Deep | None:
     return Deep(2**bits - 1 - values if tags.get(_WHITE) == 0 else values, bits)
 
 
+def is_grey(image) -> bool:
+    """Whether Pillow decodes a picture as coloured, though the file has grey values."""
+    return image.format == "PNG" and "LA;16B" in [tile[3] for tile in image.tile]
+
+
 def special(image: "ImageFile.ImageFile", file: IO[bytes]) -> "Image.Image | None":
     """A picture that Pillow would read wrongly or very slowly; None of all others.
 

@@ -18,7 +18,7 @@ SUFFIXES = (
 _SYSTEM = {
     "@eadir", "@recycle", "@recently-snapshot", "@tmp", "#recycle", "#snapshot",
     "__macosx", "$recycle.bin", "recycler", "system volume information", "lost+found",
-    "thumbnails", "thumbs", "_thumbnails", "_thumbs",
+    "thumbnail", "thumbnails", "thumbs", "_thumbnails", "_thumbs", "@__thumb",
 }  # fmt: skip
 
 

@@ -54,13 +54,17 @@ def meaning(name: str, *, strictly: bool = False) -> Meaning | None:
     """What a name says of what it holds, None if nothing.
 
     A part, or good ones, are what all words say, but for numbers and such as "images":
-    `good lighting` is no folder of good pictures. One word for bad is enough, unless
-    `strictly`.
+    `good lighting` is no folder of good pictures. One word for bad is enough.
+
+    Args:
+      name: of a folder, without those it is in.
+      strictly: all words say bad, and of a part there are no others, as `test 1` has.
     """
     said, rest = _said(_words(name))
     parts: set[Meaning | None] = {_PARTS.get(word) for word in rest}
     if len(parts) == 1 and None not in parts:  # `test good` too.
-        return parts.pop()
+        alone = rest == [re.sub(r"[\W_]", "", name.lower())]
+        return parts.pop() if alone or not strictly else None
     if "bad" in said:
         return "bad" if not (strictly and rest) else None
     if said == {"good"} and not rest:

@@ -402,6 +402,19 @@ def test_a_transparent_value_of_16_bits_is_black():
     assert files.decode(whole, "", (1, 2, 1)).ravel().tolist() == [1000 >> 8, 0]
 
 
+def test_grey_values_of_16_bits_with_opacity_are_grey(tmp_path):
+    values = np.full((4, 4, 2), 0x1234, ">u2")
+    values[..., 1] = 65535
+    lines = b"".join(b"\0" + line.tobytes() for line in values)
+    header = struct.pack(">IIBBBBB", 4, 4, 16, 4, 0, 0, 0)
+    parts = [chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(lines))]
+    path = tmp_path / "x.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join([*parts, chunk(b"IEND", b"")]))
+    assert files.is_grey(path)
+    assert (files.read(path, (4, 4, 1)) == 0x12).all()
+    assert not files.is_grey(write(tmp_path / "y.png", noise()))
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_one_bit_is_black_and_white(channels):
     bits = Image.fromarray(np.array([[False, True]]))

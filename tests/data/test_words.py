@@ -45,6 +45,10 @@ def test_one_word_for_bad_is_enough_unless_all_are_asked_for():
     assert words.meaning("defect_detection") == "bad"
     assert words.meaning("defect_detection", strictly=True) is None
     assert words.meaning("defect_images", strictly=True) == "bad"
+    assert words.meaning("Ground_Truth", strictly=True) == "masks"
+    for name in ("test_good", "test 1", "test_images"):
+        assert words.meaning(name) == "test"
+        assert words.meaning(name, strictly=True) is None
     assert words.has_good("ok_front") and not words.has_good("not_ok_front")
     assert not words.has_good("good_and_bad")
 
