@@ -42,6 +42,7 @@ def pictures(root: pathlib.Path, said: Meaning | None) -> list[pathlib.Path]:
         others |= dict.fromkeys(good, "good")
     if others:
         raise unknown(root, _deeper(root, said, others))
+    _check_masks(root, paths)
     if said != "bad":
         _check_names(root, paths)
     return paths
@@ -70,8 +71,8 @@ def _deeper(
     return f"it is deeper, since there is {names}; pass {files.listed(wholes)}"
 
 
-def _check_names(root: pathlib.Path, paths: Sequence[pathlib.Path]) -> None:
-    """Raises `InputError` where names of files say that not all of them are good."""
+def _check_masks(root: pathlib.Path, paths: Sequence[pathlib.Path]) -> None:
+    """Raises `InputError` where masks lie beside their pictures."""
     stems = {path.with_suffix("") for path in paths}
     for path in paths:
         picture = path.parent / _MASK.sub("", path.stem)
@@ -81,12 +82,24 @@ def _check_names(root: pathlib.Path, paths: Sequence[pathlib.Path]) -> None:
                 f"{path} seems to be a mask of the picture beside it; expected masks "
                 "in ground_truth/KIND",
             )
+
+
+def _check_names(root: pathlib.Path, paths: Sequence[pathlib.Path]) -> None:
+    """Raises `InputError` where names of files say that not all of them are good.
+
+    Names of nothing but bad, as `defect_1`, say so, and those with a word for it, as
+    `part_1_ng`, where others have one for good.
+    """
     alike = {re.sub(r"\d+", "0", path.stem): path for path in paths}
     good = [path for stem, path in alike.items() if words.has_good(stem)]
-    bad = [path for stem, path in alike.items() if meaning(stem) == "bad"]
-    if good and bad:
+    bad = [
+        path
+        for stem, path in alike.items()
+        if meaning(stem, strictly=not good) == "bad"
+    ]
+    if bad:
         raise unknown(
             root,
-            f"{good[0].name} and {bad[0].name} are named as good and bad; put them "
-            "into folders good and bad, or into labels.csv",
+            f"{bad[0].name} is named as a bad one, and would train; put good and bad "
+            "pictures into folders good and bad, or into labels.csv",
         )
