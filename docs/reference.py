@@ -17,7 +17,7 @@ import pkgutil
 import re
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -143,7 +143,7 @@ def described(module: ModuleType, name: str) -> list[str]:
         return _of_class(found, name, full)
     if callable(found):
         return [f"### `{name}`", "", *_code(name, found), text_of(found, full), ""]
-    if isinstance(found, dict):
+    if isinstance(found, Mapping):
         return [f"### `{name}`", "", f"Keys: {_keys(found)}.", ""]
     return [f"### `{name}`", "", f"`{found!r}`", ""]
 
@@ -272,7 +272,7 @@ def _fence(code: str) -> list[str]:
     return ["```", code, "```", ""]
 
 
-def _keys(found: dict) -> str:
+def _keys(found: Mapping) -> str:
     return ", ".join(f"`{key}`" for key in found)
 
 

@@ -1,0 +1,33 @@
+"""Methods by name, each imported when it is asked for."""
+
+import importlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+# Of a method's file, and of the builder in it.
+NAMES = ("lrgdan", "caent", "ics", "ganomaly", "skip_ganomaly", "autoencoder")
+
+
+class Registry(Mapping[str, tuple[Any, Any]]):
+    """Name -> (its `Config`, its builder).
+
+    Names alone cost no import of JAX, so that help comes at once.
+    """
+
+    def __getitem__(self, name: str) -> tuple[Any, Any]:
+        """The two of one method."""
+        if name not in NAMES:
+            raise KeyError(name)
+        module = importlib.import_module(f"ocjax.methods.{name}")
+        return module.Config, getattr(module, name)
+
+    def __iter__(self) -> Iterator[str]:
+        """Names, in the order of lists."""
+        return iter(NAMES)
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(NAMES)
+
+
+METHODS = Registry()
