@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ocjax import _extras
 from ocjax._checks import InputError
 
 RATE = 16000  # Samples a second.
@@ -251,7 +252,7 @@ def _read_other(name: str, reason: str) -> tuple[np.ndarray, int]:
     except (ImportError, OSError):  # OSError: it finds no libsndfile.
         raise InputError(
             f"{name} is no WAV file of integers ({reason}); to read other sounds: "
-            "pip install 'ocjax[audio]'"
+            f"{_extras.install('audio')}"
         ) from None
     _check_whole(name)
     try:

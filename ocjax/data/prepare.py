@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
-from ocjax import _checks
+from ocjax import _checks, _extras
 from ocjax.data import prepared, signs
 
 NAMES = (*prepared.NAMES, "coil100", "gtsrb")
@@ -49,7 +49,7 @@ def prepare(name: str, data_dir: str | None) -> None:
         return
     if importlib.util.find_spec("tensorflow") is None:
         raise _checks.InputError(
-            f"Preparing {name!r} needs TensorFlow: pip install 'ocjax[prepare]'"
+            f"Preparing {name!r} needs TensorFlow: {_extras.install('prepare')}"
         )
     import tensorflow_datasets as tfds
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ocjax import _files
+from ocjax import _extras, _files
 from ocjax._checks import InputError
 from ocjax.data import cache, images
 
@@ -88,8 +88,8 @@ def find(name: str, data_dir: str | os.PathLike | None = None) -> pathlib.Path:
         problem, target = "is not in array_record format in", root / "array_record"
     raise InputError(
         f"Data set {name!r} {problem} {root} (looked for "
-        f"{name}/<version>/*.array_record*); to prepare it: pip install "
-        f"'ocjax[prepare]' && python -m ocjax.data.prepare {name} "
+        f"{name}/<version>/*.array_record*); to prepare it: "
+        f"{_extras.install('prepare')} && ocjax prepare {name} "
         f"--data_dir={shlex.quote(str(target))}"
     )
 

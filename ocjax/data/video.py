@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ocjax import _extras
 from ocjax._checks import InputError
 
 
@@ -37,7 +38,7 @@ def frames(
         from av.error import FFmpegError
     except ImportError:
         raise InputError(
-            "Reading videos needs PyAV: pip install 'ocjax[video]'"
+            f"Reading videos needs PyAV: {_extras.install('video')}"
         ) from None
     name, number = os.fspath(path), None
     try:

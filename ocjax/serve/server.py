@@ -5,7 +5,7 @@ import ipaddress
 import os
 import socket
 
-from ocjax import models
+from ocjax import _extras, models
 from ocjax._checks import InputError
 
 _NEEDED = ("starlette", "uvicorn", "python_multipart")
@@ -32,7 +32,7 @@ def serve(
         cannot be used.
     """
     if any(importlib.util.find_spec(name) is None for name in _NEEDED):
-        raise InputError('The page needs its packages: pip install "ocjax[serve]"')
+        raise InputError(f"The page needs its packages: {_extras.install('serve')}")
     from ocjax.serve.app import create_app
 
     # Before the model is opened, which takes long.

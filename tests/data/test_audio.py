@@ -5,6 +5,7 @@ import wave
 import numpy as np
 import pytest
 
+from ocjax import _extras
 from ocjax._checks import InputError
 from ocjax.data import audio
 
@@ -87,7 +88,7 @@ def test_bad_files_are_named_in_one_line(tmp_path, monkeypatch):
     path.write_bytes(b"no sound at all, but text")
     assert error_of(path) == (
         "PATH is no WAV file of integers (file does not start with RIFF id); to read "
-        "other sounds: pip install 'ocjax[audio]'"
+        f"other sounds: {_extras.install('audio')}"
     )
     folder = tmp_path / "b.wav"
     folder.mkdir()
@@ -117,7 +118,7 @@ def test_floats_need_soundfile(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "soundfile", None)
     assert error_of(path) == (
         "PATH is no WAV file of integers (unknown format: 3); to read other sounds: "
-        "pip install 'ocjax[audio]'"
+        f"{_extras.install('audio')}"
     )
 
 

@@ -1,3 +1,4 @@
+import re
 import shutil
 import sys
 from typing import Any
@@ -5,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ocjax import data
+from ocjax import _extras, data
 from ocjax._checks import InputError
 from ocjax.data import faces, video
 
@@ -267,7 +268,7 @@ def test_missing_videos_are_named(release, tmp_path):
 
 def test_videos_need_pyav(release, monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)
-    with pytest.raises(InputError, match=r"pip install 'ocjax\[video\]'"):
+    with pytest.raises(InputError, match=re.escape(_extras.install("video"))):
         read("replay_attack", "train", release.parent)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ocjax import _extras
 from ocjax._checks import InputError
 from ocjax.data import cache, prepared, sources
 
@@ -93,7 +94,7 @@ def test_an_absent_data_set_says_at_once_how_to_prepare_it(tmp_path, monkeypatch
     message = str(error.value)
     assert "\n" not in message
     assert f"is not prepared in {tmp_path}/my data" in message
-    assert "pip install 'ocjax[prepare]'" in message
+    assert _extras.install("prepare") in message
     assert message.endswith(f"prepare mnist --data_dir='{tmp_path}/my data'")
 
 
@@ -145,7 +146,7 @@ def test_a_damaged_or_missing_shard_is_named(prepared_dir, tmp_path):
     [
         (["mnits"], "did you mean 'mnist'"),
         ([], "[mnist|fashion_mnist|cifar10|coil100|gtsrb]"),
-        (["mnist", "--data_dir=somewhere"], "pip install 'ocjax[prepare]'"),
+        (["mnist", "--data_dir=somewhere"], _extras.install("prepare")),
     ],
 )
 def test_preparing_fails_in_one_line(arguments, message):

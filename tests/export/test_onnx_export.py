@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import subprocess
 import sys
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import tiny_methods
 
+from ocjax import _extras
 from ocjax._checks import InputError
 from ocjax.export import archive, onnx, scorer
 from ocjax.methods import Method, State, tiling
@@ -209,7 +211,7 @@ def test_damaged_and_hostile_files_are_refused(saved, tmp_path):
 
 def test_missing_packages_are_named(saved, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    message = r'need onnxruntime: pip install "ocjax\[onnx\]"$'
+    message = re.escape(f"need onnxruntime: {_extras.install('onnx')}") + "$"
     with pytest.raises(InputError, match=message):
         onnx.load(saved[1])
     with pytest.raises(InputError, match=message):

@@ -24,7 +24,7 @@ import toy
 from PIL import Image
 from starlette.testclient import TestClient
 
-from ocjax import models
+from ocjax import _extras, models
 from ocjax._checks import InputError
 from ocjax.data import files
 from ocjax.export.scorer import Scorer
@@ -644,7 +644,7 @@ def test_serve_without_its_packages(name, monkeypatch):
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda x: None if x == name else found(x)
     )
-    with pytest.raises(InputError, match=r'pip install "ocjax\[serve\]"'):
+    with pytest.raises(InputError, match=re.escape(_extras.install("serve"))):
         serve("model")
 
 

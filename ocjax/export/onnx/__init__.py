@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ocjax import _files
+from ocjax import _extras, _files
 from ocjax._checks import InputError
 from ocjax.export import archive
 from ocjax.export.onnx._graph import INPUT, OUTPUTS, live
@@ -137,7 +137,7 @@ def _packages() -> tuple[Any, Any]:
         import onnxruntime
     except ImportError as error:
         raise InputError(
-            f'ONNX files need {error.name}: pip install "ocjax[onnx]"'
+            f"ONNX files need {error.name}: {_extras.install('onnx')}"
         ) from error
     return onnx, onnxruntime
 

@@ -1,0 +1,38 @@
+"""Packages that some parts of ocjax need beside its own, and how to install them."""
+
+import pathlib
+import shlex
+import shutil
+import sys
+
+# As pyproject.toml has them.
+EXTRAS = {
+    "prepare": ("tensorflow-cpu",),
+    "onnx": ("onnx", "onnxruntime"),
+    "audio": ("soundfile",),
+    "serve": ("python-multipart", "starlette", "uvicorn"),
+    "video": ("av",),
+}
+
+
+def install(extra: str) -> str:
+    """The command that installs the packages of a key of `EXTRAS`.
+
+    It works in any folder: ocjax is on no index, so it names the checkout that ocjax
+    runs from; where there is none, the packages alone.
+    """
+    pip = shutil.which("pip")
+    # Of this Python: a `pip` elsewhere on the path installs for another one.
+    ours = pip is not None and pathlib.Path(pip).parent == _scripts()
+    command = ["pip"] if ours else [sys.executable, "-m", "pip"]
+    checkout = pathlib.Path(__file__).resolve().parents[1]
+    if (checkout / "pyproject.toml").is_file():
+        here = checkout == pathlib.Path.cwd()
+        what = ["-e", f"{'.' if here else checkout}[{extra}]"]
+    else:
+        what = list(EXTRAS[extra])
+    return shlex.join([*command, "install", *what])
+
+
+def _scripts() -> pathlib.Path:
+    return pathlib.Path(sys.executable).parent
