@@ -9,6 +9,8 @@ import numpy as np
 if TYPE_CHECKING:
     import jax
 
+_WORSE = 0.2  # Than the nearest name, by difflib's ratio, others are not named.
+
 
 class InputError(ValueError):
     """What the user gave cannot be used; the message says what would do."""
@@ -36,8 +38,29 @@ def one_of(name: str, value: str, choices: Iterable[str]) -> str:
     choices = list(choices)
     if value in choices:
         return value
-    near = difflib.get_close_matches(value, choices, n=3, cutoff=0.5)
-    hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else "."
     raise InputError(
-        f"Unknown {name} {value!r}: expected one of {', '.join(choices)}{hint}"
+        f"Unknown {name} {value!r}: expected one of {', '.join(choices)}"
+        f"{did_you_mean(value, choices)}"
     )
+
+
+def did_you_mean(value: str, choices: Iterable[str]) -> str:
+    """The end of a sentence: "; did you mean 'a' or 'b'?", or "." if none is near."""
+    names = nearest(value, choices)
+    return f"; did you mean {' or '.join(map(repr, names))}?" if names else "."
+
+
+def nearest(value: str, choices: Iterable[str], cutoff: float = 0.5) -> list[str]:
+    """Up to three choices that a value may be a misspelling of, the nearest first.
+
+    Upper case is near lower case, and "a.b" is near "b".
+    """
+    spellings: dict[str, str] = {}
+    for choice in choices:
+        for spelling in (choice, choice.rpartition(".")[2] or choice):
+            spellings.setdefault(spelling.lower(), choice)
+    likeness = lambda word: difflib.SequenceMatcher(None, value.lower(), word).ratio()
+    ratios = {spelling: likeness(spelling) for spelling in spellings}
+    least = max(cutoff, max(ratios.values(), default=0) - _WORSE)
+    near = sorted((s for s in ratios if ratios[s] >= least), key=lambda s: -ratios[s])
+    return list(dict.fromkeys(spellings[spelling] for spelling in near))[:3]

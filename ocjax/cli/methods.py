@@ -4,26 +4,27 @@ ocjax methods lrgdan
 """
 
 import argparse
-import dataclasses
 import sys
+
+from ocjax.cli import texts
+from ocjax.cli.fields import lines
+from ocjax.methods.registry import METHODS, NAMES
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
-    parser.add_argument("method", nargs="?", metavar="METHOD", help="tell its fields")
+    parser.add_argument(
+        "method", nargs="?", choices=NAMES, metavar="METHOD", help="list its fields"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints them."""
-    from ocjax import methods
-    from ocjax._checks import one_of
-
     if arguments.method is None:
-        for name, (_, builder) in methods.METHODS.items():
-            module = sys.modules[builder.__module__]
-            print(f"{name:14} {(module.__doc__ or '').splitlines()[0]}")
+        for name, (_, builder) in METHODS.items():
+            print(f"{name:14} {texts.first_line(sys.modules[builder.__module__])}")
         return 0
-    config, _ = methods.METHODS[one_of("method", arguments.method, methods.METHODS)]
-    for field in dataclasses.fields(config):
-        print(f"hyper.{field.name}={field.default}")
+    config, _ = METHODS[arguments.method]
+    for line in lines(config, "hyper."):
+        print(line)
     return 0

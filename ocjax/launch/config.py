@@ -2,13 +2,14 @@
 
 import dataclasses
 import itertools
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ml_collections import ConfigDict
 
 from ocjax import data, methods
-from ocjax._checks import InputError, one_of
+from ocjax._checks import InputError, did_you_mean, one_of
 from ocjax.data import protocols
 
 BATCH_STATISTICS = ("", "shuffled", "ordered")
@@ -19,6 +20,8 @@ EXECUTION = (
     "models_at_once", "devices", "memory_budget_mb", "checkpoint_seconds",
     "checkpoint_epochs", "log_every", "report",
 )  # fmt: skip
+# What messages call the values of a field.
+KINDS = {bool: "True or False", int: "a whole number", float: "a number", str: "text"}
 SELECTED_ON = 0.3  # Part of the test images that the code of ICS selects on.
 
 
@@ -65,33 +68,49 @@ class PaperCode:
 class RunConfig:
     """A run; the seed apart, which is given at launch."""
 
-    method: str = "ganomaly"
+    method: str = "ganomaly"  # Method that is trained; `ocjax methods` lists them.
+    # Data set that it is trained on; `ocjax datasets` lists them.
     dataset: str = "digits"
+    # Height and width of images, in pixels: 32, 64, 128 or 256; any with tiles.
     image_size: int = 32
-    skip_unreadable: bool = False  # Leave out damaged files, instead of an error.
+    # Whether damaged files are left out, instead of an error.
+    skip_unreadable: bool = False
+    # Division into training and test images: "p1", "p2", "ganomaly" or "folder".
     protocol: str = "p2"
-    normal_class: str = "8"  # A number, a name, all, or random: one for each seed.
-    anomalous_class: str = "8"  # As normal_class, for the protocol ganomaly.
-    split_seed: int = 0
-    validation_fraction: float = 0.15  # Of the training normals, held out.
-    augment: str = ""  # Of training images: "crop", "flip" or both; not for digits.
-    tile: int = 0  # Train and score tiles of this size of larger pictures; 0: none.
+    # Class that is normal: a number, a name, "all", or "random" for one a seed.
+    normal_class: str = "8"
+    # Class that is anomalous, for the protocol ganomaly; as normal_class.
+    anomalous_class: str = "8"
+    split_seed: int = 0  # Seed of the division into parts.
+    validation_fraction: float = 0.15  # Part of the training normals that is held out.
+    # Augmentation of training images: "crop", "flip" (not for digits) or both.
+    augment: str = ""
+    # Side of the tiles that larger pictures are cut into, in pixels; 0 for none.
+    tile: int = 0
     tile_overlap: float = 0.5  # Part of a tile that the next one covers too.
-    tile_reduction: str = "max"  # Of the tiles' scores, or "mean".
-    standardize: bool = False  # Pixels, by mean and deviation of the training images.
-    epochs: int = 15
-    batch_size: int = 64
-    precision: str = "float32"  # Of networks; parameters, statistics, losses: float32.
-    seeds: int = 1  # Runs, with seeds from the given one on.
-    false_positive_rate: float = 0.05  # Promised by the threshold.
-    vary: str = ""  # Runs with other values: "learning_rate=1e-4,1e-3 w_con=1,50".
-    models_at_once: int = 0  # Of many, on each device; 0: 1 on CPUs, else all.
-    devices: int = 1  # That share each batch, or many runs; 0 for all.
-    memory_budget_mb: float = 8192.0  # Images beyond it are streamed to the device.
-    checkpoint_seconds: float = 60.0  # Save at least this often; 0 for never.
-    checkpoint_epochs: int = 0  # Save after so many epochs; 0 for never.
+    # Score of a picture from those of its tiles: "max" or "mean".
+    tile_reduction: str = "max"
+    standardize: bool = False  # Whether pixels are standardized by the training images.
+    epochs: int = 15  # Epochs, each over all training images.
+    batch_size: int = 64  # Images of a step.
+    # Precision that networks compute in: "float32" or "bfloat16"; all else is float32.
+    precision: str = "float32"
+    seeds: int = 1  # Number of runs, with seeds from the given one on.
+    # False-positive rate that the threshold promises.
+    false_positive_rate: float = 0.05
+    # Values that runs differ by: "hyper.learning_rate=1e-4,1e-3 hyper.w_con=1,50".
+    vary: str = ""
+    # Models that each device trains at once, of many; 0 for 1 on CPUs and all
+    # elsewhere.
+    models_at_once: int = 0
+    devices: int = 1  # Devices that share each batch, or many runs; 0 for all.
+    # Memory for images on the device, in MiB; more are streamed to it.
+    memory_budget_mb: float = 8192.0
+    # Longest time between checkpoints, in seconds; 0 for no limit.
+    checkpoint_seconds: float = 60.0
+    checkpoint_epochs: int = 0  # Epochs between checkpoints; 0 for none by epochs.
     log_every: int = 10  # Steps between logged steps.
-    report: bool = True  # Draw pictures and write the report.
+    report: bool = True  # Whether pictures are drawn and the report is written.
     paper_code: PaperCode = PaperCode()  # Leaks of published code; all off.
 
 
@@ -168,45 +187,98 @@ def varied(config: RunConfig, own: Any) -> list[dict[str, Any]]:
       own: the method's own `Config`, whose fields may vary.
 
     Returns:
-      Every combination of the values: field -> value; one that is empty for "".
+      Every combination of the values: field, without "hyper.", -> value; one that is
+      empty for "".
 
     Raises:
       InputError: a field is unknown, or a value is not of its kind.
     """
     names, rows = [], []
+    known = {"hyper": dataclasses.asdict(own)}
     for part in config.vary.split():
         name, _, values = part.partition("=")
-        known = [field.name for field in dataclasses.fields(own)]
-        one_of("field of config.hyper", name, known)
-        kind = type(getattr(own, name))
-        names.append(name)
-        rows.append([_value(name, kind, value) for value in values.split(",")])
+        old = located(known, name, "config.vary")
+        names.append(name.removeprefix("hyper."))
+        rows.append([])
+        for text in values.split(","):
+            try:
+                rows[-1].append(typed(type(old), text))
+            except ValueError:
+                raise InputError(
+                    f"`config.vary`: {name}={text!r} is not {KINDS[type(old)]}; write "
+                    f"{name}=VALUE,VALUE."
+                ) from None
         if len(set(rows[-1])) < len(rows[-1]):
             raise InputError(f"`config.vary`: {part} has a value twice.")
     return [dict(zip(names, row, strict=True)) for row in itertools.product(*rows)]
 
 
+def set_field(config: ConfigDict, text: str) -> None:
+    """Sets what a text such as "hyper.latent=50" says.
+
+    Raises:
+      InputError: the field is unknown, or the value is not of its kind.
+    """
+    name, equals, value = text.partition("=")
+    old = located(config.to_dict(), name, "--set")
+    try:
+        if not equals:
+            raise ValueError
+        new = typed(type(old), value)
+    except ValueError:
+        raise InputError(
+            f"--set {text}: expected {name}=VALUE, with {KINDS[type(old)]}."
+        ) from None
+    owner: Any = config
+    *groups, last = name.split(".")
+    for group in groups:
+        owner = owner[group]
+    owner[last] = new
+
+
+def located(values: Mapping[str, Any], name: str, where: str) -> Any:
+    """The value of a field such as "hyper.latent" or "epochs".
+
+    Args:
+      values: fields, of which some are mappings of fields.
+      name: of the field, those of a mapping behind its name and a dot.
+      where: what messages call the place that names it.
+
+    Raises:
+      InputError: the field is unknown.
+    """
+    known = dict(_flat(values))
+    if name in known:
+        return known[name]
+    near = did_you_mean(name, known)
+    if near == ".":
+        near = ": `ocjax fields` and `ocjax methods METHOD` list them."
+    raise InputError(f"Unknown field of {where} {name!r}{near}")
+
+
 def typed(kind: type, text: str) -> Any:
-    """The value of a field's kind that a text says; "True" and "False" of booleans.
+    """The value of a field's kind that a text says.
 
     Raises:
       ValueError: it says none.
     """
-    if kind is not bool:
-        return kind(text)
-    if text not in ("True", "False"):
+    if kind is bool:
+        if text.lower() not in ("true", "false"):
+            raise ValueError(text)
+        return text.lower() == "true"
+    value = kind(text)
+    if kind is float and not math.isfinite(value):
         raise ValueError(text)
-    return text == "True"
+    return value
 
 
-def _value(name: str, kind: type, text: str) -> Any:
-    try:
-        return typed(kind, text)
-    except ValueError:
-        raise InputError(
-            f"`config.vary`: {name}={text!r} is no {kind.__name__}; write "
-            f"{name}=VALUE,VALUE."
-        ) from None
+def _flat(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Name and value of all fields, those of mappings behind "NAME."."""
+    for name, value in values.items():
+        if hasattr(value, "keys"):
+            yield from ((f"{name}.{key}", inner) for key, inner in _flat(value))
+        else:
+            yield name, value
 
 
 def _run_config(changes: Mapping[str, Any]) -> RunConfig:

@@ -37,12 +37,14 @@ class Config:
 
     latent: int = 100  # Length of the latent.
     features: int = 64  # Channels of the first convolution.
-    noise: float = 0.0  # Standard deviation on the input, pixels being in [-1, 1].
-    loss: str = "squared_error"  # Or "l1".
-    score: str = "squared_error"  # Or "l1", or "ssim": 1 - structural similarity.
-    learning_rate: float = 1e-3
-    b1: float = 0.9  # Adam's first-moment decay.
-    b2: float = 0.999  # Adam's second-moment decay.
+    # Standard deviation of noise on the input, pixels being in [-1, 1].
+    noise: float = 0.0
+    loss: str = "squared_error"  # Error that trains: "squared_error" or "l1".
+    # Error that scores: "squared_error", "l1", or "ssim": 1 - similarity.
+    score: str = "squared_error"
+    learning_rate: float = 1e-3  # Learning rate of Adam.
+    b1: float = 0.9  # Decay of Adam's first moment.
+    b2: float = 0.999  # Decay of Adam's second moment.
 
 
 def autoencoder(

@@ -43,21 +43,34 @@ from ocjax.modules import apply, dcgan, noise
 class Config:
     """Hyper-parameters; the paper states the learning rate alone."""
 
-    latent: int = 100  # Length t of the latent h; GANomaly's.
-    features: int = 64  # Channels of the first convolution; GANomaly's.
-    attention: bool = True  # Whether channels are weighed.
-    reduction: int = 16  # Of the attention's hidden layer; CBAM's.
-    w_adv: float = 1.0  # lambda_adv of Eq 6; Skip-GANomaly's code, as the next two.
-    w_con: float = 50.0  # lambda_con.
-    w_fea: float = 1.0  # lambda_fea.
-    w_inf: float = 0.01  # lambda_inf; no source states it. 0 for no entropy loss.
-    noise: float = 0.2  # Standard deviation, pixels being in [-1, 1]; OCGAN's code.
-    learning_rate: float = 1e-3  # The paper's.
-    b1: float = 0.5  # Adam's first-moment decay; Skip-GANomaly's.
-    b2: float = 0.999  # Adam's second-moment decay.
-    score_weight: float = 0.9  # lambda of Eq 7; Skip-GANomaly's.
-    feature_distance: str = "squared_error"  # Its code; "euclidean": Eq 3 as written.
-    adversarial: str = "non_saturating"  # "literal": Eq 1 as written.
+    latent: int = 100  # Length t of the latent h, as in GANomaly.
+    features: int = 64  # Channels of the first convolution, as in GANomaly.
+    attention: bool = True  # Whether channels are weighed by attention.
+    # Factor by which the attention's hidden layer is narrower, as in CBAM.
+    reduction: int = 16
+    # Weight of the adversarial loss, lambda_adv of Eq 6, as in Skip-GANomaly's code.
+    w_adv: float = 1.0
+    # Weight of the reconstruction error, lambda_con of Eq 6, as in Skip-GANomaly's
+    # code.
+    w_con: float = 50.0
+    # Weight of the feature loss, lambda_fea of Eq 6, as in Skip-GANomaly's code.
+    w_fea: float = 1.0
+    # Weight of the entropy loss, lambda_inf of Eq 6, that no source states; 0 for none.
+    w_inf: float = 0.01
+    # Standard deviation of noise on the input, pixels being in [-1, 1], as in OCGAN's
+    # code.
+    noise: float = 0.2
+    learning_rate: float = 1e-3  # Learning rate of Adam, the paper's.
+    b1: float = 0.5  # Decay of Adam's first moment, as in Skip-GANomaly.
+    b2: float = 0.999  # Decay of Adam's second moment.
+    # Weight of the reconstruction error in the score, lambda of Eq 7, as in
+    # Skip-GANomaly.
+    score_weight: float = 0.9
+    # Distance of features: "squared_error" as in Skip-GANomaly's code, or "euclidean"
+    # as Eq 3 is written.
+    feature_distance: str = "squared_error"
+    # Generator's loss: "non_saturating", or "literal" as Eq 1 is written.
+    adversarial: str = "non_saturating"
 
 
 def caent(

@@ -34,11 +34,16 @@ class Config:
     w_adv: float = 1.0  # Weight of the adversarial loss, Eq 1.
     w_con: float = 50.0  # Weight of the contextual loss, Eq 2: lambda of Eq 4.
     w_enc: float = 1.0  # Weight of the encoder loss, Eq 3.
-    learning_rate: float = 2e-4  # The paper says 2e-3, the code 2e-4.
-    b1: float = 0.5  # Adam's first-moment decay.
-    b2: float = 0.999  # Adam's second-moment decay.
-    adversarial: str = "feature_matching"  # The first release: "non_saturating".
-    score: str = "squared_error"  # The code's; "l1" is the later paper's.
+    # Learning rate of Adam; 2e-3 in the paper, 2e-4 in the code.
+    learning_rate: float = 2e-4
+    b1: float = 0.5  # Decay of Adam's first moment.
+    b2: float = 0.999  # Decay of Adam's second moment.
+    # Generator's loss: "feature_matching", or "non_saturating" as the first release has
+    # it.
+    adversarial: str = "feature_matching"
+    # Distance of the latents: "squared_error" as in the code, or "l1" as in the later
+    # paper.
+    score: str = "squared_error"
 
 
 def ganomaly(

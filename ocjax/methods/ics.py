@@ -49,21 +49,33 @@ SSIM = {
 class Config:
     """Hyper-parameters; where the paper is silent, those of the authors' code."""
 
-    rho: float = 0.1  # Fraction of the images that are atypical; the paper's.
-    splitting: bool = True  # False: all are typical, the paper's NaiveNN.
-    constraints: bool = True  # False: no closeness, no dispersion, its NNwDS.
-    distance: str = "abs"  # The paper: "signed", which is degenerate; or "square".
-    backbone: str = "alexnet"  # The paper's; the code's network is "authors".
-    latent: int = 128  # Length of z; the code's.
+    rho: float = 0.1  # Fraction of the images that are called atypical, the paper's.
+    # Whether images are split; if not all are typical, the paper's NaiveNN.
+    splitting: bool = True
+    # Whether closeness and dispersion are constrained; if not, the paper's NNwDS.
+    constraints: bool = True
+    # Learned distance of two latents: "abs", "square", or "signed" as in the paper,
+    # which is degenerate.
+    distance: str = "abs"
+    # Network of the classifier: "alexnet" as in the paper, or "authors" as in the code.
+    backbone: str = "alexnet"
+    latent: int = 128  # Length of the latent z, the code's.
     width: float = 1.0  # Factor on the channels of all networks.
-    ssim: str = "standard"  # The code's call means another range: "authors".
-    splitting_epochs: int = 50  # Of the autoencoder; the code's.
-    splitting_learning_rate: float = 1e-3  # Of its RMSprop; the code's.
-    splitting_weight_decay: float = 1e-5  # Factor of its L2 penalty; the code's.
-    learning_rate: float = 3e-4  # Of Adam; the code's.
-    b1: float = 0.5  # Adam's first-moment decay; the code's.
-    weight_decay: float = 1e-6  # Factor of the L2 penalty; the paper's. Code: 1e-3.
-    decayed: str = "convolutions"  # What it is on; the paper's. Code: "kernels".
+    # Range that the SSIM is computed for: "standard", or "authors" as the code's call
+    # means.
+    ssim: str = "standard"
+    splitting_epochs: int = 50  # Epochs of the splitting autoencoder, the code's.
+    # Learning rate of the splitting autoencoder's RMSprop, the code's.
+    splitting_learning_rate: float = 1e-3
+    # Factor of the splitting autoencoder's L2 penalty, the code's.
+    splitting_weight_decay: float = 1e-5
+    learning_rate: float = 3e-4  # Learning rate of Adam, the code's.
+    b1: float = 0.5  # Decay of Adam's first moment, the code's.
+    # Factor of the L2 penalty: 1e-6 in the paper, 1e-3 in the code.
+    weight_decay: float = 1e-6
+    # Parameters under the L2 penalty: "convolutions" as in the paper, or "kernels" as
+    # in the code.
+    decayed: str = "convolutions"
 
 
 def ics(

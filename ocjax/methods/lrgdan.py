@@ -59,28 +59,37 @@ class Config:
     """
 
     latent: int = 32  # Length of the latent z; the paper is silent.
-    features: int = 64  # Channels of the first convolution; silent.
+    features: int = 64  # Channels of the first convolution; the paper is silent.
     dual: bool = True  # Whether there is a second autoencoder D'.
     discriminate: bool = True  # Whether there is a discriminator D.
-    information: bool = True  # Whether there are estimators, and a stochastic encoder.
-    w_irec: float = 1.0  # w_i of Eq 1.
-    w_adv: float = 5.0  # w_a.
-    w_zrec: float = 1.0  # w_z.
-    w_information: float = 0.05  # w_e.
-    w_dual: float = 1.0  # w_d.
+    # Whether there are estimators of information, and a stochastic encoder.
+    information: bool = True
+    w_irec: float = 1.0  # Weight of the image reconstruction, w_i of Eq 1.
+    w_adv: float = 5.0  # Weight of the adversarial loss, w_a of Eq 1.
+    w_zrec: float = 1.0  # Weight of the latent reconstruction, w_z of Eq 1.
+    w_information: float = 0.05  # Weight of the information regularizer, w_e of Eq 1.
+    w_dual: float = 1.0  # Weight of the dual loss, w_d of Eq 1.
     k: float = 0.4  # Weight of G's images in Eq 6.
-    beta_global: float = 0.5  # beta of Eq 11; silent, from bojone/infomax as the next.
-    beta_local: float = 1.5  # Of the local estimator, which has no letter.
-    gamma: float = 0.01  # Of the Kullback-Leibler term, averaged over dimensions.
-    dual_mode: str = "adversarial"  # G's part in the dual loss; see above.
-    adversarial: str = "non_saturating"  # "literal": Eq 2 as written.
-    zrec: str = "euclidean"  # Eq 4 as written; or "squared_error", GANomaly's mean.
-    reduction: str = "sum"  # Of errors over pixels; or "mean".
+    # Weight of the global estimator, beta of Eq 11, as in bojone/infomax.
+    beta_global: float = 0.5
+    # Weight of the local estimator, which has no letter, as in bojone/infomax.
+    beta_local: float = 1.5
+    # Weight of the Kullback-Leibler term, averaged over dimensions.
+    gamma: float = 0.01
+    # Part of G in the dual loss: "adversarial", "zero_sum" or "joint".
+    dual_mode: str = "adversarial"
+    # Generator's loss: "non_saturating", or "literal" as Eq 2 is written.
+    adversarial: str = "non_saturating"
+    # Latent distance: "euclidean" as Eq 4 is written, or "squared_error", a mean as in
+    # GANomaly.
+    zrec: str = "euclidean"
+    reduction: str = "sum"  # Reduction of errors over pixels: "sum" or "mean".
     anchored: bool = False  # Whether z' is a constant to G, "the anchor" of z.
-    units: int = 512  # Of the estimators' hidden layers; silent, Deep InfoMax's.
-    learning_rate: float = 2e-4  # The paper's first is 2e-3; see above.
-    b1: float = 0.5  # Adam's first-moment decay; silent, DCGAN's.
-    b2: float = 0.999
+    # Units of the estimators' hidden layers, as in Deep InfoMax; the paper is silent.
+    units: int = 512
+    learning_rate: float = 2e-4  # Learning rate of Adam; the paper's first is 2e-3.
+    b1: float = 0.5  # Decay of Adam's first moment, as in DCGAN; the paper is silent.
+    b2: float = 0.999  # Decay of Adam's second moment.
 
 
 def lrgdan(

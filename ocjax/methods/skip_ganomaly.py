@@ -33,12 +33,15 @@ class Config:
     w_adv: float = 1.0  # Weight of the adversarial loss.
     w_con: float = 50.0  # Weight of the contextual loss; the paper says 40.
     w_lat: float = 1.0  # Weight of the latent loss, on the discriminator's features.
-    learning_rate: float = 2e-4
-    b1: float = 0.5  # Adam's first-moment decay.
-    b2: float = 0.999  # Adam's second-moment decay.
-    score_weight: float = 0.9  # Of the reconstruction error in the score.
-    adversarial: str = "non_saturating"  # "literal": as the paper writes it.
-    features_train_discriminator: bool = False  # As the code does.
+    learning_rate: float = 2e-4  # Learning rate of Adam.
+    b1: float = 0.5  # Decay of Adam's first moment.
+    b2: float = 0.999  # Decay of Adam's second moment.
+    # Weight of the reconstruction error in the score, of 1 in all.
+    score_weight: float = 0.9
+    # Generator's loss: "non_saturating", or "literal" as the paper writes it.
+    adversarial: str = "non_saturating"
+    # Whether the latent loss trains the discriminator too, as in the code.
+    features_train_discriminator: bool = False
 
 
 def skip_ganomaly(

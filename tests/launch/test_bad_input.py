@@ -31,10 +31,13 @@ MISTAKES = {
         ["--coordinator=localhost:1", "--num_processes=2", "--process_id=2"],
         "`process_id` (=2)",
     ),
-    "hyper-parameter to vary": (["--config.vary=latnt=1,2"], "did you mean 'latent'"),
+    "hyper-parameter to vary": (
+        ["--config.vary=hyper.latnt=1,2"],
+        "did you mean 'hyper.latent'",
+    ),
     "data set not prepared": (
         ["--config.dataset=mnist", "--data_dir=nowhere"],
-        "pip install 'ocjax[prepare]'",
+        "pip install ",
     ),
 }
 
@@ -64,7 +67,7 @@ def test_a_run_of_many_that_diverges_is_reported_and_spoils_no_other(tmp_path):
     many = [
         *PLAIN,
         "--config.epochs=1",
-        "--config.vary=learning_rate=2e-4,1e12",
+        "--config.vary=hyper.learning_rate=2e-4,1e12",
         "--config.models_at_once=2",
     ]
     code, output, error = run(*many, f"--workdir={tmp_path}/runs", cwd=tmp_path)

@@ -72,7 +72,7 @@ def test_runs_that_diverged_are_counted_and_left_out_of_means(tmp_path):
 
 
 def test_what_varies_has_rows_of_its_own():
-    found = _table(_scores(), vary="learning_rate=1e-4,1e-3 score=l1")
+    found = _table(_scores(), vary="hyper.learning_rate=1e-4,1e-3 hyper.score=l1")
     assert (
         found.markdown()
         .splitlines()[0]
@@ -84,7 +84,7 @@ def test_what_varies_has_rows_of_its_own():
 
 
 def test_every_choice_stands_beside_its_own_number(monkeypatch):
-    config = launch.configure(vary="learning_rate=1e-4,1e-3").to_dict()
+    config = launch.configure(vary="hyper.learning_rate=1e-4,1e-3").to_dict()
     todo, choices = table.tasks_of(config, 0, None)
     found = table.Table(
         list(todo.values()),
@@ -123,8 +123,11 @@ def test_all_classes_and_seeds_become_runs_of_their_own():
     [
         ({}, [10]),
         ({"models_at_once": 4}, [4]),
-        ({"vary": "learning_rate=1e-4,1e-3"}, [20]),  # A number that a program takes.
-        ({"vary": "latent=2,3"}, [10, 10]),
+        (
+            {"vary": "hyper.learning_rate=1e-4,1e-3"},
+            [20],
+        ),  # A number that a program takes.
+        ({"vary": "hyper.latent=2,3"}, [10, 10]),
         ({"standardize": True}, [1] * 10),  # Each class by its own mean.
         ({"memory_budget_mb": 0.0}, [1]),  # Streamed, so one after another.
     ],
@@ -178,12 +181,15 @@ def test_pixels_are_standardized_by_exact_sums():
 @pytest.mark.parametrize(
     "vary, message",
     [
-        ("learning_rat=1", "did you mean 'learning_rate'"),
-        ("learning_rate=fast", "learning_rate='fast' is no float"),
-        ("latent=2.5", "latent='2.5' is no int"),
-        ("latent", "latent='' is no int"),
-        ("learning_rate=1e-3,0.001", "has a value twice"),
-        ("latent=0,3", "`config.hyper.latent` .=0. must be at least 1"),
+        ("hyper.learning_rat=1", "did you mean 'hyper.learning_rate'"),
+        ("latent=2,3", "did you mean 'hyper.latent'"),
+        ("epochs=2,3", "Unknown field of config.vary 'epochs'"),
+        ("hyper.learning_rate=fast", "hyper.learning_rate='fast' is not a number"),
+        ("hyper.learning_rate=nan", "hyper.learning_rate='nan' is not a number"),
+        ("hyper.latent=2.5", "hyper.latent='2.5' is not a whole number"),
+        ("hyper.latent", "hyper.latent='' is not a whole number"),
+        ("hyper.learning_rate=1e-3,0.001", "has a value twice"),
+        ("hyper.latent=0,3", "`config.hyper.latent` .=0. must be at least 1"),
     ],
 )
 def test_what_cannot_vary_is_refused(vary, message):
