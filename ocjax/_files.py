@@ -5,9 +5,10 @@ import os
 import pathlib
 import re
 import secrets
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Collection, Iterator
 
-from ocjax._checks import InputError
+from ocjax._checks import InputError, nearest
 
 _SUFFIX = ".tmp"
 
@@ -39,6 +40,75 @@ def local(path: str | os.PathLike, name: str = "the path") -> pathlib.Path:
             f"Expected {name} as a whole path, got {text}: no home folder is known "
             "that ~ could stand for."
         ) from None
+
+
+def did_you_mean(path: str | os.PathLike) -> str:
+    """The end of a sentence that says that a path is not there.
+
+    It names paths that are there, and differ in what is missing first.
+    """
+    path = pathlib.Path(path)
+    missing = next((p for p in [*reversed(path.parents), path] if not p.exists()), None)
+    if missing is None:
+        return "."
+    try:
+        there = [entry.name for entry in missing.parent.iterdir()]
+    except OSError:
+        return "."
+    rest = path.relative_to(missing)
+    near = [
+        missing.parent / name / rest
+        for name in nearest(missing.name, [n for n in there if n[0] != "."], 0.6)
+    ]
+    names = [repr(str(path)) for path in near if path.exists()]
+    return f"; did you mean {' or '.join(names)}?" if names else "."
+
+
+def output(
+    path: str | os.PathLike,
+    name: str,
+    *,
+    force: bool = False,
+    sources: Collection[str | os.PathLike] = (),
+) -> pathlib.Path:
+    """A file to write later, that can be written; nothing is written yet.
+
+    Args:
+      path: of the file, as a user names it.
+      name: what messages call it, such as "--out".
+      force: let it replace a file.
+      sources: files that it must not replace.
+
+    Raises:
+      InputError: it is no name of a file, is there already, or cannot be written.
+    """
+    file = local(path, name)
+    if not file.name or str(path).endswith(os.sep) or file.is_dir():
+        raise InputError(f"{name}={path}: expected the name of a file.")
+    if file.exists() and not file.is_file():
+        raise InputError(f"{name}={path}: expected a file, and this is none.")
+    if file.exists() and any(os.path.samefile(file, one) for one in sources):
+        raise InputError(f"{name}={path} is what is read: name another file.")
+    if file.exists() and not force:
+        raise InputError(f"{file} exists: name another file by {name}, or add --force.")
+    check_writable(file.parent, f"{name}={path}")
+    return file
+
+
+def check_writable(folder: pathlib.Path, name: str) -> None:
+    """Raises `InputError`, about `name`, unless files can be made in a folder.
+
+    The folder itself may be missing, and is not made.
+    """
+    there = next(p for p in [folder, *folder.parents] if os.path.lexists(p))
+    try:
+        if not there.is_dir():
+            raise NotADirectoryError(f"{there} is no folder")
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(f"{name} cannot be written: {reason}.") from error
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ import pathlib
 import zipfile
 from typing import TYPE_CHECKING
 
+from ocjax import _files
 from ocjax._checks import InputError
 from ocjax.export.scorer import Card, Scorer, of_method
 
@@ -26,7 +27,7 @@ def open_model(
       InputError: there is none, it is damaged or of another version, or it cannot
         promise the rate.
     """
-    scorer = _opened(pathlib.Path(path))
+    scorer = _opened(_files.local(path, "the model"))
     return scorer if false_positive_rate is None else scorer.at(false_positive_rate)
 
 
@@ -36,7 +37,8 @@ def _opened(path: pathlib.Path) -> Scorer:
 
         return trained(path).scorer
     if not path.exists():
-        raise InputError(f"There is no run folder or model file {path}.")
+        near = _files.did_you_mean(path)
+        raise InputError(f"There is no run folder or model file {path}{near}")
     if not zipfile.is_zipfile(path):
         from ocjax.export import onnx
 
@@ -61,7 +63,7 @@ def trained_parts(path: str | os.PathLike) -> "tuple[Card, Method, State]":
     Raises:
       InputError: there is none, it is damaged, or is an exported file already.
     """
-    path = pathlib.Path(path)
+    path = _files.local(path, "the model")
     if path.is_dir():
         from ocjax.launch.trained import trained
 
@@ -70,7 +72,8 @@ def trained_parts(path: str | os.PathLike) -> "tuple[Card, Method, State]":
             raise InputError(f"{path} is not finished: start its command again.")
         return run.scorer.card, run.method, run.state
     if not path.exists():
-        raise InputError(f"There is no run folder or saved detector {path}.")
+        near = _files.did_you_mean(path)
+        raise InputError(f"There is no run folder or saved detector {path}{near}")
     from ocjax.export import archive
     from ocjax.launch import saved
 

@@ -6,10 +6,11 @@ command imports, it imports when it runs, so that help comes at once.
 """
 
 import argparse
+import contextlib
 import importlib
+import os
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Collection, Iterator, Sequence
 
 COMMANDS = (
     "train",
@@ -20,40 +21,51 @@ COMMANDS = (
     "serve",
     "prepare",
     "methods",
+    "fields",
     "datasets",
 )
+PIPE_CLOSED = 141  # As shells have it of a process that SIGPIPE ended.
 
 
 def main() -> None:
     """Runs what the command line says; ends the process."""
     from ocjax.launch import exits
 
-    exits.start(_run, _parse, sys.argv)
+    exits.open_streams()
+    sys.stdout.reconfigure(errors="surrogateescape")  # pyright: ignore
+    try:
+        with _flushed():
+            exits.start(_run, _parse, sys.argv)
+    except OSError as error:  # Of help: that of commands is told already.
+        exits.fail(exits.SYSTEM_ERROR, error)
 
 
-def parser() -> argparse.ArgumentParser:
-    """The parser of all commands."""
+def parser(declared: Collection[str] = COMMANDS) -> argparse.ArgumentParser:
+    """The parser of all commands.
+
+    Args:
+      declared: commands whose arguments are declared too, which takes imports.
+    """
     import shtab
-    from absl.flags import argparse_flags
 
-    class Parser(argparse_flags.ArgumentParser):
-        def error(self, message: str) -> NoReturn:  # Without the usage: one line.
-            self.exit(2, f"Error: {message}. See: {self.prog} --help\n")
+    from ocjax import __version__
+    from ocjax.cli import parsing, texts
 
-    root = Parser(
+    root = parsing.Parser(
         prog="ocjax",
         description="One-class image anomaly detection: train on normal images, score "
         "anything, know when to trust the score.",
         epilog="ocjax COMMAND --help tells more, with an example.",
-        inherited_absl_flags=None,
+        allow_abbrev=False,
     )
+    root.add_argument("--version", action="version", version=f"ocjax {__version__}")
     shtab.add_argument_to(
         root, "--print_completion", help="print completion for this shell"
     )
     commands = root.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name in COMMANDS:
         module = importlib.import_module(f"ocjax.cli.{name}")
-        first, _, rest = (module.__doc__ or "").partition("\n")
+        first, _, rest = texts.docstring(module).partition("\n")
         own = commands.add_parser(
             name,
             help=first.rstrip("."),
@@ -61,9 +73,9 @@ def parser() -> argparse.ArgumentParser:
             epilog=rest.strip(),
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,  # Or a mistake is taken for a flag.
-            inherited_absl_flags=None,
         )
-        module.add(own)
+        if name in declared:
+            module.add(own)
         own.set_defaults(run=module.run)
     return root
 
@@ -73,11 +85,42 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
 
     flags.FLAGS(argv[:1])  # Those of absl, which keep their defaults.
     logging.set_verbosity(logging.WARNING)
-    return parser().parse_args(argv[1:])
+    command = next((text for text in argv[1:] if not text.startswith("-")), None)
+    completes = any(text.startswith("--print_completion") for text in argv[1:])
+    declared = COMMANDS if completes else (command,) if command else ()
+    return parser(declared).parse_args(argv[1:])
 
 
 def _run(arguments: argparse.Namespace) -> int | None:
     from ocjax.launch import environment, exits
 
     environment.keep_programs()
-    return exits.guarded(arguments.run)(arguments)
+
+    def flushed(arguments):
+        with _flushed():
+            return arguments.run(arguments)
+
+    return exits.guarded(flushed)(arguments)
+
+
+@contextlib.contextmanager
+def _flushed() -> Iterator[None]:
+    """Writes all of standard output; ends quietly where nobody reads it any more."""
+    try:
+        try:
+            yield
+        finally:
+            _flush()
+    except BrokenPipeError:
+        raise SystemExit(PIPE_CLOSED) from None
+
+
+def _flush() -> None:
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # What cannot be written is not tried again when the process ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise

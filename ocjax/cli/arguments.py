@@ -1,12 +1,17 @@
-"""Arguments that several commands have."""
+"""Arguments that several commands have, and what their values may be."""
 
 import argparse
+from collections.abc import Callable
+
+import shtab
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Declares `--model`, and `add_rate`'s."""
-    parser.add_argument(
-        "--model", required=True, help="run folder, saved detector or exported file"
+    completed(
+        parser.add_argument(
+            "--model", required=True, help="run folder, saved detector or exported file"
+        )
     )
     add_rate(parser)
 
@@ -14,5 +19,52 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 def add_rate(parser: argparse.ArgumentParser) -> None:
     """Declares `--false_positive_rate`, for the threshold of a model."""
     parser.add_argument(
-        "--false_positive_rate", type=float, help="instead of the model's"
+        "--false_positive_rate",
+        type=fraction,
+        metavar="RATE",
+        help="that the threshold promises, between 0 and 1 (default: the model's)",
     )
+
+
+def add_force(parser: argparse.ArgumentParser) -> None:
+    """Declares `--force`."""
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="replace files that exist (default: end before any work)",
+    )
+
+
+def completed(action: argparse.Action) -> None:
+    """Lets shells complete the names of files as a value."""
+    vars(action)["complete"] = shtab.FILE
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """The type of whole numbers from `least` on."""
+
+    def whole(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = None
+        if value is None or value < least:
+            raise argparse.ArgumentTypeError(
+                f"expected a whole number of at least {least}, got {text}"
+            )
+        return value
+
+    return whole
+
+
+def fraction(text: str) -> float:
+    """The type of numbers between 0 and 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = None
+    if value is None or not 0 < value < 1:
+        raise argparse.ArgumentTypeError(
+            f"expected a number between 0 and 1, got {text}"
+        )
+    return value

@@ -15,10 +15,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Prints their names and what they are."""
     del arguments
     from ocjax import data
+    from ocjax.cli import texts
 
     for name, source in data.SOURCES.items():
-        said = getattr(source, "__doc__", "") or ""
         prepared = hasattr(source, "func")  # Of TFDS, one function for all.
-        line = "Images prepared by TFDS: ocjax prepare" if prepared else said
-        print(f"{name:16} {line.splitlines()[0]}")
+        line = (
+            f"Images prepared by TFDS: ocjax prepare {name}"
+            if prepared
+            else texts.first_line(source)
+        )
+        print(f"{name:16} {line}")
     return 0

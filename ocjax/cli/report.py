@@ -4,21 +4,27 @@ ocjax report runs/pictures
 """
 
 import argparse
-import pathlib
+
+from ocjax.cli import arguments as shared
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
-    parser.add_argument("run_folder", metavar="RUN", help="run folder")
+    shared.completed(
+        parser.add_argument("run_folder", metavar="RUN", help="run folder")
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Writes `report.html` from what the run folder has; the data are not needed."""
+    from ocjax import _files
     from ocjax._checks import InputError
     from ocjax.launch.folder import RunFolder
     from ocjax.launch.judge import write_report
 
-    path = pathlib.Path(arguments.run_folder)
+    path = _files.local(arguments.run_folder, "RUN")
+    if not path.exists():
+        raise InputError(f"There is no run folder {path}{_files.did_you_mean(path)}")
     folder = RunFolder(path)
     if not (path / "config.json").is_file():
         raise InputError(f"{path} is no run folder: it has no config.json.")

@@ -14,9 +14,16 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
     shared.add_model(parser)
     parser.add_argument(
-        "--host", default="127.0.0.1", help="address to listen on (%(default)s)"
+        "--host",
+        default="127.0.0.1",
+        help="to listen on (default: %(default)s)",
     )
-    parser.add_argument("--port", type=int, default=8000, help="(%(default)s)")
+    parser.add_argument(
+        "--port",
+        type=shared.at_least(0),
+        default=8000,
+        help="to listen on; 0 takes a free one (default: %(default)s)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -2,10 +2,11 @@
 
 A folder is laid out as train/good and test/KIND, as normal and anomalous, or has good
 pictures alone, of which a fifth is kept to test on. Of a data set one class is normal.
-The same command goes on where it was interrupted.
+The same command goes on where it was interrupted. ocjax fields, and ocjax methods
+METHOD, list what --set sets.
 
   ocjax train pictures/ --workdir=runs/pictures
-  ocjax train digits --normal_class=8 --method=ganomaly --set epochs=30
+  ocjax train digits --normal_class=8 --method=ganomaly --set hyper.latent=50
 """
 
 import argparse
@@ -15,35 +16,95 @@ import sys
 import time
 from typing import Any
 
+from ocjax.cli import arguments as shared
+
 STARTED = time.monotonic()
+# Fields whose defaults are not those of `RunConfig`.
+DEFAULTS: dict[str, Any] = {"method": "lrgdan", "false_positive_rate": 0.01}
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
-    parser.add_argument("data", metavar="DATA", help="folder, or name of a data set")
-    parser.add_argument("--method", default="lrgdan", help="see: ocjax methods")
-    parser.add_argument("--workdir", help="run folder; by default one below runs/")
-    parser.add_argument("--data_dir", help="where data sets are")
+    import dataclasses
+
+    from ocjax.data.protocols import PROTOCOLS
+    from ocjax.launch.config import RunConfig
+    from ocjax.methods.registry import NAMES
+
+    fields = {f.name: f.default for f in dataclasses.fields(RunConfig)} | DEFAULTS
+    default = lambda name: f"(default: {fields[name]})"
+    shared.completed(
+        parser.add_argument("data", metavar="DATA", help="folder, or data set")
+    )
+    parser.add_argument(
+        "--method",
+        choices=NAMES,
+        metavar="METHOD",
+        default=DEFAULTS["method"],
+        help=f"as ocjax methods lists them {default('method')}",
+    )
+    shared.completed(
+        parser.add_argument(
+            "--workdir", help="run folder (default: runs/NAME, by what is trained)"
+        )
+    )
+    shared.completed(
+        parser.add_argument(
+            "--data_dir",
+            help="where data sets are (default: $TFDS_DATA_DIR, "
+            "else ~/tensorflow_datasets)",
+        )
+    )
     parser.add_argument(
         "--normal_class",
-        help="of a data set: a class, all or random"
-        "; of the protocol ganomaly the anomalous one",
+        metavar="CLASS",
+        help="of a data set: a class, all or random; of the protocol ganomaly the "
+        f"anomalous one {default('normal_class')}",
     )
-    parser.add_argument("--protocol", help="of a data set: p1, p2, ganomaly or folder")
-    parser.add_argument("--epochs", type=int, help="over the training images")
-    parser.add_argument("--image_size", type=int, help="32, 64, 128 or 256")
     parser.add_argument(
-        "--false_positive_rate", type=float, help="promised; default 0.01"
+        "--protocol",
+        choices=PROTOCOLS,
+        metavar="PROTOCOL",
+        help=f"of a data set: {', '.join(PROTOCOLS)} {default('protocol')}",
     )
-    parser.add_argument("--skip_unreadable", action="store_true", help="files, of DATA")
-    parser.add_argument("--seed", type=int, default=0)
+    numbers = {
+        "epochs": "passes over the training images",
+        "batch_size": "images of a step",
+        "image_size": "pixels a side: 32, 64, 128 or 256",
+    }
+    for name, what in numbers.items():
+        parser.add_argument(
+            f"--{name}",
+            type=shared.at_least(1),
+            metavar="N",
+            help=f"{what} {default(name)}",
+        )
+    parser.add_argument(
+        "--false_positive_rate",
+        type=shared.fraction,
+        metavar="RATE",
+        help=f"that the threshold promises {default('false_positive_rate')}",
+    )
+    parser.add_argument(
+        "--skip_unreadable",
+        action="store_true",
+        help="leave out damaged files of DATA (default: end with their names)",
+    )
+    parser.add_argument(
+        "--seed",
+        type=shared.at_least(0),
+        metavar="N",
+        default=0,
+        help="of networks and batches (default: %(default)s)",
+    )
     parser.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="FIELD=VALUE",
-        help="any field of the configuration: batch_size=32, hyper.latent=50",
+        help="any field: tile=64, hyper.latent=50 (default: as listed)",
     )
+    vars(parser)["settable"] = set(fields)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -83,62 +144,70 @@ def configuration(arguments: argparse.Namespace) -> tuple[dict[str, Any], str | 
     Raises:
       InputError: `DATA` is neither a data set nor a folder, or a field is unknown.
     """
-    from ocjax import data, launch
-    from ocjax._checks import InputError, one_of
+    from ocjax import _files, data, launch
+    from ocjax.launch.config import set_field
 
-    named = arguments.data in data.SOURCES and arguments.data != "folder"
-    folder = pathlib.Path(arguments.data)
-    changes: dict[str, Any] = {"false_positive_rate": 0.01}
-    if named:
+    changes = dict(DEFAULTS)
+    if _is_data_set(arguments.data):
         changes |= {"dataset": arguments.data}
-    elif folder.is_dir():
-        changes |= {"dataset": "folder", "protocol": "folder", "normal_class": "good"}
-    elif "/" in arguments.data:
-        raise InputError(f"There is no folder {folder}.")
+        data_dir = arguments.data_dir
+        if data_dir is not None:
+            data_dir = str(_files.local(data_dir, "--data_dir"))
     else:
-        names = [name for name in data.SOURCES if name != "folder"]
-        one_of("data set or folder", arguments.data, names)
-    for name in ("protocol", "epochs", "image_size", "false_positive_rate"):
+        changes |= {"dataset": "folder", "protocol": "folder", "normal_class": "good"}
+        data_dir = str(_folder(arguments.data))
+    flags = ("method", "protocol", "epochs", "batch_size", "image_size")
+    for name in (*flags, "false_positive_rate"):
         if getattr(arguments, name) is not None:
             changes[name] = getattr(arguments, name)
     if arguments.skip_unreadable:
         changes["skip_unreadable"] = True
-    config = launch.configure(method=arguments.method, **changes)
+    config = launch.configure(**changes)
     for text in arguments.set:
-        _set(config, text)
+        set_field(config, text)
     fields = {text.partition("=")[0] for text in arguments.set}
     if arguments.normal_class is not None and fields.isdisjoint(data.TARGET.values()):
         # Where the protocol is unknown, `launch` says so.
         config[data.TARGET.get(str(config.protocol), "normal_class")] = (
             arguments.normal_class
         )
-    if arguments.seed < 0:
-        raise InputError(f"--seed (={arguments.seed}) must be at least 0.")
-    data_dir = arguments.data_dir if named else str(folder)
     return config.to_dict(), data_dir
 
 
-def _set(config, text: str) -> None:
-    """Sets "hyper.latent=50", of the kind that the field has."""
-    from ocjax._checks import InputError, one_of
-    from ocjax.launch.config import typed
+def _is_data_set(text: str) -> bool:
+    """Whether `DATA` is a data set; says how to name the folder that is called so."""
+    from ocjax import data
+    from ocjax.launch.display import say
 
-    name, equals, value = text.partition("=")
-    *path, last = name.split(".")
-    for part in path:
-        one_of(
-            "field of --set", part, [k for k in config if hasattr(config[k], "keys")]
+    if text not in data.SOURCES or text == "folder":
+        return False
+    if pathlib.Path(text).is_dir():
+        say(
+            f"Training on the data set {text}; to train on the folder of that name, "
+            f"write ./{text}"
         )
-        config = config[part]
-    one_of("field of --set", last, config)
-    kind = type(config[last])
-    try:
-        if not equals or hasattr(config[last], "keys"):
-            raise ValueError
-        short = {"true": "True", "false": "False"} if kind is bool else {}
-        config[last] = typed(kind, short.get(value, value))
-    except (KeyError, TypeError, ValueError):
-        meant = "one of its fields" if hasattr(config[last], "keys") else kind.__name__
-        raise InputError(
-            f"--set {text}: expected {name}=VALUE with a {meant}."
-        ) from None
+    return True
+
+
+def _folder(text: str) -> pathlib.Path:
+    """The folder that `DATA` names.
+
+    Raises:
+      InputError: there is none; the message names what is near.
+    """
+    from ocjax import _files, data
+    from ocjax._checks import InputError, did_you_mean
+
+    folder = _files.local(text, "DATA")
+    if folder.is_dir():
+        return folder
+    if folder.exists():
+        raise InputError(f"{text} is a file: name the folder that it is in.")
+    near = _files.did_you_mean(folder)
+    if "/" in text or near != ".":
+        raise InputError(f"There is no folder {text}{near}")
+    names = [name for name in data.SOURCES if name != "folder"]
+    raise InputError(
+        f"Unknown data set or folder {text!r}: expected a folder, or one of "
+        f"{', '.join(names)}{did_you_mean(text, names)}"
+    )

@@ -1,0 +1,146 @@
+"""Every field and every flag says what it is, and its default."""
+
+import dataclasses
+import os
+import subprocess
+import sys
+
+import pytest
+from calls import call
+
+from ocjax import __version__, cli, methods
+from ocjax.cli import texts
+from ocjax.launch.config import PaperCode, RunConfig
+
+CONFIGS = {name: config for name, (config, _) in methods.METHODS.items()}
+CONFIGS |= {"run": RunConfig, "paper code": PaperCode}
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """Nothing to do with # comments."""
+
+    # A paragraph, that is
+    # above.
+    above: int = 1
+    beside: str = "#"  # Text with a "#" in it.
+
+    # Not of the next one, for a line is between.
+
+    bare: float = 2.0
+    long: tuple = (  # First,
+        1,  # second.
+    )
+
+
+def test_the_text_of_a_field_is_the_comment_beside_or_above_it():
+    assert texts.fields(Sample) == {
+        "above": "A paragraph, that is above.",
+        "beside": 'Text with a "#" in it.',
+        "bare": "",
+        "long": "First, second.",
+    }
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_every_field_has_a_text_that_stands_alone(name):
+    config = CONFIGS[name]
+    text_of = texts.fields(config)
+    assert [*text_of] == [field.name for field in dataclasses.fields(config)]
+    for field, text in text_of.items():
+        first = text.split()[0] if text else ""
+        nested = dataclasses.is_dataclass(getattr(config, field))
+        assert nested or (len(text.split()) >= 2 and text.endswith(".")), field
+        assert first[:1].isupper() and first not in ("Of", "Or", "As", "Its", "That")
+
+
+def test_the_fields_of_methods_and_runs_are_listed_with_their_texts(capsys):
+    for name, config in CONFIGS.items():
+        if name in methods.METHODS:
+            assert call("methods", name) == 0
+            lines = capsys.readouterr().out.splitlines()
+            for line, field in zip(lines, dataclasses.fields(config), strict=True):
+                start = f"hyper.{field.name}={field.default} "
+                assert line.startswith(start)
+                assert line.endswith(f" {texts.fields(config)[field.name]}")
+    assert call("fields") == 0
+    said = capsys.readouterr().out
+    assert "batch_size=64 " in said and "paper_code.min_max=False " in said
+    assert "method=lrgdan " in said and "false_positive_rate=0.01 " in said
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_help_has_the_default_of_every_flag(command):
+    commands = {action.dest: action for action in cli.parser()._actions}["command"]
+    assert isinstance(commands.choices, dict)
+    for action in commands.choices[command]._actions:
+        if action.option_strings and not action.required and action.dest != "help":
+            assert "(default: " in action.help, action.option_strings
+
+
+def test_defaults_are_those_that_runs_have(capsys):
+    with pytest.raises(SystemExit):
+        call("train", "--help")
+    said = " ".join(capsys.readouterr().out.split())
+    for flag, field in (("epochs N", "epochs"), ("batch_size N", "batch_size")):
+        assert (
+            f"(default: {getattr(RunConfig(), field)})" in said.split(f"--{flag}")[-1]
+        )
+
+
+def test_the_version_is_said(capsys):
+    with pytest.raises(SystemExit) as ended:
+        call("--version")
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"ocjax {__version__}\n"
+
+
+def test_shells_complete_values(capsys):
+    with pytest.raises(SystemExit):
+        call("--print_completion", "bash")
+    said = capsys.readouterr().out
+    assert "method_choices=(lrgdan caent ics" in said
+    assert "format_choices=(stablehlo onnx)" in said
+
+
+def run(*arguments, **environment):
+    command = [sys.executable, "-m", "ocjax", *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, env=os.environ | environment
+    )
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["datasets"], ["methods", "ics"]])
+def test_texts_are_there_without_docstrings(arguments):
+    done = run(*arguments)
+    bare = run(*arguments, PYTHONOPTIMIZE="2")
+    assert (bare.returncode, bare.stdout, bare.stderr) == (0, done.stdout, "")
+    assert len(done.stdout) > 500
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["fields"], ["methods"]])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_closed_pipe_ends_it_quietly(arguments, unbuffered):
+    read, write = os.pipe()
+    os.close(read)
+    with open(write, "w") as closed:
+        done = subprocess.run(
+            [sys.executable, "-m", "ocjax", *arguments],
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+        )
+    assert done.returncode in (0, cli.PIPE_CLOSED) and done.stderr == b""
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="There is no /dev/full.")
+def test_a_full_disk_behind_standard_output_costs_one_line():
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "ocjax", "fields"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert "No space left" in done.stderr
