@@ -2,6 +2,7 @@
 
 The file holds everything from pixels to score, threshold and heatmap. stablehlo needs
 nothing but JAX to run, on CPUs, GPUs and TPUs; onnx needs nothing but an ONNX runtime.
+Nothing is replaced without --force.
 
   ocjax export runs/pictures --format=onnx --out=pictures.onnx
 """
@@ -11,38 +12,73 @@ import pathlib
 
 from ocjax.cli import arguments as shared
 
-FORMATS = ("stablehlo", "onnx")
+FORMATS = {"stablehlo": ".ocjax", "onnx": ".onnx"}  # And the suffix of files.
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
-    parser.add_argument("model", metavar="MODEL", help="run folder or saved detector")
-    parser.add_argument("--format", choices=FORMATS, default="stablehlo")
-    parser.add_argument("--out", help="file; by default named after MODEL")
+    shared.completed(
+        parser.add_argument(
+            "model", metavar="MODEL", help="run folder or saved detector"
+        )
+    )
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        metavar="FORMAT",
+        default="stablehlo",
+        help=f"{' or '.join(FORMATS)} (default: %(default)s)",
+    )
+    shared.completed(
+        parser.add_argument(
+            "--out", help="file (default: MODEL's name and .ocjax or .onnx, here)"
+        )
+    )
     shared.add_rate(parser)
+    shared.add_force(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Writes the file and prints its path."""
-    from ocjax._checks import InputError
-    from ocjax.export import archive
+    from ocjax import _files
+    from ocjax.cli import progress
     from ocjax.models import trained_parts
 
-    card, method, state = trained_parts(arguments.model)
-    if arguments.false_positive_rate is not None:
-        card = card.at(arguments.false_positive_rate)
+    model = _files.local(arguments.model, "MODEL")
+    out = _out(arguments.out, arguments.format, model, arguments.force)
     if arguments.format == "onnx":
         from ocjax.export import onnx as exporter
-
-        suffix = ".onnx"
     else:
         from ocjax.export import stablehlo as exporter
-
-        suffix = archive.SUFFIX
-    model = pathlib.Path(arguments.model).resolve()
-    name = model.name if model.is_dir() else model.stem
-    out = pathlib.Path(arguments.out or name + suffix)
-    if out.resolve() == model or (out.exists() and not arguments.out):
-        raise InputError(f"{out} exists: name another file by --out.")
-    print(exporter.save(out, card, method, state))
+    card, method, state = trained_parts(model)
+    if arguments.false_positive_rate is not None:
+        card = card.at(arguments.false_positive_rate)
+    with progress.shown("exporting"):
+        exporter.save(out, card, method, state)
+    print(out)
     return 0
+
+
+def _out(
+    named: str | None, kind: str, model: pathlib.Path, force: bool
+) -> pathlib.Path:
+    """The file to write.
+
+    Raises:
+      InputError: it is there already, is of another format, or cannot be written.
+    """
+    from ocjax import _files
+    from ocjax._checks import InputError
+
+    if named is None:
+        whole = model.resolve()
+        name = whole.name if whole.is_dir() else whole.stem
+        named = f"{name}{FORMATS[kind]}"
+    suffix = pathlib.Path(named).suffix.lower()
+    if suffix != FORMATS[kind] and suffix in FORMATS.values():
+        (other,) = [name for name in FORMATS if FORMATS[name] == suffix]
+        raise InputError(
+            f"--out={named}: files of the format {kind} end in {FORMATS[kind]}; "
+            f"--format={other} writes {suffix}."
+        )
+    return _files.output(named, "--out", force=force, sources=[model])

@@ -3,19 +3,22 @@
 import csv
 import json
 import os
+import pathlib
 import shutil
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from calls import call, refused
 from made_pictures import picture
 from PIL import Image
 
-from ocjax import Detector, cli
+from ocjax import Detector, _files, cli
 from ocjax.cli import evaluate, train
 from ocjax.data import files
 from ocjax.evaluation import metrics
+from ocjax.export import Scorer
 from ocjax.models import open_model
 
 pytestmark = pytest.mark.xdist_group("cli")  # They share a run.
@@ -23,22 +26,6 @@ pytestmark = pytest.mark.xdist_group("cli")  # They share a run.
 TINY = ["--method=autoencoder", "--epochs=1"]
 for field in ("hyper.latent=3", "hyper.features=2", "batch_size=8"):
     TINY += ["--set", field]
-
-
-def call(*arguments):
-    """The exit status of `ocjax ARGUMENTS`."""
-    parsed = cli._parse(["ocjax", *map(str, arguments)])
-    return cli._run(parsed)
-
-
-def refused(capsys, *arguments):
-    """The one line that `ocjax ARGUMENTS` ends with, with status 2."""
-    with pytest.raises(SystemExit) as ended:
-        call(*arguments)
-    assert ended.value.code == 2
-    said = capsys.readouterr()
-    assert said.out == "" and said.err.count("\n") == 1
-    return said.err
 
 
 @pytest.fixture(scope="module")
@@ -100,9 +87,10 @@ def test_scores_of_a_run_and_of_its_export_are_the_same(
     tables = []
     for model in (run, exported):
         out = tmp_path / "deep" / "scores.csv"
-        assert call("score", pictures, f"--model={model}", f"--out={out}") == 0
+        command = "score", pictures, f"--model={model}", f"--out={out}", "--force"
+        assert call(*command) == 0
         tables.append(rows(out))
-        assert not list(tmp_path.rglob("*.part"))
+        assert [*out.parent.iterdir()] == [out]
         assert "44 pictures scored, " in capsys.readouterr().err
     first, second = tables
     assert [row["path"] for row in first] == sorted(
@@ -164,8 +152,9 @@ def test_heatmaps_lie_beside_the_pictures(exported, pictures, tmp_path):
     assert (
         call("score", pictures, f"--model={exported}", out, f"--heatmaps={maps}") == 0
     )
-    with Image.open(maps / "anomalous" / "0.png.png") as image:
-        assert image.size == (64, 32)
+    with Image.open(maps / "anomalous" / "0.png") as image:
+        with Image.open(pictures / "anomalous" / "0.png") as source:
+            assert image.size == source.size
     assert len(list(maps.rglob("*.png"))) == 44
 
 
@@ -267,19 +256,79 @@ def test_shells_complete_it(capsys):
 
 BAD = {
     "no command": ([], "required: COMMAND"),
-    "unknown command": (["trian"], "invalid choice: 'trian'"),
-    "unknown flag": (["train", "digits", "--epoch=3"], "--epoch"),
+    "unknown command": (["trian"], "did you mean 'train'?"),
+    "unknown flag": (["train", "digits", "--epoch=3"], "did you mean '--epochs'"),
     "unknown data": (["train", "digitss"], "did you mean 'digits'"),
     "no folder": (["train", "./nothing"], "There is no folder"),
+    "a folder spelt wrong": (["train", "PICTURES/norml"], "/normal'?"),
+    "pictures spelt wrong": (["score", "PICTURES/norml", "--model=x"], "/normal'?"),
+    "a model spelt wrong": (["score", "PICTURES", "--model=EXPORTD"], "/model.ocjax'?"),
+    "a run spelt wrong": (["report", "PICTURES/norml"], "/normal'?"),
+    "a file to train on": (["train", "ONE"], "is a file: name the folder"),
+    "no flag, but a field": (["train", "digits", "--tile=32"], "--set tile=VALUE"),
+    "a flag spelt wrong": (["train", "digits", "--batchsize=3"], "'--batch_size'"),
+    "a needed flag spelt wrong": (["score", "PICTURES", "--modle=x"], "'--model'"),
+    "an option of no command": (["--verison"], "'--version'"),
+    "letters for a number": (["train", "digits", "--epochs=abc"], "--epochs: expected"),
+    "no epochs": (["train", "digits", "--epochs=0"], "whole number of at least 1"),
+    "a rate above 1": (
+        ["train", "digits", "--false_positive_rate=2"],
+        "--false_positive_rate: expected a number between 0 and 1, got 2",
+    ),
+    "a rate that is none": (
+        ["score", "PICTURES", "--model=EXPORTED", "--false_positive_rate=nan"],
+        "between 0 and 1, got nan",
+    ),
+    "nan": (["train", "digits", "--set", "hyper.learning_rate=nan"], "with a number"),
+    "a field of a method": (["train", "digits", "--set", "latent=3"], "'hyper.latent'"),
+    "a remote model": (["score", "PICTURES", "--model=gs://a/b"], "on a local disk"),
+    "a remote table": (
+        ["score", "PICTURES", "--model=EXPORTED", "--out=s3://a/b"],
+        "--out on a local disk",
+    ),
+    "remote heatmaps": (
+        ["score", "PICTURES", "--model=EXPORTED", "--heatmaps=gs://a"],
+        "--heatmaps on a local disk",
+    ),
+    "remote pictures": (["score", "gs://a/b", "--model=EXPORTED"], "IMAGES on a local"),
+    "remote data": (["train", "s3://a/b"], "DATA on a local disk"),
+    "remote data sets": (["train", "mnist", "--data_dir=gs://a/b"], "--data_dir on a"),
+    "a remote export": (["export", "gs://a/b"], "MODEL on a local disk"),
+    "an export to a remote": (["export", "x", "--out=gs://a/b"], "--out on a local"),
+    "the suffix of another format": (
+        ["export", "x", "--format=onnx", "--out=EMPTY/x.ocjax"],
+        "files of the format onnx end in .onnx",
+    ),
+    "the format of another suffix": (["export", "x", "--out=EMPTY/x.onnx"], "=onnx "),
+    "a file for a folder": (
+        ["score", "PICTURES", "--model=nothing", "--heatmaps=ONE"],
+        "is a file: name a folder",
+    ),
+    "heatmaps over their pictures": (
+        ["score", "PICTURES", "--model=nothing", "--heatmaps=PICTURES", "--force"],
+        "is a picture to score",
+    ),
+    "a table over a picture": (
+        ["score", "PICTURES", "--model=nothing", "--out=ONE", "--force"],
+        "is what is read",
+    ),
+    "a folder below a file": (
+        ["score", "PICTURES", "--model=nothing", "--out=ONE/s.csv"],
+        "00.png/s.csv cannot be written",
+    ),
+    "a device": (["score", "PICTURES", "--model=x", "--out=/dev/null"], "expected a f"),
     "unknown method": (["train", "digits", "--method=gan"], "Unknown method 'gan'"),
-    "unknown field": (["train", "digits", "--set", "hyper.latnt=3"], "'latent'"),
+    "unknown field": (["train", "digits", "--set", "hyper.latnt=3"], "'hyper.latent'?"),
     "no value": (["train", "digits", "--set", "epochs"], "expected epochs=VALUE"),
-    "no number": (["train", "digits", "--set", "epochs=a"], "with a int"),
+    "no number": (["train", "digits", "--set", "epochs=a"], "with a whole number"),
     "no folder called folder": (["train", "folder"], "data set or folder 'folder'"),
-    "no field": (["train", "digits", "--set", "hyper=3"], "one of its fields"),
+    "no field": (
+        ["train", "digits", "--set", "hyper=3"],
+        "field of --set 'hyper'",
+    ),
     "no latent": (["train", "digits", "--set", "hyper.latent=0"], "at least 1"),
     "no pixels": (["train", "digits", "--image_size=0"], "at least 1"),
-    "no seed": (["train", "digits", "--seed=-1"], "--seed (=-1) must be at least 0"),
+    "no seed": (["train", "digits", "--seed=-1"], "--seed: expected a whole number of"),
     "no table": (["score", "PICTURES", "--model=EXPORTED", "--out="], "--out=: "),
     "a folder": (["score", "PICTURES", "--model=EXPORTED", "--out=EMPTY"], "--out="),
     "unknown class": (["train", "digits", "--normal_class=11"], "Unknown class '11'"),
@@ -311,6 +360,7 @@ def test_a_mistake_costs_one_line(what, exported, pictures, tmp_path, capsys):
         "GOOD": pictures / "normal",
         "ONE": pictures / "normal" / "00.png",
         "EXPORTED": exported,
+        "EXPORTD": exported.with_name("modle.ocjax"),
     }
     for name, path in places.items():
         arguments = [argument.replace(name, str(path)) for argument in arguments]
@@ -338,7 +388,7 @@ def test_scoring_imports_no_more_than_its_model_needs(run, exported, pictures):
     )
     one, out = pictures / "normal" / "00.png", run.parent / "one.csv"
     for model, needed in ((graph, set()), (exported, {"jax"}), (run, {"jax", "flax"})):
-        command = ["score", one, f"--model={model}", f"--out={out}"]
+        command = ["score", one, f"--model={model}", f"--out={out}", "--force"]
         done = subprocess.run(
             [sys.executable, "-c", program, *map(str, command)],
             capture_output=True,
@@ -359,8 +409,14 @@ def test_an_export_never_replaces_what_it_was_not_told_to(
         assert call("export", path) == 0
         assert (tmp_path / f"{path.name}.ocjax").is_file()
     capsys.readouterr()
-    assert "exists: name another file" in refused(capsys, "export", dotted[0])
-    assert call("export", dotted[0], f"--out={dotted[0]}.ocjax") == 0
+    out = tmp_path / f"{dotted[0].name}.ocjax"
+    before = out.stat()
+    for named in ([], [f"--out={out}"]):
+        said = refused(capsys, "export", dotted[0], *named)
+        assert "exists: name another file" in said and "--force" in said
+    assert out.stat().st_mtime_ns == before.st_mtime_ns
+    assert call("export", dotted[0], f"--out={out}", "--force") == 0
+    assert out.stat().st_mtime_ns > before.st_mtime_ns
 
 
 def test_a_detector_in_a_file_is_not_replaced_by_its_export(tmp_path, capsys):
@@ -372,7 +428,8 @@ def test_a_detector_in_a_file_is_not_replaced_by_its_export(tmp_path, capsys):
         .save(tmp_path / "detector.ocjax")
     )
     capsys.readouterr()
-    refused(capsys, "export", path, f"--out={path}")
+    for force in ([], ["--force"]):
+        refused(capsys, "export", path, f"--out={path}", *force)
     Detector.load(path)
 
 
@@ -400,3 +457,72 @@ def test_a_judgement_needs_no_pictures_that_train(exported, pictures, tmp_path, 
     (tmp_path / "ground_truth" / "bent").mkdir(parents=True)  # Without its masks.
     assert call("evaluate", tmp_path, f"--model={exported}") == 0
     assert list(json.loads(capsys.readouterr().out)["kinds"]) == ["bent"]
+
+
+def test_a_folder_that_cannot_be_written_is_named_before_any_work(
+    exported, pictures, monkeypatch, capsys
+):
+    def full(**_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(_files.tempfile, "TemporaryFile", full)
+    for flag in ("--out=below/s.csv", "--heatmaps=below"):
+        said = refused(capsys, "score", pictures, "--model=nothing", flag)
+        assert said == f"Error: {flag} cannot be written: Permission denied.\n"
+    said = refused(capsys, "export", "nothing", "--out=below/x.ocjax")
+    assert "--out=below/x.ocjax cannot be written" in said
+    assert not pathlib.Path("below").exists()
+
+
+def test_scores_and_heatmaps_replace_nothing_without_force(
+    exported, pictures, tmp_path, capsys
+):
+    one, model = pictures / "normal" / "00.png", f"--model={exported}"
+    out, maps = tmp_path / "s.csv", tmp_path / "maps"
+    out.write_text("years of work")
+    (maps / "deep").mkdir(parents=True)
+    (maps / "00.png").write_text("a picture")
+    (maps / "deep" / "other.txt").write_text("of another program")
+    for flag, file in ((f"--out={out}", out), (f"--heatmaps={maps}", maps / "00.png")):
+        before = file.read_text()
+        capsys.readouterr()
+        assert f"{file} exists: " in refused(capsys, "score", one, model, flag)
+        assert file.read_text() == before
+        assert call("score", one, model, flag, "--force") == 0
+        assert file.read_bytes() != before.encode()
+    assert (maps / "deep" / "other.txt").read_text() == "of another program"
+
+
+def test_a_score_that_is_cut_short_leaves_no_table(
+    exported, pictures, tmp_path, monkeypatch
+):
+    def killed(self, paths):
+        yield from zip(paths[:3], [ValueError("a row")] * 3, strict=True)
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(Scorer, "judge_files", killed)
+    with pytest.raises(SystemExit):
+        call("score", pictures, f"--model={exported}", f"--out={tmp_path / 's.csv'}")
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_names_of_any_bytes_are_rows(exported, pictures, tmp_path):
+    shutil.copy(pictures / "normal" / "00.png", tmp_path / "x.png")
+    os.rename(bytes(tmp_path / "x.png"), name := bytes(tmp_path) + b"/caf\xe9.png")
+    command = [sys.executable, "-m", "ocjax", "score", tmp_path, f"--model={exported}"]
+    done = subprocess.run(command, capture_output=True, check=True)
+    out = tmp_path / "s.csv"
+    subprocess.run([*command, f"--out={out}"], check=True, capture_output=True)
+    assert done.stdout == out.read_bytes()
+    assert done.stdout.splitlines()[1].startswith(name + b",")
+
+
+def test_a_folder_called_as_a_data_set_is_mentioned(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "digits").mkdir()
+    named = {"digits": "digits", "./digits": "folder", "digits/": "folder"}
+    for data, dataset in named.items():
+        values, _ = train.configuration(cli._parse(["ocjax", "train", data]))
+        assert values["dataset"] == dataset
+        said = capsys.readouterr().err
+        assert ("folder of that name, write ./digits" in said) == (data == "digits")

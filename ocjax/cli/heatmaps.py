@@ -1,0 +1,128 @@
+"""Pictures with heatmaps over them, as large as the pictures."""
+
+import collections
+import os
+import pathlib
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ocjax import _files
+from ocjax._checks import InputError
+from ocjax.cli import progress
+
+if TYPE_CHECKING:
+    from ocjax.export.scorer import Scorer
+
+PIECE = 64  # Pictures whose heatmaps are computed together.
+STRIP = 1_000_000  # Pixels that are drawn at once.
+
+
+def targets(paths: Sequence[str], folder: pathlib.Path) -> dict[str, pathlib.Path]:
+    """Source -> the file of its heatmap, in the folders that sources lie in.
+
+    `001.jpg` gets `001.png`. Where pictures of one folder would share a name, as
+    `001.jpg` and `001.tif`, they get `001.jpg.png` and `001.tif.png`.
+
+    Args:
+      paths: of the sources.
+      folder: that the heatmaps are written to.
+    """
+    whole = {path: os.path.abspath(path) for path in paths}
+    sources = dict.fromkeys(whole.values())
+    common = os.path.commonpath([os.path.dirname(source) for source in sources])
+    long: set[str] = set()
+
+    def target(source: str) -> pathlib.Path:
+        path = folder / os.path.relpath(source, common)
+        return path.with_name(f"{path.name if source in long else path.stem}.png")
+
+    # A long name may be the short one of another picture, which is long then too.
+    while True:
+        count = collections.Counter(str(target(s)).lower() for s in sources)
+        shared = {s for s in sources if count[str(target(s)).lower()] > 1} - long
+        if not shared:
+            return {path: target(source) for path, source in whole.items()}
+        long |= shared
+
+
+def check(files: dict[str, pathlib.Path], folder: pathlib.Path, force: bool) -> None:
+    """Raises `InputError` where heatmaps cannot be written, or would replace files."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--heatmaps={folder} is a file: name a folder.")
+    sources = {os.path.realpath(source) for source in files}
+    for file in files.values():
+        if os.path.realpath(file) in sources:
+            raise InputError(
+                f"--heatmaps={folder}: {file} is a picture to score; name another "
+                "folder."
+            )
+        if os.path.lexists(file) and not force:
+            raise InputError(
+                f"{file} exists: name another folder by --heatmaps, or add --force."
+            )
+    _files.check_writable(folder, f"--heatmaps={folder}")
+
+
+def draw(scorer: "Scorer", files: dict[str, pathlib.Path]) -> None:
+    """Writes the heatmap of each source that can be read, all on one scale."""
+    paths = list(files)
+    with progress.shown("drawing", 2 * len(paths)) as done:
+        largest = 0.0
+        for _, heatmap in _judged(scorer, paths):
+            done.done += 1
+            largest = max(largest, float(heatmap.max()))
+        for path, heatmap in _judged(scorer, paths):
+            done.done += 1
+            _write(files[path], path, heatmap, largest or 1.0)
+
+
+def _judged(scorer: "Scorer", paths: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:
+    """Source and heatmap, `[S, S]`, of those that can be read."""
+    from ocjax.data import files
+
+    for part, images, errors in files.pieces(paths, scorer.card.shape, PIECE):
+        heatmaps = scorer.judge(images, explain=True).heatmaps
+        assert heatmaps is not None
+        yield from zip([n for n in part if n not in errors], heatmaps, strict=True)
+
+
+def _write(
+    file: pathlib.Path, source: str, heatmap: np.ndarray, largest: float
+) -> None:
+    from PIL import Image
+
+    from ocjax.data import files
+
+    pixels = drawn(files.open_rgb(source), heatmap, largest)
+    with _files.replacing(file) as temporary:
+        Image.fromarray(pixels).save(temporary, format="PNG")
+
+
+def drawn(picture: np.ndarray, heatmap: np.ndarray, largest: float) -> np.ndarray:
+    """A heatmap over a picture, as large as it is.
+
+    Args:
+      picture: `uint8 [H, W, 3]`.
+      heatmap: `float32 [S, S]`, resized bilinearly.
+      largest: value that is shown in full colour.
+
+    Returns:
+      `uint8 [H, W, 3]`. Beside it and the picture little memory is taken.
+    """
+    from PIL import Image
+
+    from ocjax.evaluation.plots.images import overlay
+
+    height, width, _ = picture.shape
+    side, rows = len(heatmap), max(1, STRIP // width)
+    small, result = Image.fromarray(heatmap), np.empty((height, width, 3), np.uint8)
+    for top in range(0, height, rows):
+        end = min(top + rows, height)
+        box = (0, top * side / height, side, end * side / height)
+        strip = small.resize((width, end - top), Image.Resampling.BILINEAR, box)
+        rgb = picture[None, top:end] / np.float32(255)
+        shown = overlay(rgb, np.asarray(strip)[None], largest)[0]
+        result[top:end] = np.round(255 * shown)
+    return result
