@@ -3,6 +3,7 @@
 import functools
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from ocjax import methods
@@ -11,6 +12,7 @@ from ocjax.launch.config import PaperCode, RunConfig
 from ocjax.methods import Method, preprocessing, tiling
 
 MNIST_MEAN, MNIST_DEVIATION = 0.1307, 0.3081  # Of pixels in [0, 1].
+USUAL_SIDES = (32, 64, 128, 256)  # Of images, in pixels.
 
 
 @functools.lru_cache(16)
@@ -50,6 +52,20 @@ def build_method(
         crop, flip = "crop" in kinds, "flip" in kinds
         method = preprocessing.augmented(method, crop=crop, flip=flip)
     return method
+
+
+def check_sizes(config: RunConfig, hyper: Any) -> None:
+    """Raises `InputError` where networks cannot take images of the size.
+
+    It is said before pictures are read, and before what else is wrong with them.
+    """
+    side = config.tile or config.image_size
+    if side in USUAL_SIDES and side <= config.image_size:
+        return  # Of which every method can be built; to see it would take a second.
+    method = build_method(config, hyper, None, None)
+    shape = (1, config.image_size, config.image_size, 1)
+    images = jax.ShapeDtypeStruct(shape, jnp.float32)
+    jax.eval_shape(method.init, jax.random.key(0), images)
 
 
 def _check(flags: PaperCode, method: Method) -> None:

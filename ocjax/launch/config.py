@@ -22,6 +22,7 @@ EXECUTION = (
 )  # fmt: skip
 # What messages call the values of a field.
 KINDS = {bool: "True or False", int: "a whole number", float: "a number", str: "text"}
+LARGEST = 2**31 - 1  # Of whole numbers, as devices count.
 SELECTED_ON = 0.3  # Part of the test images that the code of ICS selects on.
 
 
@@ -154,12 +155,19 @@ def parse(values: Mapping[str, Any]) -> tuple[RunConfig, Any]:
     at_least = dict.fromkeys(
         ("epochs", "batch_size", "seeds", "log_every", "image_size"), 1
     )
-    at_least |= dict.fromkeys(("devices", "models_at_once", "tile", "split_seed"), 0)
+    at_least |= dict.fromkeys(
+        (
+            "devices", "models_at_once", "tile", "split_seed", "tile_overlap",
+            "memory_budget_mb", "checkpoint_seconds", "checkpoint_epochs",
+        ),
+        0,
+    )  # fmt: skip
     for name, least in at_least.items():
-        if getattr(config, name) < least:
-            raise InputError(
-                f"`config.{name}` (={getattr(config, name)}) must be at least {least}."
-            )
+        value = getattr(config, name)
+        if not value >= least:
+            raise InputError(f"`config.{name}` (={value}) must be at least {least}.")
+        if value > LARGEST:
+            raise InputError(f"`config.{name}` (={value}) must be at most {LARGEST}.")
     for name in ("validation_fraction", "false_positive_rate"):
         if not 0 < getattr(config, name) < 1:
             raise InputError(
@@ -174,8 +182,14 @@ def parse(values: Mapping[str, Any]) -> tuple[RunConfig, Any]:
     own = _replace("config.hyper", standard, hyper)
     for name, value in dataclasses.asdict(own).items():
         # Whole numbers are sizes or counts, all of them.
-        if type(getattr(standard, name)) is int and value < 1:
+        if type(getattr(standard, name)) is not int:
+            continue
+        if value < 1:
             raise InputError(f"`config.hyper.{name}` (={value}) must be at least 1.")
+        if value > LARGEST:
+            raise InputError(
+                f"`config.hyper.{name}` (={value}) must be at most {LARGEST}."
+            )
     return config, own
 
 

@@ -16,6 +16,7 @@ from ocjax.data import files
 from ocjax.evaluation import plots
 from ocjax.launch import conclusion
 from ocjax.launch import task as tasks
+from ocjax.launch.build import check_sizes
 from ocjax.launch.config import RunConfig, parse, varied
 from ocjax.launch.display import say
 from ocjax.launch.folder import RunFolder
@@ -113,6 +114,7 @@ def tasks_of(
     """Name -> run; and the hyper-parameters that vary; arguments are `launch`'s."""
     config, own = parse(values)
     choices = varied(config, own)
+    check_sizes(config, own)
     dataset = tasks.dataset_of(config, data_dir)
     todo = {}
     for which in _classes(config, dataset, seed):

@@ -328,6 +328,23 @@ BAD = {
     ),
     "no latent": (["train", "digits", "--set", "hyper.latent=0"], "at least 1"),
     "no pixels": (["train", "digits", "--image_size=0"], "at least 1"),
+    "a size, before too few": (
+        ["train", "PICTURES", "--image_size=100"],
+        "side 32, 64",
+    ),
+    "a tile, before too few": (
+        ["train", "PICTURES", "--set", "tile=50"],
+        "Tiles (=50) cannot be larger than pictures (=32)",
+    ),
+    "a size, before memory": (["train", "PICTURES", "--image_size=99999"], "side 32"),
+    "a negative time": (
+        ["train", "digits", "--set", "checkpoint_seconds=-1"],
+        "`config.checkpoint_seconds` (=-1.0) must be at least 0",
+    ),
+    "a count beyond 32 bits": (
+        ["train", "digits", "--set", "hyper.latent=99999999999"],
+        "`config.hyper.latent` (=99999999999) must be at most 2147483647",
+    ),
     "no seed": (["train", "digits", "--seed=-1"], "--seed: expected a whole number of"),
     "no table": (["score", "PICTURES", "--model=EXPORTED", "--out="], "--out=: "),
     "a folder": (["score", "PICTURES", "--model=EXPORTED", "--out=EMPTY"], "--out="),
