@@ -1,6 +1,7 @@
 """Pictures with heatmaps over them, as large as the pictures."""
 
 import collections
+import functools
 import os
 import pathlib
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 PIECE = 64  # Pictures whose heatmaps are computed together.
 STRIP = 1_000_000  # Pixels that are drawn at once.
+LEVELS = 2048  # Of a heatmap, that are told apart.
 
 
 def targets(paths: Sequence[str], folder: pathlib.Path) -> dict[str, pathlib.Path]:
@@ -97,7 +99,8 @@ def _write(
 
     pixels = drawn(files.open_rgb(source), heatmap, largest)
     with _files.replacing(file) as temporary:
-        Image.fromarray(pixels).save(temporary, format="PNG")
+        # Little is gained by packing it tight, which takes several times as long.
+        Image.fromarray(pixels).save(temporary, format="PNG", compress_level=1)
 
 
 def drawn(picture: np.ndarray, heatmap: np.ndarray, largest: float) -> np.ndarray:
@@ -113,8 +116,7 @@ def drawn(picture: np.ndarray, heatmap: np.ndarray, largest: float) -> np.ndarra
     """
     from PIL import Image
 
-    from ocjax.evaluation.plots.images import overlay
-
+    faded, light = _colours()
     height, width, _ = picture.shape
     side, rows = len(heatmap), max(1, STRIP // width)
     small, result = Image.fromarray(heatmap), np.empty((height, width, 3), np.uint8)
@@ -122,7 +124,23 @@ def drawn(picture: np.ndarray, heatmap: np.ndarray, largest: float) -> np.ndarra
         end = min(top + rows, height)
         box = (0, top * side / height, side, end * side / height)
         strip = small.resize((width, end - top), Image.Resampling.BILINEAR, box)
-        rgb = picture[None, top:end] / np.float32(255)
-        shown = overlay(rgb, np.asarray(strip)[None], largest)[0]
-        result[top:end] = np.round(255 * shown)
+        scale = np.float32((LEVELS - 1) / largest)
+        level = np.clip(np.asarray(strip) * scale, 0, LEVELS - 1).astype(np.int16)
+        grey = picture[top:end].mean(-1, dtype=np.float32)
+        result[top:end] = (grey * faded[level])[..., None] + light[level]
     return result
+
+
+@functools.cache
+def _colours() -> tuple[np.ndarray, np.ndarray]:
+    """What `overlay` does at each level of a heatmap, of 0 to 255 and 1/2 to round by.
+
+    To a grey pixel: the factor on it, `[LEVELS]`, and the colour added, `[LEVELS, 3]`.
+    """
+    from ocjax.evaluation.plots.images import overlay
+
+    levels = np.linspace(0, 1, LEVELS)[None, None]
+    black = overlay(np.zeros((1, 1, LEVELS, 3)), levels, 1.0)[0, 0]
+    white = overlay(np.ones((1, 1, LEVELS, 3)), levels, 1.0)[0, 0]
+    faded = (white - black)[:, 0].astype(np.float32)
+    return faded, (255 * black + 0.5).astype(np.float32)
