@@ -49,8 +49,27 @@ def targets(paths: Sequence[str], folder: pathlib.Path) -> dict[str, pathlib.Pat
         long |= shared
 
 
-def check(files: dict[str, pathlib.Path], folder: pathlib.Path, force: bool) -> None:
-    """Raises `InputError` where heatmaps cannot be written, or would replace files."""
+def check(
+    files: dict[str, pathlib.Path],
+    folder: pathlib.Path,
+    force: bool,
+    out: pathlib.Path | None = None,
+) -> None:
+    """Looks whether heatmaps can be written.
+
+    Args:
+      files: as `targets` returns them.
+      folder: that they are in.
+      force: let them replace files, but for sources.
+      out: file that will be written before them.
+
+    Raises:
+      InputError: they cannot, or would replace files.
+    """
+    if out is not None and out.absolute() in {
+        path.absolute() for path in (folder, *files.values())
+    }:
+        raise InputError(f"--out and --heatmaps both write {out}: name another file.")
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--heatmaps={folder} is a file: name a folder.")
     sources = {os.path.realpath(source) for source in files}
@@ -123,9 +142,11 @@ def drawn(picture: np.ndarray, heatmap: np.ndarray, largest: float) -> np.ndarra
     for top in range(0, height, rows):
         end = min(top + rows, height)
         box = (0, top * side / height, side, end * side / height)
-        strip = small.resize((width, end - top), Image.Resampling.BILINEAR, box)
+        strip = np.asarray(
+            small.resize((width, end - top), Image.Resampling.BILINEAR, box)
+        )
         scale = np.float32((LEVELS - 1) / largest)
-        level = np.clip(np.asarray(strip) * scale, 0, LEVELS - 1).astype(np.int16)
+        level = np.clip(np.nan_to_num(strip * scale), 0, LEVELS - 1).astype(np.int16)
         grey = picture[top:end].mean(-1, dtype=np.float32)
         result[top:end] = (grey * faded[level])[..., None] + light[level]
     return result

@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.heatmaps is not None:
         folder = _files.local(arguments.heatmaps, "--heatmaps")
         maps = heatmaps.targets(paths, folder)
-        heatmaps.check(maps, folder, force)
+        heatmaps.check(maps, folder, force, out)
     scorer = open_model(arguments.model, arguments.false_positive_rate)
     if scorer.card.threshold is None:
         say("No decisions: the model has too few held-out normals for its rate.")

@@ -316,6 +316,10 @@ BAD = {
         ["score", "PICTURES", "--model=nothing", "--out=ONE/s.csv"],
         "00.png/s.csv cannot be written",
     ),
+    "a table for a folder": (
+        ["score", "PICTURES", "--model=x", "--out=EMPTY/x", "--heatmaps=EMPTY/x"],
+        "--out and --heatmaps both write",
+    ),
     "a device": (["score", "PICTURES", "--model=x", "--out=/dev/null"], "expected a f"),
     "unknown method": (["train", "digits", "--method=gan"], "Unknown method 'gan'"),
     "unknown field": (["train", "digits", "--set", "hyper.latnt=3"], "'hyper.latent'?"),
