@@ -6,11 +6,9 @@ command imports, it imports when it runs, so that help comes at once.
 """
 
 import argparse
-import contextlib
 import importlib
-import os
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 
 COMMANDS = (
     "train",
@@ -24,7 +22,6 @@ COMMANDS = (
     "fields",
     "datasets",
 )
-PIPE_CLOSED = 141  # As shells have it of a process that SIGPIPE ended.
 
 
 def main() -> None:
@@ -33,11 +30,7 @@ def main() -> None:
 
     exits.open_streams()
     sys.stdout.reconfigure(errors="surrogateescape")  # pyright: ignore
-    try:
-        with _flushed():
-            exits.start(_run, _parse, sys.argv)
-    except OSError as error:  # Of help: that of commands is told already.
-        exits.fail(exits.SYSTEM_ERROR, error)
+    exits.start(_run, _parse, sys.argv)
 
 
 def parser(declared: Collection[str] = COMMANDS) -> argparse.ArgumentParser:
@@ -95,32 +88,4 @@ def _run(arguments: argparse.Namespace) -> int | None:
     from ocjax.launch import environment, exits
 
     environment.keep_programs()
-
-    def flushed(arguments):
-        with _flushed():
-            return arguments.run(arguments)
-
-    return exits.guarded(flushed)(arguments)
-
-
-@contextlib.contextmanager
-def _flushed() -> Iterator[None]:
-    """Writes all of standard output; ends quietly where nobody reads it any more."""
-    try:
-        try:
-            yield
-        finally:
-            _flush()
-    except BrokenPipeError:
-        raise SystemExit(PIPE_CLOSED) from None
-
-
-def _flush() -> None:
-    if sys.stdout is None:
-        return
-    try:
-        sys.stdout.flush()
-    except OSError:
-        # What cannot be written is not tried again when the process ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise
+    return exits.guarded(arguments.run)(arguments)

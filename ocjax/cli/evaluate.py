@@ -9,7 +9,7 @@ folder has masks, how well heatmaps find what they mark.
 """
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ocjax.cli import arguments as shared
@@ -39,6 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ocjax.data import files
     from ocjax.data import folder as folders
     from ocjax.evaluation import metrics
+    from ocjax.launch import conclusion
     from ocjax.launch.display import say
     from ocjax.models import open_model
 
@@ -66,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
     result |= _decisions(scorer, anomalous, scores)
     result |= _where(scorer, [test for test, _ in judged])
     print(json.dumps(result | {"unreadable": len(errors)}))
-    say(_line(result, scores[anomalous], scores[~anomalous]))
+    say(conclusion.line(result))
     return int(bool(errors))
 
 
@@ -76,13 +77,12 @@ def _decisions(
     """What the threshold promises and reaches, if the model has one."""
     import math
 
-    import numpy as np
-
     from ocjax.evaluation import thresholds
 
     card = scorer.card
     if card.threshold is None:
         return {"threshold": None, "promised_false_positive_rate": None}
+    called = scores > card.threshold
     threshold = thresholds.Threshold(
         card.threshold, card.false_positive_rate or math.nan, len(card.normals)
     )
@@ -92,7 +92,8 @@ def _decisions(
         "promised_false_positive_rate": card.false_positive_rate,
         "reached_false_positive_rate": thresholds.reached(normals, threshold),
         "reached_interval": thresholds.reached_interval(normals, threshold),
-        "found_anomalies": float(np.mean(scores[anomalous] > card.threshold)),
+        "anomalies_found": int(called[anomalous].sum()),
+        "false_alarms": int(called[~anomalous].sum()),
     }
 
 
@@ -122,22 +123,3 @@ def _where(scorer: "Scorer", tests: "Sequence[TestFile]") -> dict[str, float]:
         "pixel_auroc": metrics.pixel_auroc(masks, heatmaps),
         "per_region_overlap": metrics.per_region_overlap(masks, heatmaps),
     }
-
-
-def _line(
-    result: Mapping[str, Any], anomalies: "np.ndarray", normals: "np.ndarray"
-) -> str:
-    """The result in plain words."""
-    line = (
-        f"AUROC {result['auroc']:.3f} ({result['auroc_low']:.3f} to "
-        f"{result['auroc_high']:.3f})"
-    )
-    threshold = result["threshold"]
-    if threshold is None:
-        return f"{line}; no decisions, since the model has no threshold."
-    promised = result["promised_false_positive_rate"]
-    line += (
-        f"; {sum(anomalies > threshold)} of {len(anomalies)} anomalies found; "
-        f"{sum(normals > threshold)} of {len(normals)} good pictures called anomalous"
-    )
-    return line + (f" (promised {100 * promised:.3g} %)." if promised else ".")

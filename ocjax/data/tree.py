@@ -26,7 +26,8 @@ def below(root: str | os.PathLike) -> list[pathlib.Path]:
     """All pictures below a folder, by their suffixes and sorted; none where it is none.
 
     What is hidden or a system's, itself or in such a folder, is left out: names that
-    start with ".", and folders such as `@eaDir`, `__MACOSX` and `$RECYCLE.BIN`.
+    start with ".", and folders such as `@eaDir`, `__MACOSX` and `$RECYCLE.BIN`. So are
+    run folders, whose pictures are plots.
 
     Raises:
       InputError: a folder cannot be looked into.
@@ -43,6 +44,8 @@ def below(root: str | os.PathLike) -> list[pathlib.Path]:
         seen.add(real)
         for path in _visible(folder):
             if os.path.isdir(path):
+                if _is_run(path):
+                    continue
                 (linked if path.is_symlink() else folders).append(path)
             elif path.suffix.lower() in SUFFIXES and os.path.isfile(path):
                 if path.is_symlink():
@@ -64,7 +67,9 @@ def folders(root: pathlib.Path) -> list[pathlib.Path]:
     return [
         path
         for path in _visible(root)
-        if os.path.isdir(path) and os.path.realpath(path) not in seen
+        if os.path.isdir(path)
+        and os.path.realpath(path) not in seen
+        and not _is_run(path)
     ]
 
 
@@ -79,6 +84,13 @@ def loose(root: pathlib.Path) -> list[pathlib.Path]:
         for path in _visible(root)
         if path.suffix.lower() in SUFFIXES and os.path.isfile(path)
     ]
+
+
+def _is_run(folder: pathlib.Path) -> bool:
+    """Whether a run, or a table of runs, was written there."""
+    if not os.path.isfile(folder / "config.json"):
+        return False
+    return any(os.path.exists(folder / name) for name in ("env.json", "table.md"))
 
 
 def _around(root: str | os.PathLike) -> set[str]:

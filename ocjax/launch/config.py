@@ -23,6 +23,7 @@ EXECUTION = (
 # What messages call the values of a field.
 KINDS = {bool: "True or False", int: "a whole number", float: "a number", str: "text"}
 LARGEST = 2**31 - 1  # Of whole numbers, as devices count.
+MOST_SEEDS = 10_000  # Of a table.
 SELECTED_ON = 0.3  # Part of the test images that the code of ICS selects on.
 
 
@@ -168,6 +169,10 @@ def parse(values: Mapping[str, Any]) -> tuple[RunConfig, Any]:
             raise InputError(f"`config.{name}` (={value}) must be at least {least}.")
         if value > LARGEST:
             raise InputError(f"`config.{name}` (={value}) must be at most {LARGEST}.")
+    if config.seeds > MOST_SEEDS:
+        raise InputError(
+            f"`config.seeds` (={config.seeds}) must be at most {MOST_SEEDS:,}."
+        )
     for name in ("validation_fraction", "false_positive_rate"):
         if not 0 < getattr(config, name) < 1:
             raise InputError(

@@ -1,9 +1,10 @@
 """How commands end: a user's mistake costs one line and no traceback."""
 
+import contextlib
 import errno
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 from absl import flags, logging
@@ -13,7 +14,8 @@ from ocjax.launch.display import say
 
 USER_ERROR, NOT_FINITE, SYSTEM_ERROR = 2, 3, 1
 TRY_AGAIN = 75  # As sendmail has it.
-INTERRUPTED = 130  # As shells have it: 128 and the number of SIGINT.
+# As shells have them: 128 and the number of the signal.
+INTERRUPTED, PIPE_CLOSED = 130, 141
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -46,7 +48,8 @@ def open_streams() -> None:
 
 def fail(code: int, error: Exception | str) -> NoReturn:
     """Ends the process with one line about `error`."""
-    sys.stdout.flush()
+    with contextlib.suppress(OSError):
+        _flush()
     say("Error: " + " ".join(str(error).split()))
     raise SystemExit(code)
 
@@ -56,7 +59,8 @@ def guarded(main: Callable[[Any], int | None]) -> Callable[[Any], int | None]:
 
     def run(arguments):
         try:
-            return main(arguments)
+            with _flushed():
+                return main(arguments)
         except InputError as error:
             fail(USER_ERROR, error)
         except FloatingPointError as error:
@@ -88,9 +92,33 @@ def start(
 
     open_streams()
     try:
-        app.run(main, argv=argv, flags_parser=flags_parser)
+        with _flushed():
+            app.run(main, argv=argv, flags_parser=flags_parser)
     except KeyboardInterrupt:
         fail(INTERRUPTED, "Interrupted.")
+    except OSError as error:  # Of help; others are told already.
+        fail(SYSTEM_ERROR, error)
+
+
+@contextlib.contextmanager
+def _flushed() -> Iterator[None]:
+    """Writes all of standard output; ends quietly where nobody reads it any more."""
+    try:
+        try:
+            yield
+        finally:
+            _flush()
+    except BrokenPipeError:
+        raise SystemExit(PIPE_CLOSED) from None
+
+
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # What cannot be written is not tried again when the process ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise
 
 
 def parse_flags(

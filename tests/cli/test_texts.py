@@ -10,6 +10,7 @@ from calls import call
 
 from ocjax import __version__, cli, methods
 from ocjax.cli import texts
+from ocjax.launch import exits
 from ocjax.launch.config import PaperCode, RunConfig
 
 CONFIGS = {name: config for name, (config, _) in methods.METHODS.items()}
@@ -130,7 +131,7 @@ def test_a_closed_pipe_ends_it_quietly(arguments, unbuffered):
             stderr=subprocess.PIPE,
             env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
         )
-    assert done.returncode in (0, cli.PIPE_CLOSED) and done.stderr == b""
+    assert done.returncode in (0, exits.PIPE_CLOSED) and done.stderr == b""
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="There is no /dev/full.")

@@ -82,3 +82,13 @@ def test_names_of_any_bytes_are_found(tmp_path):
     name = os.fsdecode(b"caf\xe9.png")
     touch(tmp_path, name)
     assert files.below(tmp_path) == [tmp_path / name]
+
+
+@pytest.mark.parametrize("name", ["env.json", "table.md"])
+def test_run_folders_are_passed_over(tmp_path, name):
+    touch(tmp_path, "good/1.png", "run/plots/roc.png")
+    for file in ("config.json", name):
+        (tmp_path / "run" / file).write_text("{}")
+    assert names(tmp_path) == ["good/1.png"]
+    assert tree.folders(tmp_path) == [tmp_path / "good"]
+    assert names(tmp_path / "run") == ["plots/roc.png"]  # Whoever asks for it.
