@@ -271,7 +271,8 @@ def _caught(function: Callable) -> Callable:
         try:
             return function(item)
         except InputError as error:
-            return error
+            # Another one: this one's frames hold the picture, in a cycle.
+            return InputError(str(error))
 
     return caught
 

@@ -128,7 +128,8 @@ class _Pages:
         try:
             return files.decode(upload.content, upload.name, self._card.shape)
         except InputError as error:
-            return error
+            # Another one: this one's frames hold the picture, in a cycle.
+            return InputError(str(error))
 
     def _result(
         self, upload: uploads.Upload, image: np.ndarray, verdict: Verdict

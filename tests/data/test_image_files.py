@@ -1,10 +1,11 @@
+import gc
 import io
 import struct
 import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 from ocjax._checks import InputError
 from ocjax.data import files
@@ -237,6 +238,20 @@ def test_every_counts_what_fails_and_names_the_first_five():
     with pytest.raises(InputError) as error:
         files.every(fails_from(2), range(9))
     assert str(error.value) == f"7 of 9 files cannot be read: {named}; and 2 more."
+
+
+def test_what_cannot_be_read_is_not_kept_in_memory(tmp_path):
+    paths = [tmp_path / f"{i}.bmp" for i in range(3)]
+    for path in paths:
+        path.write_bytes(content(noise(), "bmp")[:-1])
+    gc.collect()
+    gc.disable()
+    try:
+        ((_, images, errors),) = files.pieces(paths, (8, 8, 3), 9)
+        assert not len(images) and len(errors) == 3
+        assert not [x for x in gc.get_objects() if isinstance(x, ImageFile.ImageFile)]
+    finally:
+        gc.enable()
 
 
 def test_threads_keep_the_order_and_end_with_the_first_error():

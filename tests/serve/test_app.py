@@ -1,5 +1,6 @@
 import base64
 import builtins
+import gc
 import http.client
 import importlib.util
 import io
@@ -21,7 +22,7 @@ pytest.importorskip("uvicorn")
 pytest.importorskip("python_multipart")
 pytest.importorskip("httpx2")
 import toy
-from PIL import Image
+from PIL import Image, ImageFile
 from starlette.testclient import TestClient
 
 from ocjax import _extras, models
@@ -197,6 +198,19 @@ def test_a_bad_file_has_one_line_and_the_others_are_scored(name):
     assert first["score"] == last["score"]
     assert set(bad) == {"name", "error"} and bad["name"] == name
     assert words in bad["error"] and name in bad["error"] and "\n" not in bad["error"]
+
+
+def test_a_bad_file_is_not_kept_in_memory():
+    """Not even until a garbage collection, which in a large process is rare."""
+    to, cut = client(), toy.picture(0.3, "BMP")[:-1]
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            assert send(("a.bmp", cut), to=to).status_code == 422
+        assert not [x for x in gc.get_objects() if isinstance(x, ImageFile.ImageFile)]
+    finally:
+        gc.enable()
 
 
 def test_where_none_is_scored_the_status_says_so():
