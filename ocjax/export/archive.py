@@ -1,12 +1,16 @@
 """Model files: a zip archive of a card and what computes, without any pickle."""
 
 import dataclasses
+import io
 import json
 import os
 import pathlib
+import sys
 import zipfile
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import IO, NamedTuple
+
+import numpy as np
 
 from ocjax import _files
 from ocjax._checks import InputError
@@ -14,8 +18,8 @@ from ocjax.export.scorer import Card
 
 FORMAT = 1  # Raise it when a file of before can no longer be read.
 SUFFIX = ".ocjax"
-LARGEST = 4 * 2**30  # Bytes of a member; more is refused.
 _CARD = "card.json"
+_TEXT = 1000  # Most characters of a text in a card.
 
 
 class Archive(NamedTuple):
@@ -51,20 +55,30 @@ def read(path: str | os.PathLike) -> Archive:
       InputError: it is no model file, is damaged, or of another version.
     """
     path = pathlib.Path(path)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = {
-                info.filename: _member(archive, info) for info in archive.infolist()
-            }
-        values = json.loads(members.pop(_CARD))
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-        raise InputError(f"{path} is no model file, or is damaged: {error}") from error
-    except KeyError:
-        raise InputError(f"{path} is no model file: it has no {_CARD}.") from None
-    except ValueError as error:
-        raise InputError(f"{path} is damaged: {error}") from error
+    with open(path, "rb") as file:
+        try:
+            members = _members(file, os.fstat(file.fileno()).st_size)
+            values = json.loads(members.pop(_CARD))
+        except KeyError:
+            raise InputError(f"{path} is no model file: it has no {_CARD}.") from None
+        except Exception as error:  # Of damaged bytes anything may come.
+            raise InputError(
+                f"{path} is no model file, or is damaged: {error}"
+            ) from error
     kind, card = parse(values, path)
     return Archive(path, kind, card, members)
+
+
+def arrays(content: bytes) -> list[np.ndarray]:
+    """The arrays of a member that `numpy.savez` wrote, in the order of their numbers.
+
+    Raises:
+      Exception: it is damaged, of whatever kind; or would need more memory than it has
+        bytes.
+    """
+    members = _members(io.BytesIO(content), len(content))
+    named = [io.BytesIO(members[f"{i}.npy"]) for i in range(len(members))]
+    return [np.lib.format.read_array(one, allow_pickle=False) for one in named]
 
 
 def described(kind: str, card: Card) -> dict:
@@ -81,28 +95,63 @@ def parse(values, path: str | os.PathLike) -> tuple[str, Card]:
     if not isinstance(values, dict) or "format" not in values:
         raise InputError(f"{path} is no model file: its card has no format.")
     values = dict(values)
-    if (found := values.pop("format")) != FORMAT:
+    if (number := values.pop("format")) != FORMAT:
         raise InputError(
-            f"{path} is a model file of format {found}, this version of ocjax reads "
-            f"format {FORMAT}: export it again."
+            f"{path} is a model file of format {_shown(number)}, this version of ocjax "
+            f"reads format {FORMAT}: export it again."
         )
     kind = values.pop("kind", None)
     try:
-        normals = tuple(map(float, values.pop("normals", ())))
+        normals = tuple(values.pop("normals", ()))
         card = Card(**values, normals=normals)
-        sizes = [type(card.size), type(card.channels)] == [int, int]
-        if not (sizes and card.size > 0 and card.channels in (1, 3)):
-            raise ValueError(f"images of shape {card.shape}")
-        for number in (card.threshold, card.false_positive_rate):
-            if number is not None:
-                float(number)
+        check(card)
+        if not isinstance(kind, str) or len(kind) > _TEXT:
+            raise ValueError("no kind")
     except (TypeError, ValueError) as error:
         raise InputError(f"{path} has a damaged card: {error}") from error
-    return str(kind), card
+    return kind, card
 
 
-def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
-    stored = info.compress_type == zipfile.ZIP_STORED
-    if not stored or info.file_size > LARGEST:
-        raise zipfile.BadZipFile(f"{info.filename} is compressed or too large")
-    return archive.read(info)
+def check(card: Card) -> None:
+    """Looks at the values of a card that was read.
+
+    Raises:
+      ValueError: one of them is none that a card can have.
+    """
+    texts = [card.method, card.trained_on, card.version]
+    texts += [] if card.commit is None else [card.commit]
+    if not all(isinstance(x, str) and len(x) <= _TEXT for x in texts):
+        raise ValueError(f"texts of at most {_TEXT} characters are expected")
+    sizes = [type(card.size), type(card.channels)] == [int, int]
+    if not (sizes and 0 < card.size < 2**16 and card.channels in (1, 3)):
+        raise ValueError(f"images of shape {_shown(card.shape)}")
+    rate = card.false_positive_rate
+    if rate is not None and not (_is_number(rate) and 0 < rate < 1):
+        raise ValueError(f"the false-positive rate {_shown(rate)}")
+    if card.threshold is not None and not _is_number(card.threshold):
+        raise ValueError(f"the threshold {_shown(card.threshold)}")
+    if not all(map(_is_number, card.normals)):
+        raise ValueError("a score of a normal image that is no number")
+    if list(card.normals) != sorted(card.normals):
+        raise ValueError("scores of normal images that do not rise")
+
+
+def _is_number(value) -> bool:
+    """Whether it is a finite number that a float can be."""
+    number = type(value) in (int, float)
+    return number and abs(value) <= sys.float_info.max
+
+
+def _shown(value) -> str:
+    text = repr(value)
+    return text if len(text) < 100 else f"{text[:100]}..."
+
+
+def _members(file: IO[bytes], size: int) -> dict[str, bytes]:
+    """Name -> content of all members, together no larger than the file."""
+    with zipfile.ZipFile(file) as archive:
+        infos = archive.infolist()
+        stored = all(info.compress_type == zipfile.ZIP_STORED for info in infos)
+        if not stored or sum(info.file_size for info in infos) > size:
+            raise zipfile.BadZipFile("a member is compressed or too large")
+        return {info.filename: archive.read(info) for info in infos}

@@ -95,10 +95,11 @@ def load(file: archive.Archive) -> Scorer:
     try:
         exported = export.deserialize(bytearray(file.members[PROGRAM]))
         module = exported.mlir_module()
+        (count, *shape) = exported.in_avals[0].shape
     except Exception as error:  # Of damaged bytes anything may come.
         raise InputError(f"{file.path} has a damaged program: {error!r}") from error
     shapes = [[str(n) for n in aval.shape] for aval in exported.out_avals]
-    (count, *shape), side = exported.in_avals[0].shape, str(file.card.size)
+    side = str(file.card.size)
     if (
         [aval.dtype for aval in exported.in_avals] != [np.uint8]
         or tuple(shape) != file.card.shape

@@ -116,13 +116,12 @@ def read(file: archive.Archive) -> Saved:
         if file.card.threshold is None:
             raise ValueError("no threshold")
         method = method_of(parameters)
-        zeros = np.zeros((1, *file.card.shape), np.float32)
-        like = jax.eval_shape(method.init, jax.random.key(0), zeros)
+        images = jax.ShapeDtypeStruct((1, *file.card.shape), np.float32)
+        like = jax.eval_shape(method.init, jax.random.key(0), images)
         like = like.params, like.stats
-        with np.load(io.BytesIO(file.members[_STATE]), allow_pickle=False) as found:
-            leaves = [found[str(i)] for i in range(len(found.files))]
-        shapes = [leaf.shape for leaf in jax.tree.leaves(like)]
-        if [leaf.shape for leaf in leaves] != shapes:
+        leaves = archive.arrays(file.members[_STATE])
+        kinds = [(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(like)]
+        if [(leaf.shape, leaf.dtype) for leaf in leaves] != kinds:
             raise ValueError("parameters of other networks")
     except Exception as error:  # Of damaged bytes anything may come.
         raise InputError(

@@ -103,9 +103,10 @@ def test_without_a_threshold_nothing_is_anomalous(saved, tmp_path):
 
 def test_the_file_says_what_it_is(saved):
     model = protocol.load(saved[1])
-    found = {entry.key: json.loads(entry.value) for entry in model.metadata_props}
+    found = {entry.key: entry.value for entry in model.metadata_props}
     expected = json.loads(json.dumps(archive.described("onnx", saved[0][0])))
-    assert found == {"ocjax": expected}
+    assert json.loads(found["ocjax"]) == expected
+    assert set(found) == {"ocjax", "ocjax_sha256"}
     (given,) = model.graph.input
     shape = [x.dim_param or x.dim_value for x in given.type.tensor_type.shape.dim]
     assert (given.name, shape) == ("images", ["count", 32, 32, 1])
@@ -201,12 +202,29 @@ def test_damaged_and_hostile_files_are_refused(saved, tmp_path):
     for message, change in changes.items():
         model = protocol.load_model_from_string(content)
         change(model)
-        files[message] = model.SerializeToString()
+        files[message] = onnx.sealed(protocol, model.SerializeToString())
     for message, file in files.items():
         path.write_bytes(file)
         with pytest.raises(InputError, match=message) as caught:
             onnx.load(path)
         assert "\n" not in str(caught.value) and str(path) in str(caught.value)
+
+
+def test_a_file_of_other_bytes_is_refused(saved, tmp_path):
+    """Any bit of the parameters would change the scores without a word."""
+    content, path = saved[1].read_bytes(), tmp_path / "model.onnx"
+    (largest,) = sorted(
+        (x.raw_data for x in protocol.load(saved[1]).graph.initializer), key=len
+    )[-1:]
+    place = content.index(largest) + len(largest) // 2
+    changed = bytearray(content)
+    changed[place] ^= 1
+    unsealed = protocol.load(saved[1])
+    del unsealed.metadata_props[1:]
+    for other in (bytes(changed), unsealed.SerializeToString(), content + content):
+        path.write_bytes(other)
+        with pytest.raises(InputError, match="its checksum differs"):
+            onnx.load(path)
 
 
 def test_missing_packages_are_named(saved, monkeypatch, tmp_path):

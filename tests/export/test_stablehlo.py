@@ -1,8 +1,10 @@
 """The file that JAX alone can run."""
 
 import dataclasses
+import io
 import json
 import pathlib
+import struct
 import subprocess
 import sys
 import zipfile
@@ -138,6 +140,9 @@ def test_damaged_and_hostile_files_are_refused(saved, tmp_path):
             path, **{"card.json": json.dumps(card | {"more": 1})}
         ),
         "is damaged": lambda: change(path, **{"card.json": b"{"}),
+        "is damaged: maximum recursion": lambda: change(
+            path, **{"card.json": b"[" * 100_000}
+        ),
     }
     for message, do in damage.items():
         path.write_bytes(whole)
@@ -145,6 +150,71 @@ def test_damaged_and_hostile_files_are_refused(saved, tmp_path):
         with pytest.raises(InputError, match=message) as caught:
             stablehlo.load(archive.read(path))
         assert "\n" not in str(caught.value) and str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("threshold", "0.5"),
+        ("threshold", float("nan")),
+        ("threshold", 10**400),
+        ("threshold", True),
+        ("false_positive_rate", 1.5),
+        ("false_positive_rate", [0.1]),
+        ("normals", [1, "2"]),
+        ("normals", [2.0, 1.0]),
+        ("normals", [1.0, float("inf")]),
+        ("normals", None),
+        ("method", None),
+        ("trained_on", "x" * 100_000),
+        ("version", 3),
+        ("commit", ["a"]),
+        ("kind", {}),
+        ("channels", 2),
+        ("size", 10**9),
+        ("format", "x" * 100_000),
+        ("format", [1]),
+    ],
+)
+def test_a_card_of_other_values_is_refused(saved, tmp_path, field, value):
+    path = tmp_path / "model.ocjax"
+    path.write_bytes(saved[1].read_bytes())
+    card = json.loads(zipfile.ZipFile(path).read("card.json"))
+    change(path, **{"card.json": json.dumps(card | {field: value})})
+    with pytest.raises(InputError, match="damaged card|of format") as caught:
+        archive.read(path)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
+
+
+def test_arrays_that_need_more_memory_than_the_file_has_bytes_are_refused():
+    told = {"descr": "<f4", "fortran_order": False, "shape": (2**20, 2**20, 2**20)}
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, told)
+    vast, small, objects = io.BytesIO(), io.BytesIO(), io.BytesIO()
+    with zipfile.ZipFile(vast, "w") as file:
+        file.writestr("0.npy", header.getvalue())
+    np.savez_compressed(small, **{"0": np.zeros(10**6)})  # pyright: ignore
+    np.savez(objects, **{"0": np.array([{}], object)})  # pyright: ignore
+    for hostile, message in (
+        (vast, "Unable to allocate"),
+        (small, "compressed or too large"),
+        (objects, "Object arrays cannot be loaded"),
+    ):
+        with pytest.raises(Exception, match=message):
+            archive.arrays(hostile.getvalue())
+    whole, arrays = io.BytesIO(), [np.arange(12.0).reshape(3, 4), np.ones(())]
+    np.savez(whole, **{str(i): x for i, x in enumerate(arrays)})  # pyright: ignore
+    for array, found in zip(arrays, archive.arrays(whole.getvalue()), strict=True):
+        np.testing.assert_array_equal(found, array)
+
+
+def test_members_that_claim_more_than_the_file_holds_are_refused(saved, tmp_path):
+    path, content = tmp_path / "model.ocjax", bytearray(saved[1].read_bytes())
+    place = content.rindex(b"PK\x01\x02")
+    content[place + 20 : place + 28] = struct.pack("<II", 2**30, 2**30)
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="compressed or too large"):
+        archive.read(path)
 
 
 def test_a_program_that_calls_out_is_not_run(saved, tmp_path):

@@ -1,8 +1,8 @@
 """A scorer as an ONNX file, which any ONNX runtime can run.
 
 The graph is `images -> (scores, anomalous, heatmaps)`, of any number of images `uint8
-[count, S, S, C]`, parameters inside; its metadata hold, under `ocjax`, what
-`scorer.Card` holds, and the format.
+[count, S, S, C]`, parameters inside. Its metadata hold, under `ocjax`, what
+`scorer.Card` holds, and the format; and, at the file's end, a checksum of all before.
 
 What JAX traces is written operation by operation: `_trace` goes through them,
 `_operations` says how each is written, `_graph` collects what was. Convolutions are
@@ -10,6 +10,7 @@ ONNX's own, and what does not depend on the images is computed on writing. Netwo
 lower precision compute in float32 here.
 """
 
+import hashlib
 import json
 import os
 import pathlib
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["load", "save"]
 
-KIND, METADATA = "onnx", "ocjax"
+KIND, METADATA, CHECKSUM = "onnx", "ocjax", "ocjax_sha256"
 _DOMAINS = {"", "ai.onnx"}
 _VERSION = b"\x08"  # Tag of the field that ONNX writes first.
 
@@ -65,8 +66,19 @@ def save(
     onnx.helper.set_model_props(model, {METADATA: described})
     path = pathlib.Path(path)
     with _files.replacing(path) as temporary:
-        temporary.write_bytes(model.SerializeToString())
+        temporary.write_bytes(sealed(onnx, model.SerializeToString()))
     return path
+
+
+def sealed(onnx: Any, content: bytes) -> bytes:
+    """The bytes of a model, and metadata with their checksum.
+
+    Bytes of two messages that follow each other are those of one with the fields of
+    both, so any runtime reads the file.
+    """
+    end = onnx.ModelProto()
+    end.metadata_props.add(key=CHECKSUM, value=hashlib.sha256(content).hexdigest())
+    return content + end.SerializeToString()
 
 
 def load(path: str | os.PathLike) -> Scorer:
@@ -98,6 +110,8 @@ def load(path: str | os.PathLike) -> Scorer:
             f"{path} has a program with {found}, which no exported detector has: it is "
             "not run."
         )
+    if content != sealed(onnx, content[: -len(sealed(onnx, b""))]):
+        raise InputError(f"{path} is damaged, or was changed: its checksum differs.")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = _cores()
     options.log_severity_level = 4  # What is wrong is raised, in one line.
