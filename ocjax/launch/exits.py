@@ -17,6 +17,7 @@ TRY_AGAIN = 75  # As sendmail has it.
 # As shells have them: 128 and the number of the signal.
 INTERRUPTED, PIPE_CLOSED = 130, 141
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_TEXT = 2000  # Most characters of an error; a file's own values may be in it.
 
 
 class Stopped(Exception):
@@ -50,7 +51,8 @@ def fail(code: int, error: Exception | str) -> NoReturn:
     """Ends the process with one line about `error`."""
     with contextlib.suppress(OSError):
         _flush()
-    say("Error: " + " ".join(str(error).split()))
+    text = " ".join(str(error).split())
+    say(f"Error: {text if len(text) < _TEXT else text[:_TEXT] + '...'}")
     raise SystemExit(code)
 
 
