@@ -3,9 +3,11 @@
 import dataclasses
 import itertools
 import math
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 from ml_collections import ConfigDict
 
 from ocjax import data, methods
@@ -308,6 +310,21 @@ def _run_config(changes: Mapping[str, Any]) -> RunConfig:
 
 def _replace(name: str, config: Any, changes: Mapping[str, Any]) -> Any:
     fields = [field.name for field in dataclasses.fields(config)]
-    for field in changes:
+    for field, value in changes.items():
         one_of(f"field of {name}", field, fields)
+        kind = type(getattr(config, field))
+        if kind in KINDS and not _is_of(kind, value):
+            raise InputError(f"`{name}.{field}` (={value!r}) must be {KINDS[kind]}.")
     return dataclasses.replace(config, **changes)
+
+
+def _is_of(kind: type, value: Any) -> bool:
+    """Whether a value, from a file or a caller, is one of a field's kind."""
+    if kind is int:
+        whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+        return bool(whole and -(2**63) <= value < 2**63)
+    if kind is float:
+        number = isinstance(value, int | float | np.number)
+        number = number and not isinstance(value, bool)
+        return bool(number and abs(value) <= sys.float_info.max)
+    return isinstance(value, kind)

@@ -90,7 +90,7 @@ class RunFolder:
     def result(self) -> dict[str, Any] | None:
         """The summary of a finished run; None before."""
         finished = (self.path / "eval" / "summary.json").exists()
-        return self.read_json("eval/summary.json") if finished else None
+        return self.read_object("eval/summary.json") if finished else None
 
     def held_out(self) -> list[float]:
         """Scores of the held-out normal images of a finished run.
@@ -117,6 +117,17 @@ class RunFolder:
             raise InputError(
                 f"{self.path / name} is damaged ({error}); name another --workdir."
             ) from error
+
+    def read_object(self, name: str) -> dict[str, Any]:
+        """Reads the file `name`, that has one JSON object.
+
+        Raises:
+          InputError: it has something else.
+        """
+        value = self.read_json(name)
+        if not isinstance(value, dict):
+            raise InputError(f"{self.path / name} is damaged: expected one object.")
+        return value
 
     def write_json(self, name: str, value: Any) -> None:
         """Writes `value` to the file `name`."""

@@ -74,8 +74,8 @@ def write_report(
     evaluation.write_report(
         folder.path / "report.html",
         summary=summary,
-        config=folder.read_json("config.json"),
-        environment=folder.read_json("env.json"),
+        config=folder.read_object("config.json"),
+        environment=folder.read_object("env.json"),
         figures={name: figures[name] for name in order},
         warnings=[
             *(f"Not honest: {leak}" for leak in summary["leaks"]),

@@ -52,6 +52,7 @@ class Run:
         self._writes = processes.primary()
         self.is_open = False
         self._checkpoints = self._progress = self._saved = None
+        self._log: Any = None  # Until a state is restored.
         self.show = display.add(name, self._epochs, self._steps_per_epoch)
 
     def open(self) -> State | None:
@@ -127,7 +128,8 @@ class Run:
             try:
                 checkpoints.close()
             finally:
-                self._log.close()
+                if self._log is not None:
+                    self._log.close()
 
     def finish(self) -> dict[str, Any]:
         """Ends training; what the summary says of it."""

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from ocjax import data
 from ocjax._checks import InputError
+from ocjax.export import archive
 from ocjax.export.scorer import Card, Scorer, of_method
 from ocjax.launch.build import build_method
 from ocjax.launch.config import RunConfig, parse
@@ -52,9 +52,17 @@ def trained(run_folder: str | os.PathLike) -> Trained:
     config, hyper = _configuration(folder.path)
     standard = None
     if config.standardize:
-        standard = tuple(map(tuple, folder.read_json("standard.json")))
-    method = build_method(config, hyper, None, standard)
-    like, channels = _shapes(method, config.image_size, folder)
+        standard = _standard(folder)
+    try:
+        method = build_method(config, hyper, None, standard)
+        shapes = _shapes(method, config.image_size)
+    except InputError:
+        raise
+    except Exception as error:  # Of damaged values anything may come.
+        raise InputError(
+            f"{folder.path / 'config.json'} is damaged: {' '.join(str(error).split())}"
+        ) from error
+    like, channels = _fitting(shapes, folder)
     with Checkpoints(folder.checkpoints) as checkpoints:
         state = checkpoints.restore(like)
     assert state is not None  # Its shapes were there.
@@ -68,6 +76,17 @@ def trained(run_folder: str | os.PathLike) -> Trained:
         folder.result() is not None,
         of_method(card, method, state),
     )
+
+
+def _standard(folder: RunFolder) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation of each channel of the training images."""
+    try:
+        mean, deviation = folder.read_json("standard.json")
+        return tuple(map(float, mean)), tuple(map(float, deviation))
+    except (OSError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{folder.path / 'standard.json'} is missing or damaged: {error}"
+        ) from error
 
 
 def task_of(run: Trained, data_dir: str | os.PathLike | None = None) -> Task:
@@ -95,18 +114,25 @@ def _card(folder: RunFolder, config: RunConfig, channels: int) -> Card:
     leaking = flags.batch_statistics or flags.best_epoch or flags.min_max
     normals = [] if leaking or not result else folder.held_out()
     file = folder.path / "env.json"
-    environment = folder.read_json("env.json") if file.exists() else {}
-    return Card(
-        config.method,
-        f"{config.dataset}, {result.get('target', 'interrupted')}",
-        config.image_size,
-        channels,
-        tuple(sorted(normals)),
-        result.get("promised_false_positive_rate") or config.false_positive_rate,
-        None if leaking or not result else result["threshold"],
-        environment.get("versions", {}).get("ocjax") or "",
-        environment.get("commit"),
-    )
+    environment = folder.read_object("env.json") if file.exists() else {}
+    try:
+        card = Card(
+            config.method,
+            f"{config.dataset}, {result.get('target', 'interrupted')}",
+            config.image_size,
+            channels,
+            tuple(sorted(normals)),
+            result.get("promised_false_positive_rate") or config.false_positive_rate,
+            None if leaking or not result else result["threshold"],
+            environment.get("versions", {}).get("ocjax") or "",
+            environment.get("commit"),
+        )
+        archive.check(card)
+    except (AttributeError, KeyError, ValueError) as error:
+        raise InputError(
+            f"{folder.path} has a damaged eval/ or env.json: {error!r}."
+        ) from error
+    return card
 
 
 def _configuration(path: pathlib.Path) -> tuple[RunConfig, Any]:
@@ -118,7 +144,7 @@ def _configuration(path: pathlib.Path) -> tuple[RunConfig, Any]:
         raise InputError(f"{path} is no run folder: it has no config.json.")
     try:
         values = json.loads(file.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{file} is damaged: {error}.") from error
     if not isinstance(values, Mapping):
         raise InputError(f"{file} is damaged: expected one object.")
@@ -127,22 +153,23 @@ def _configuration(path: pathlib.Path) -> tuple[RunConfig, Any]:
     try:
         told = {name: values[name] for name in values if name not in ("seed", "data")}
         return parse(told)
-    except (InputError, TypeError) as error:
+    except (InputError, AttributeError, TypeError, ValueError) as error:
         raise InputError(f"{file} is of another version: {error}") from error
 
 
-def _shapes(method: Method, size: int, folder: RunFolder) -> tuple[State, int]:
+def _shapes(method: Method, size: int) -> dict[int, State]:
+    """Shapes of the state by the channels of its images."""
+    images = lambda channels: jax.ShapeDtypeStruct((1, size, size, channels), "f4")
+    key = jax.random.key(0)
+    return {n: jax.eval_shape(method.init, key, images(n)) for n in (1, 3)}
+
+
+def _fitting(shapes: Mapping[int, State], folder: RunFolder) -> tuple[State, int]:
     """Shapes of the saved state, and the channels of its images.
 
     The configuration does not say whether images were grey or in colour. The shapes of
     the saved parameters do.
     """
-    of = {
-        channels: jax.eval_shape(
-            method.init, jax.random.key(0), jnp.zeros((1, size, size, channels))
-        )
-        for channels in (1, 3)
-    }
     names = [p.name for p in folder.checkpoints.glob("*") if p.name.isdecimal()]
     if not names:
         raise InputError(f"{folder.path} has no checkpoint yet.")
@@ -151,13 +178,13 @@ def _shapes(method: Method, size: int, folder: RunFolder) -> tuple[State, int]:
             saved = _saved(folder.checkpoints / name)
         except Exception:  # Damaged: `restore` takes the one before, and says so.
             continue
-        fitting = [c for c, like in of.items() if _parameters(like.params) == saved]
+        fitting = [n for n, x in shapes.items() if _parameters(x.params) == saved]
         if len(fitting) != 1:
             raise InputError(
                 f"{folder.checkpoints / name} has other parameters than the networks "
                 f"of {folder.path / 'config.json'}: is it of another version?"
             )
-        return of[fitting[0]], fitting[0]
+        return shapes[fitting[0]], fitting[0]
     raise InputError(f"No checkpoint in {folder.checkpoints} can be read.")
 
 

@@ -185,7 +185,54 @@ BAD = {
     "unknown field": (change(warmup=3), "another version: Unknown field .*'warmup'"),
     "unknown hyper": (change(hyper={"depth": 3}), "Unknown field .*'depth'"),
     "unknown method": (change(method="gan"), "another version: Unknown method 'gan'"),
-    "other type": (change(epochs="many"), "another version: '<' not supported"),
+    "other type": (change(epochs="many"), "`config.epochs` .* must be a whole number"),
+    "fraction": (change(epochs=1.5), "must be a whole number"),
+    "truth": (change(batch_size=True), "must be a whole number"),
+    "no number": (change(tile_overlap=float("nan")), "must be a finite number"),
+    "nothing": (change(augment=None), "`config.augment` .* must be a text"),
+    "vast": (change(image_size=10**400), "must be a whole number of at most 64"),
+    "hyper of another type": (change(hyper={"latent": "3"}), "must be a whole number"),
+    "hyper that is none": (change(hyper=["latent"]), "another version"),
+    "larger networks": (
+        change(hyper={"latent": 2**62, "features": 2}),
+        "has other parameters than the networks",
+    ),
+    "networks beyond any": (
+        change(hyper={"latent": 2, "features": 2**62}),
+        "config.json is damaged: ",
+    ),
+    "nested": (
+        lambda path: (path / "config.json").write_text("[" * 100_000),
+        "config.json is damaged",
+    ),
+    "other bytes": (
+        lambda path: (path / "env.json").write_bytes(b"\xff"),
+        "env.json is damaged",
+    ),
+    "list of environments": (
+        lambda path: (path / "env.json").write_text("[]"),
+        "env.json is damaged: expected one object",
+    ),
+    "list of versions": (
+        lambda path: (path / "env.json").write_text('{"versions": []}'),
+        "damaged eval/ or env.json",
+    ),
+    "list of results": (
+        lambda path: (path / "eval" / "summary.json").write_text("[1]"),
+        "summary.json is damaged: expected one object",
+    ),
+    "no threshold": (
+        lambda path: (path / "eval" / "summary.json").write_text('{"auroc": 1}'),
+        "damaged eval/ or env.json: KeyError",
+    ),
+    "threshold of a text": (
+        lambda path: (path / "eval" / "summary.json").write_text('{"threshold": "1"}'),
+        "damaged eval/ or env.json: .*the threshold '1'",
+    ),
+    "scores that are none": (
+        lambda path: (path / "eval" / "held_out.csv").write_text("score\nnan\n"),
+        "damaged eval/ or env.json",
+    ),
     "other networks": (
         change(hyper={"latent": 5, "features": 2}),
         "has other parameters than the networks",
@@ -195,6 +242,24 @@ BAD = {
         "held_out.csv is missing or damaged",
     ),
 }
+
+
+def test_damaged_means_of_pixels_cost_one_line(copy):
+    change(standardize=True)(copy)
+    for text in (None, "[1]", "[[1], [null]]", '{"a": 1}', "["):
+        if text is not None:
+            (copy / "standard.json").write_text(text)
+        with pytest.raises(InputError, match="standard.json is") as caught:
+            trained(copy)
+        assert "\n" not in str(caught.value)
+
+
+def test_training_says_that_no_checkpoint_can_be_read(finished, copy):
+    (copy / "eval" / "summary.json").unlink()
+    for file in copy.glob("checkpoints/*/state/manifest.ocdbt"):
+        file.write_bytes(b"damaged")
+    with pytest.raises(InputError, match="No checkpoint in .* can be read"):
+        launch.run(finished[0], copy)
 
 
 @pytest.mark.parametrize("what", BAD)
