@@ -147,16 +147,12 @@ class RunFolder:
             )
 
     def metrics(self) -> list[dict[str, Any]]:
-        """The logged rows; a last line that was cut off is left out."""
+        """The logged rows; a line that was cut off, or is damaged, is left out."""
         path = self.path / "metrics.jsonl"
-        lines = path.read_text().splitlines() if path.exists() else []
-        rows = []
-        for line in lines:
-            try:
-                rows.append(json.loads(line))
-            except json.JSONDecodeError:
-                break  # The process ended while it wrote.
-        return rows
+        if not path.exists():
+            return []
+        lines = path.read_text(errors="replace").splitlines()
+        return [row for row in map(_row, lines) if row is not None]
 
     def keep_metrics(self, step: int) -> list[dict[str, Any]]:
         """Drops rows after `step`, which training will log again; returns the rest."""
@@ -176,6 +172,15 @@ def _lengthens(change: tuple[str, Any, Any]) -> bool:
     if name.split(".")[-1] != "epochs" or "hyper" in name.split("."):
         return False
     return isinstance(before, int) and isinstance(after, int) and after > before
+
+
+def _row(line: str) -> dict[str, Any] | None:
+    """The row of a line of the log, if it is one."""
+    try:
+        row = json.loads(line)
+        return row if row["step"] >= 0 and row.get("seconds", 0) >= 0 else None
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
+        return None
 
 
 def _flat(config: Mapping, prefix: str = "") -> dict[str, Any]:

@@ -78,7 +78,7 @@ class Run:
             if step:
                 say(f"Resuming {self.folder.path} after step {step}.")
             rows = self.folder.keep_metrics(step)
-            self._seconds = rows[-1]["seconds"] if rows else 0.0
+            self._seconds = rows[-1].get("seconds", 0.0) if rows else 0.0
             self._log = MetricsLog(self.folder, step)
             self._watch = Watch(self.method, self.task, self.folder)
         return state

@@ -31,12 +31,17 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default="", help="cases whose name holds it")
     parser.add_argument("--folder", help="to work in; by default a temporary one")
+    parser.add_argument("--results", help="by default tests/endurance.json")
     arguments = parser.parse_args()
     if arguments.part == "table":
         import table
 
         table.write()
         return
+    import work
+
+    if arguments.results:
+        work.RESULTS = pathlib.Path(arguments.results).resolve()
     with tempfile.TemporaryDirectory() as temporary:
         folder = pathlib.Path(arguments.folder or temporary).resolve()
         folder.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 import functools
 import io
 import json
+import pathlib
 import pickle
 import struct
 import zipfile
@@ -183,7 +184,7 @@ def zip_damaged(content: bytes, rng) -> tuple[str, bytes]:
 def _inflating() -> bytes:
     """An archive of arrays, small in the file and large in memory."""
     written = io.BytesIO()
-    arrays = {str(i): np.zeros(2**26, "f4") for i in range(2)}
+    arrays = {str(i): np.zeros(2**25, "f4") for i in range(2)}
     np.savez_compressed(written, **arrays)  # pyright: ignore
     return written.getvalue()
 
@@ -207,7 +208,7 @@ class Payload:
         self._marker = marker
 
     def __reduce__(self):
-        return open, (self._marker, "w")
+        return pathlib.Path.touch, (pathlib.Path(self._marker),)
 
 
 def planted(content: bytes, marker: str, rng) -> tuple[str, bytes]:

@@ -43,7 +43,7 @@ def _with_mounts(count: int, seed: int, folder: pathlib.Path) -> None:
     program = pathlib.Path(__file__).parent
     subprocess.run(
         ["unshare", "-rm", sys.executable, program, "folders", f"--count={count}"]
-        + [f"--seed={seed}", f"--folder={folder}"],
+        + [f"--seed={seed}", f"--folder={folder}", f"--results={work.RESULTS}"],
         env=os.environ | {INSIDE: "1"},
         check=True,
     )
@@ -178,13 +178,13 @@ def _results(tally: work.Tally, count: int, folder: pathlib.Path, disk) -> None:
         for number in range(each):
             with _mounted(disk, round(needed * (number + 0.5) / each)):
                 code, errors = work.run(["-m", "ocjax", *arguments], folder)
-                left = [
-                    x for x in disk.rglob("*") if x.is_file() and x.suffix != ".png"
-                ]
+                names = [x.name for x in disk.rglob("*") if x.is_file()]
+            # A table that was begun stays beside its name, with another suffix.
+            left = [x for x in names if x.endswith((".csv", ".ocjax", ".onnx", ".tmp"))]
             tally.tried += 1
             _judge(tally, code, errors)
             if code != 0 and left:
-                tally.fault("files left", f"{name}: {', '.join(map(str, left))}")
+                tally.fault("files left", f"{name}: {', '.join(left)}")
         tally.progress()
 
 

@@ -165,3 +165,14 @@ def test_where_the_system_has_no_locks_the_owner_s_name_tells(
                 folder.open({"epochs": 3})
         else:
             folder.open({"epochs": 3})
+
+
+def test_damaged_rows_are_dropped_and_the_others_stay(tmp_path):
+    folder = RunFolder(tmp_path)
+    good = [{"step": step, "seconds": 0.5, "loss": 1.0} for step in (1, 2)]
+    damaged = [b"\xff", b"[" * 100_000, b"[1]", b'{"step": "1"}', b'{"stfp": 1}',
+               b'{"step": 1, "seconds": null}', b'"step"', b""]  # fmt: skip
+    lines = [json.dumps(good[0]).encode(), *damaged, json.dumps(good[1]).encode()]
+    folder.write("metrics.jsonl", b"\n".join(lines) + b"\n")
+    assert folder.metrics() == good
+    assert folder.keep_metrics(1) == good[:1]
