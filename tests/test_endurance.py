@@ -66,13 +66,14 @@ def test_a_stage_is_told_from_the_folder(tmp_path):
         for name in names:
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).touch()
-        return kills._stage(tmp_path)
+        return kills._stage(tmp_path, "Compiling.")
 
     assert stage() == "starting"
     assert stage("env.json", "checkpoints/2/state") == "training"
     assert stage("checkpoints/4.orbax-checkpoint-tmp") == "saving"
     assert stage("eval/scores.csv") == "judging or drawing"
     assert stage("eval/summary.json") == "ending"
+    assert kills._stage(tmp_path, "") == "starting"  # Again, after a kill.
 
 
 def test_a_row_takes_the_place_of_the_earlier_one_and_the_page_shows_it(

@@ -149,7 +149,7 @@ def _until_finished(case, path, life, count, rng, tally: work.Tally) -> bool:
         job = _start(case, path)
         may = attempt < AGAIN and tally.tried < count
         if may and job.runs_for(rng.uniform(0, life)):
-            number, stage = rng.choice(SIGNALS), _stage(path)
+            number, stage = rng.choice(SIGNALS), _stage(path, job.commands[0].errors())
             _signal(job.commands[rng.integers(len(job.commands))], number)
             # Processes wait minutes for one that never began; a scheduler ends them.
             waiting = stage == "starting" and len(job.commands) > 1
@@ -193,9 +193,11 @@ def _runs(path: pathlib.Path) -> list[pathlib.Path]:
     return sorted(x.parent for x in [*path.glob("env.json"), *path.glob("*/env.json")])
 
 
-def _stage(path: pathlib.Path) -> str:
-    """What the command was doing, as its folder shows."""
+def _stage(path: pathlib.Path, errors: str) -> str:
+    """What the command was doing, as its folder and what it has said show."""
     runs = _runs(path)
+    if not any(word in errors for word in ("Compiling", "Resuming", "epoch ")):
+        return "starting"
     going_on = [x for x in runs if not (x / "eval" / "summary.json").exists()]
     if not runs or not any((x / "checkpoints").exists() for x in runs):
         return "starting"
