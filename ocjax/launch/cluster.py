@@ -1,5 +1,6 @@
 """Several processes, on one machine or many, started by the same command."""
 
+import faulthandler
 import os
 import signal
 import subprocess
@@ -65,7 +66,11 @@ def _exit(code: int) -> NoReturn:
 
 
 def _end_with_parent() -> None:
-    """Where the system can, has this process end with the one that watches it."""
+    """Where the system can, has this process end with the one that watches it.
+
+    JAX aborts it where others are lost: that is told by a line, not by a dump.
+    """
+    faulthandler.disable()
     if sys.platform != "linux":
         return
     import ctypes
