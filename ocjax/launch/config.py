@@ -1,9 +1,9 @@
 """What a run does, as one flat configuration."""
 
+import contextlib
 import dataclasses
 import itertools
 import math
-import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -325,6 +325,7 @@ def _is_of(kind: type, value: Any) -> bool:
         return bool(whole and -(2**63) <= value < 2**63)
     if kind is float:
         number = isinstance(value, int | float | np.number)
-        number = number and not isinstance(value, bool)
-        return bool(number and abs(value) <= sys.float_info.max)
+        with contextlib.suppress(OverflowError):  # Of whole numbers beyond any float.
+            return number and not isinstance(value, bool) and math.isfinite(value)
+        return False
     return isinstance(value, kind)

@@ -1,12 +1,16 @@
 """Where a run took place: versions, commit, devices."""
 
+import contextlib
 import functools
+import glob
 import importlib.metadata
 import os
 import pathlib
 import platform
+import re
 import subprocess
 import sys
+import warnings
 from typing import Any
 
 from ocjax._checks import InputError
@@ -20,6 +24,11 @@ PACKAGES = (
     "orbax-checkpoint",
     "numpy",
     "scikit-learn",
+)
+
+
+_DAMAGED = re.compile(
+    r"Error (?:reading|writing) persistent compilation cache entry for '([^']+)'"
 )
 
 
@@ -55,11 +64,33 @@ def keep_programs() -> None:
         if folder is None or not _writable(folder):
             return
         settings["jax_compilation_cache_dir"] = str(folder / "compiled")
+    chosen = settings.get("jax_compilation_cache_dir")
+    remove_damaged_programs(str(chosen or os.environ["JAX_COMPILATION_CACHE_DIR"]))
     for name, value in settings.items():
         if "jax" in sys.modules:
             sys.modules["jax"].config.update(name, value)
         else:  # JAX reads it when it is imported.
             os.environ[name.upper()] = str(value)
+
+
+def remove_damaged_programs(folder: str | os.PathLike) -> None:
+    """Removes a compiled program that JAX warns about, instead of the warning.
+
+    A process that is killed, or a full disk, leaves half of one, which JAX would try to
+    read at every start.
+    """
+    before = warnings.showwarning
+
+    def show(message, category, *place, **options):
+        match = _DAMAGED.match(str(message))
+        if match is None:
+            before(message, category, *place, **options)
+            return
+        for path in pathlib.Path(folder).glob(f"{glob.escape(match[1])}-*"):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+    warnings.showwarning = show
 
 
 def _writable(folder: pathlib.Path) -> bool:

@@ -453,8 +453,8 @@ HALF = {
         "cv_setup/bgs_devtest.yaml",
         lambda path: path.write_text(path.read_text().replace(": tram", ": trams")),
         "ROOT/cv_setup/bgs_devtest.yaml: Unknown scene "
-        f"'trams': expected one of {', '.join(sounds.SCENES)}; did you mean 'tram' or "
-        "'train'?",
+        f"'trams': expected one of {', '.join(sounds.SCENES)}; did you mean "
+        "'tram'?",
     ),
     "no scene": (
         "cv_setup/bgs_devtest.yaml",

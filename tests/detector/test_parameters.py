@@ -46,7 +46,7 @@ BAD = [
     ("random_state", MOST + 1, "a whole number from 0 to"),
     ("random_state", 1.5, "a whole number from 0 to"),
     ("augment", None, "must be a string"),
-    ("augment", "crop flop", "did you mean 'flip' or 'crop'"),
+    ("augment", "crop flop", "did you mean 'flip'"),
     ("method", 3, "must be a string"),
     ("hyper", np.zeros((9, 9)), "must be a mapping"),
     ("method", "autoencodr", "did you mean 'autoencoder'"),
