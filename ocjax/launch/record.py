@@ -44,7 +44,6 @@ class Run:
         """
         self.method, self.task, self.folder = method, task, folder
         self.first_step_at = None  # `time.monotonic()` after the first step.
-        self.lost: training.NonFiniteError | None = None  # Why it cannot be saved.
         config = task.config
         self._steps_per_epoch = len(task.split.train) // config.batch_size
         self._epochs = training.total_epochs(method, config.epochs)
@@ -112,12 +111,7 @@ class Run:
         if progress is not None and progress.step != self._saved:
             state = progress.state  # By all processes, which may have parts of it.
             if self._checkpoints is not None:
-                try:
-                    self._checkpoints.save(state)
-                except FloatingPointError as error:  # A loss would say so a step later.
-                    self.lost = training.NonFiniteError(str(error))
-            if processes.agree(self.lost is not None) and self.lost is None:
-                self.lost = training.NonFiniteError("Not finite: parameters.")
+                self._checkpoints.save(state)
             self._saved, self._last_save = progress.step, time.monotonic()
         return self.show.done
 

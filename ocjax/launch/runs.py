@@ -95,12 +95,11 @@ def run_all(
         for group in groups:
             for number, progress in _train(group, tasks, runs):
                 run = runs[number]
-                if results[number] is None:  # Not lost, while others go on.
-                    profile.look(progress)
-                    run.write(progress)
+                profile.look(progress)
+                run.write(progress)
                 if progress.last or not progress.metrics:
                     _see_to([run for run in runs.values() if run.is_open], request)
-                if results[number] is None and (progress.done or run.lost):
+                if progress.done:
                     try:
                         with request.at_once():
                             results[number] = _finish(run, progress, command, started)
@@ -108,8 +107,6 @@ def run_all(
                         for other in runs.values():
                             other.save()
                         raise
-                if all(results[i] is not None for i in group.numbers):
-                    break  # The last of them was lost before its last step.
     return [result for result in results if result is not None]  # All of them.
 
 
@@ -120,8 +117,7 @@ def _see_to(runs: Sequence[record.Run], request: stop.Stop) -> None:
       exits.Stopped: it was.
     """
     if number := processes.largest(request.signal):
-        saved = [(run.save(), run.lost) for run in runs]
-        steps = ", ".join([str(step) for step, lost in saved if not lost])
+        steps = ", ".join([str(run.save()) for run in runs])
         raise stop.stopped(number, f"saved after step {steps or 0}")
     if processes.agree(any(run.is_late for run in runs)):
         for run in runs:
@@ -154,9 +150,9 @@ def _finish(
     run: record.Run, progress: training.Progress, command: str, started: float | None
 ) -> Result:
     facts = run.finish()
-    if error := progress.error or run.lost:
-        run.show.end(str(error))
-        return error
+    if progress.error:
+        run.show.end(str(progress.error))
+        return progress.error
     state = progress.state  # By all processes, which may have parts of it.
     if not processes.primary():
         return {}

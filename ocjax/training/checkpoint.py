@@ -54,14 +54,10 @@ class Checkpoints:
         """Saves `state` under its step; returns before the files are written.
 
         Raises:
-          FloatingPointError: a parameter is not finite; nothing is saved.
           OSError: this one, or the one before, cannot be written.
         """
         state = jax.device_get(state)
         sums = {name: zlib.crc32(array.tobytes()) for name, array in _named(state)}
-        for name, array in _named(state.params):
-            if not np.isfinite(array).all():
-                raise FloatingPointError(f"Not finite: parameter {name}.")
         with self._writing():
             self._check_room(sum(array.nbytes for array in jax.tree.leaves(state)))
             self._manager.save(

@@ -29,7 +29,7 @@ FIRST_STEPS = 1  # In the first compiled call, before its speed is known.
 
 
 class NonFiniteError(FloatingPointError):
-    """A loss became infinite or not a number."""
+    """A loss or a parameter became infinite or not a number."""
 
 
 class Model(NamedTuple):
@@ -106,7 +106,8 @@ def train(
 
     Raises:
       ValueError: sizes do not fit each other.
-      NonFiniteError: a loss is not finite; the epoch, step and term are named.
+      NonFiniteError: a loss is not finite; the epoch, step and term are named. Or a
+        parameter is not, after steps whose losses were.
     """
     for _, progress in together(method, images, [Model(key, rows, state)], **options):
         if progress.error:
@@ -145,7 +146,8 @@ def together(
 
     Yields:
       The number of a model and its `Progress`. The last one of each is `done`; it has
-      an `error` where a loss was not finite, and its state is of no use then.
+      an `error` where a loss or a parameter was not finite, and its state is of no use
+      then.
 
     Raises:
       ValueError: sizes do not fit each other.
@@ -261,11 +263,18 @@ class _Lane:
             self.stops[stage],
         )
 
-    def advance(self, count: int, metrics, seconds: float, last: bool) -> Progress:
-        """Notes that `count` steps were taken."""
+    def advance(
+        self, count: int, metrics, finite: bool, seconds: float, last: bool
+    ) -> Progress:
+        """Notes that `count` steps were taken, and whether parameters are finite."""
         error = _non_finite(metrics, self.step, self.steps_per_epoch)
         epoch = self.step // self.steps_per_epoch
         self.step += count
+        if not finite and error is None:
+            error = NonFiniteError(
+                f"Not finite: parameters after step {self.step} (epoch {epoch + 1}). "
+                "Try a smaller learning rate."
+            )
         if error:
             self.stop()
         return Progress(
@@ -306,15 +315,19 @@ def _take_steps(
             epoch = lane.step // lane.steps_per_epoch
             yield number, Progress(lane.state_at, lane.step, epoch, {}, seconds)
     while True:
-        (state, metrics), seconds = call(state, piece, piece.steps)
+        (state, metrics, finite), seconds = call(state, piece, piece.steps)
         states = functools.cache(functools.partial(devices.each, state))
-        logged = jax.device_get(devices.each(metrics))
+        logged = jax.device_get(devices.each((metrics, finite)))
         last = max(number for number, count in enumerate(piece.steps) if count)
         for number, (lane, count) in enumerate(zip(lanes, piece.steps, strict=True)):
             lane.fetch = _item(states, number)
             if count:
-                found = {name: rows[:count] for name, rows in logged[number].items()}
-                yield number, lane.advance(count, found, seconds, number == last)
+                rows, finite = logged[number]
+                taken = {name: values[:count] for name, values in rows.items()}
+                yield (
+                    number,
+                    lane.advance(count, taken, bool(finite), seconds, number == last),
+                )
         upcoming = [lane.next(stage) for lane in lanes]
         if all(step is None for step in upcoming):
             return
@@ -339,7 +352,7 @@ def run_steps(
     order: jax.Array,
     own: tuple[jax.Array, Mapping[str, jax.Array]],
     count: jax.Array,
-) -> tuple[State, dict[str, jax.Array]]:
+) -> tuple[State, dict[str, jax.Array], jax.Array]:
     """Takes `count` steps; one program for any count up to `MOST_STEPS`.
 
     Args:
@@ -352,8 +365,8 @@ def run_steps(
       count: steps to take.
 
     Returns:
-      The state after them, and each metric with shape `[MOST_STEPS]`, the first
-      `count` values filled.
+      The state after them; each metric with shape `[MOST_STEPS]`, the first `count`
+      values filled; and whether all parameters are finite.
     """
     images = images.reshape(-1, *images.shape[-3:])  # Streamed: `[steps, B, ...]`.
     key, hyper = jax.random.wrap_key_data(own[0]), own[1]
@@ -370,7 +383,9 @@ def run_steps(
 
     _, metrics = jax.eval_shape(one, state, jnp.int32(0))
     log = jax.tree.map(lambda m: jnp.zeros(MOST_STEPS, m.dtype), metrics)
-    return jax.lax.fori_loop(0, count, body, (state, log))
+    state, log = jax.lax.fori_loop(0, count, body, (state, log))
+    finite = [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(state.params)]
+    return state, log, jnp.array(finite, bool).all()
 
 
 def check(

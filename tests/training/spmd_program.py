@@ -34,7 +34,7 @@ def train(build, config, count):
     images, order, metrics = devices.copies(images), devices.parts([order]), {}
     for stage in method.stages:
         run = devices.map(functools.partial(loop.run_steps, stage.step))
-        state, metrics = run(state, images, order, own, steps)
+        state, metrics, _ = run(state, images, order, own, steps)
     (final,), (logged,) = devices.each(state), devices.each(metrics)
     assert final.step == STEPS * len(method.stages)
     return jax.device_get((final.params, final.stats, logged))

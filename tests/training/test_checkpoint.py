@@ -91,13 +91,6 @@ def test_nothing_whole_is_refused(folder):
             _restore(folder)
 
 
-def test_a_state_that_is_not_finite_is_not_saved(folder):
-    with Checkpoints(folder) as checkpoints:
-        with pytest.raises(FloatingPointError, match="'net'.*'kernel'"):
-            checkpoints.save(_state(5, fill=np.inf))
-    assert not (folder / "5").exists()
-
-
 @pytest.mark.parametrize("name", ["bottle [1]", "back\\slash", "caf\udce9"])
 def test_folders_of_any_name_are_read_back(tmp_path, name):
     with Checkpoints(tmp_path / name) as checkpoints:

@@ -84,9 +84,9 @@ def test_only_the_last_state_lives(monkeypatch):
         run = program(step, devices)
 
         def watched(*arguments):
-            state, metrics = run(*arguments)
-            living.append(weakref.ref(jax.tree.leaves(state.params)[0]))
-            return state, metrics
+            done = run(*arguments)
+            living.append(weakref.ref(jax.tree.leaves(done[0].params)[0]))
+            return done
 
         return watched
 
@@ -196,6 +196,29 @@ def test_images_are_streamed_to_one_lane_only():
                 METHOD, IMAGES, models, devices=devices, streamed=True, **OPTIONS
             )
         )
+
+
+def test_parameters_that_are_not_finite_end_training():
+    def step(state, images, key):
+        params = jax.tree.map(lambda x: x * 1e20, state.params)
+        return state._replace(params=params, step=state.step + 1), {
+            "loss": images.mean()
+        }
+
+    init = lambda key, images: State(
+        {"kernel": jnp.ones(2)}, {}, {}, jnp.zeros((), jnp.int32)
+    )
+    method = Method(init, (Stage(step),), score=step, objectives={})
+    images = np.zeros((8, 1, 1, 1), np.uint8)
+    taken = []
+    with pytest.raises(
+        training.NonFiniteError, match="parameters after step 2 .epoch 2"
+    ):
+        for progress in training.train(
+            method, images, jax.random.key(0), epochs=4, batch_size=8
+        ):
+            taken.append(progress.step)
+    assert taken == [0, 1]
 
 
 def test_a_method_built_for_other_devices_is_refused():

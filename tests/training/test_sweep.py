@@ -113,7 +113,7 @@ def test_a_model_that_diverges_does_not_touch_the_others(width):
     swept = _swept(_models(hyper=[good, bad, good]), width)
     expected = _swept(_models(hyper=[good] * 3), width)
     last = swept[1][-1]
-    assert last.done and "latent_norm at step 1 (epoch 1)" in str(last.error)
+    assert last.done and "parameters after step 1 (epoch 1)" in str(last.error)
     assert not any(p.error for p in swept[1][:-1])
     for number in (0, 2):
         assert swept[number][-1].error is None
