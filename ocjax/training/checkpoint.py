@@ -186,14 +186,14 @@ def _say_errors_once() -> None:
     """Silences tracebacks that the library prints of errors that it raises too."""
     logger = standard_logging.getLogger("absl")
     logger.addFilter(lambda log: not (log.exc_info and "orbax" in log.pathname))
-    before = sys.excepthook
+    before = sys.unraisablehook
 
-    def hook(kind, error, traceback):
-        # Of writes that were on their way when another one failed.
-        if not (kind is RuntimeError and str(error) == "Event loop is closed"):
-            before(kind, error, traceback)
+    def hook(unraisable):
+        # Of reads and writes that were on their way when another one failed.
+        if str(unraisable.exc_value) != "Event loop is closed":
+            before(unraisable)
 
-    sys.excepthook = hook
+    sys.unraisablehook = hook
 
 
 def _named(tree: Any) -> list[tuple[str, np.ndarray]]:
