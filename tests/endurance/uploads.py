@@ -22,7 +22,13 @@ from PIL import Image
 
 CLIENTS = 8
 WARM = 15  # Seconds of the same load before memory is looked at.
-GROWTH = 32 * 2**20  # Bytes by which memory may differ: of what an allocator keeps.
+GROWTH = 32 * 2**20  # Bytes by which memory may differ.
+# The C library gives back what is freed: else it keeps the most that ever was in use.
+ALLOCATOR = {
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": "65536",
+    "MALLOC_TRIM_THRESHOLD_": "65536",
+}
 HEAD = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
 TAIL = b"\r\n--x--\r\n"
 
@@ -39,7 +45,7 @@ def main(seconds: float, seed: int, folder: pathlib.Path) -> None:
     temporary.mkdir(exist_ok=True)
     arguments = ["-m", "ocjax", "serve", f"--model={model}", "--port=0"]
     server = work.Command(
-        arguments, folder, TMPDIR=str(temporary), PYTHONUNBUFFERED="1"
+        arguments, folder, TMPDIR=str(temporary), PYTHONUNBUFFERED="1", **ALLOCATOR
     )
     try:
         host, port = _address(server)
