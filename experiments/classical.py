@@ -36,7 +36,9 @@ flags.mark_flag_as_required("config")
 def run(name: str, task: launch.Task, path: pathlib.Path) -> dict:
     """Fits and judges one detector; a finished folder is not judged again."""
     with contextlib.closing(RunFolder(path)) as folder:
-        folder.open(task.identity() | {"method": name, "hyper": {}})
+        known = task.known().to_json()
+        known["config"] |= {"method": name, "hyper": {}}
+        folder.open(known)
         return folder.result() or _judged(name, task, folder)
 
 

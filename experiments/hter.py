@@ -74,7 +74,7 @@ def evaluate(
     count = np.sum(development.attacks)
     return {
         "run": str(detector.folder),
-        "method": detector.config.method,
+        "method": detector.known.config.method,
         "step": int(detector.state.step),
         "finished": detector.finished,
         "source": source,
@@ -92,7 +92,7 @@ def evaluate(
 
 def score(detector: Trained, name: str, part: str, data_dir: str | None) -> Videos:
     """Scores the videos of one part of a data set."""
-    size = detector.config.image_size
+    size = detector.known.config.image_size
     dataset = faces.part(name, part, data_dir=data_dir, size=size)
     return by_video(dataset, detector.score(dataset.images))
 
@@ -125,7 +125,7 @@ def judge(videos: Videos, threshold: float) -> dict[str, float | int]:
 
 def _check(detector: Trained, source: str) -> None:
     """Raises `InputError` unless training saw what this evaluation supposes."""
-    config = detector.config
+    config = detector.known.config
     if config.dataset != source:
         raise InputError(
             f"{detector.folder} was trained on {config.dataset!r}, not on {source!r}: "

@@ -178,10 +178,11 @@ def add(folder: pathlib.Path) -> None:
 
 
 def _add_run(folder: pathlib.Path) -> None:
-    summary, config, environment = (
+    summary, known, environment = (
         json.loads((folder / name).read_text())
-        for name in ("eval/summary.json", "config.json", "env.json")
+        for name in ("eval/summary.json", "run.json", "env.json")
     )
+    config = known["config"] | {name: known[name] for name in ("seed", "data")}
     if environment["commit"] is None or environment["commit"].endswith("+"):
         raise SystemExit(
             f"{folder}: the code that ran is no commit; run a committed one."

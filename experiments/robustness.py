@@ -90,8 +90,8 @@ def evaluate(detector: Trained, task: launch.Task) -> dict[str, Any]:
         )
         say(f"{NORM.value} {radius:.4f}: AUROC {auroc:.4f}")
     return {
-        "method": detector.config.method,
-        "dataset": detector.config.dataset,
+        "method": detector.known.config.method,
+        "dataset": detector.known.config.dataset,
         "norm": NORM.value,
         "steps": STEPS.value,
         "normals": int(np.sum(~anomalous)),

@@ -21,10 +21,11 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Prints a line for each."""
     del arguments
-    from ocjax.launch.config import RunConfig
+    from ocjax.launch.config import Execution, RunConfig
 
-    for line in lines(RunConfig, defaults=train.DEFAULTS):
-        print(line)
+    for config in (RunConfig, Execution):
+        for line in lines(config, defaults=train.DEFAULTS):
+            print(line)
     return 0
 
 

@@ -21,13 +21,14 @@ def run(arguments: argparse.Namespace) -> int:
     from ocjax._checks import InputError
     from ocjax.launch.folder import RunFolder
     from ocjax.launch.judge import write_report
+    from ocjax.launch.known import FILE
 
     path = _files.local(arguments.run_folder, "RUN")
     if not path.exists():
         raise InputError(f"There is no run folder {path}{_files.did_you_mean(path)}")
     folder = RunFolder(path)
-    if not (path / "config.json").is_file():
-        raise InputError(f"{path} is no run folder: it has no config.json.")
+    if not (path / FILE).is_file():
+        raise InputError(f"{path} is no run folder: it has no {FILE}.")
     summary = folder.result()
     if summary is None:
         raise InputError(f"{path} is not finished: start its command again.")

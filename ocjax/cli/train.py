@@ -28,10 +28,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     import dataclasses
 
     from ocjax.data.protocols import PROTOCOLS
-    from ocjax.launch.config import RunConfig
+    from ocjax.launch.config import Execution, RunConfig
     from ocjax.methods.registry import NAMES
 
-    fields = {f.name: f.default for f in dataclasses.fields(RunConfig)} | DEFAULTS
+    both = (*dataclasses.fields(RunConfig), *dataclasses.fields(Execution))
+    fields = {field.name: field.default for field in both} | DEFAULTS
     default = lambda name: f"(default: {fields[name]})"
     shared.completed(
         parser.add_argument("data", metavar="DATA", help="folder, or data set")

@@ -3,6 +3,7 @@ from .dataset import class_index as class_index
 from .dataset import fingerprint as fingerprint
 from .dataset import trainable as trainable
 from .images import check as check
+from .images import moments as moments
 from .images import resize as resize
 from .images import to_float as to_float
 from .images import to_uint8 as to_uint8

@@ -96,6 +96,34 @@ def check_ready(images: np.ndarray, name: str = "images") -> np.ndarray:
     return check(images, name, value_range=(-1.0, 1.0) if floating else None)
 
 
+def moments(
+    images: np.ndarray, rows: np.ndarray, *, piece: int = 1024
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel, of pixels in [0, 1].
+
+    Images are looked at in pieces, so that they may be more than fit in memory.
+
+    Args:
+      images: `[N, H, W, C]`; uint8, or floats in [-1, 1].
+      rows: indices of the images that count.
+      piece: images in a piece.
+
+    Returns:
+      Mean and deviation, of C numbers each.
+    """
+
+    def pixels():
+        for start in range(0, len(rows), piece):
+            # In float32 sums of many pixels would be too small.
+            part = images[rows[start : start + piece]].astype(np.float64)
+            yield part / 255 if images.dtype == np.uint8 else (part + 1) / 2
+
+    count = len(rows) * images.shape[1] * images.shape[2]
+    mean = sum(part.sum(axis=(0, 1, 2)) for part in pixels()) / count
+    squares = sum(np.square(part - mean).sum(axis=(0, 1, 2)) for part in pixels())
+    return tuple(map(float, mean)), tuple(map(float, np.sqrt(squares / count)))
+
+
 def resize(images: np.ndarray, size: int) -> np.ndarray:
     """Resizes images to squares, bilinearly and with Pillow.
 

@@ -88,7 +88,7 @@ def loose(root: pathlib.Path) -> list[pathlib.Path]:
 
 def _is_run(folder: pathlib.Path) -> bool:
     """Whether a run, or a table of runs, was written there."""
-    if not os.path.isfile(folder / "config.json"):
+    if not os.path.isfile(folder / "run.json"):
         return False
     return any(os.path.exists(folder / name) for name in ("env.json", "table.md"))
 

@@ -5,7 +5,7 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from ml_collections import ConfigDict
@@ -17,11 +17,6 @@ from ocjax.data import protocols
 BATCH_STATISTICS = ("", "shuffled", "ordered")
 AUGMENTATIONS = ("crop", "flip")
 BEST_EPOCH = ("", "test", "test_part")
-# Fields of `RunConfig` that say how a run is carried out, and not what it is.
-EXECUTION = (
-    "models_at_once", "devices", "memory_budget_mb", "checkpoint_seconds",
-    "checkpoint_epochs", "log_every", "report",
-)  # fmt: skip
 # What messages call the values of a field.
 KINDS = {bool: "True or False", int: "a whole number", float: "a number", str: "text"}
 LARGEST = 2**31 - 1  # Of whole numbers, as devices count.
@@ -70,7 +65,7 @@ class PaperCode:
 
 @dataclasses.dataclass(frozen=True)
 class RunConfig:
-    """A run; the seed apart, which is given at launch."""
+    """What a run is; the seed apart, which is given at launch."""
 
     method: str = "ganomaly"  # Method that is trained; `ocjax methods` lists them.
     # Data set that it is trained on; `ocjax datasets` lists them.
@@ -104,6 +99,13 @@ class RunConfig:
     false_positive_rate: float = 0.05
     # Values that runs differ by: "hyper.learning_rate=1e-4,1e-3 hyper.w_con=1,50".
     vary: str = ""
+    paper_code: PaperCode = PaperCode()  # Leaks of published code; all off.
+
+
+@dataclasses.dataclass(frozen=True)
+class Execution:
+    """How runs are carried out, which changes results by rounding alone."""
+
     # Models that each device trains at once, of many; 0 for 1 on CPUs and all
     # elsewhere.
     models_at_once: int = 0
@@ -115,30 +117,36 @@ class RunConfig:
     checkpoint_epochs: int = 0  # Epochs between checkpoints; 0 for none by epochs.
     log_every: int = 10  # Steps between logged steps.
     report: bool = True  # Whether pictures are drawn and the report is written.
-    paper_code: PaperCode = PaperCode()  # Leaks of published code; all off.
+
+
+class Settings(NamedTuple):
+    """A configuration, parsed and checked."""
+
+    config: RunConfig
+    hyper: Any  # The method's own `Config`.
+    execution: Execution
 
 
 def configure(**changes: Any) -> ConfigDict:
     """Returns a locked configuration for `experiments/train.py`.
 
     Args:
-      **changes: fields of `RunConfig`, and `hyper`, a mapping with fields of the
-        method's own `Config`; `paper_code` is a mapping too. Everything else keeps its
-        default.
+      **changes: fields of `RunConfig` and `Execution`; and `hyper`, a mapping with
+        fields of the method's own `Config`; `paper_code` is a mapping too. Everything
+        else keeps its default.
 
     Raises:
       InputError: a field or the method is unknown.
     """
-    hyper = changes.pop("hyper", {})
-    config = _run_config(changes)
-    own, _ = methods.METHODS[one_of("method", config.method, methods.METHODS)]
-    own = _replace("config.hyper", own(), hyper)
-    values = dataclasses.asdict(config) | {"hyper": dataclasses.asdict(own)}
-    return ConfigDict(values).lock()
+    settings = _settings(changes)
+    values = {}
+    for part in (settings.config, settings.execution):
+        values |= dataclasses.asdict(part)
+    return ConfigDict(values | {"hyper": dataclasses.asdict(settings.hyper)}).lock()
 
 
-def parse(values: Mapping[str, Any]) -> tuple[RunConfig, Any]:
-    """The typed configuration and the method's own, checked.
+def parse(values: Mapping[str, Any]) -> Settings:
+    """The typed configuration, checked.
 
     Args:
       values: as `configure` makes them, changed or not.
@@ -146,10 +154,16 @@ def parse(values: Mapping[str, Any]) -> tuple[RunConfig, Any]:
     Raises:
       InputError: a field is unknown, or its value cannot be.
     """
-    values = dict(values)
-    hyper = values.pop("hyper", {})
-    config = _run_config(values)
-    one_of("method", config.method, methods.METHODS)
+    return check(_settings(values))
+
+
+def check(settings: Settings) -> Settings:
+    """The same settings.
+
+    Raises:
+      InputError: a value cannot be.
+    """
+    config, hyper, execution = settings
     one_of("data set", config.dataset, data.SOURCES)
     one_of("protocol", config.protocol, protocols.PROTOCOLS)
     one_of("config.precision", config.precision, ("float32", "bfloat16"))
@@ -166,7 +180,7 @@ def parse(values: Mapping[str, Any]) -> tuple[RunConfig, Any]:
         0,
     )  # fmt: skip
     for name, least in at_least.items():
-        value = getattr(config, name)
+        value = getattr(execution if hasattr(execution, name) else config, name)
         if not value >= least:
             raise InputError(f"`config.{name}` (={value}) must be at least {least}.")
         if value > LARGEST:
@@ -185,9 +199,8 @@ def parse(values: Mapping[str, Any]) -> tuple[RunConfig, Any]:
         "config.paper_code.batch_statistics", flags.batch_statistics, BATCH_STATISTICS
     )
     one_of("config.paper_code.best_epoch", flags.best_epoch, BEST_EPOCH)
-    standard = methods.METHODS[config.method][0]()
-    own = _replace("config.hyper", standard, hyper)
-    for name, value in dataclasses.asdict(own).items():
+    standard = type(hyper)()
+    for name, value in dataclasses.asdict(hyper).items():
         # Whole numbers are sizes or counts, all of them.
         if type(getattr(standard, name)) is not int:
             continue
@@ -197,7 +210,7 @@ def parse(values: Mapping[str, Any]) -> tuple[RunConfig, Any]:
             raise InputError(
                 f"`config.hyper.{name}` (={value}) must be at most {LARGEST}."
             )
-    return config, own
+    return settings
 
 
 def varied(config: RunConfig, own: Any) -> list[dict[str, Any]]:
@@ -302,10 +315,24 @@ def _flat(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
-def _run_config(changes: Mapping[str, Any]) -> RunConfig:
-    flags = changes.get("paper_code", {})
+def _settings(values: Mapping[str, Any]) -> Settings:
+    """Values by the parts that have their fields, checked by kind alone."""
+    hyper, flags = values.get("hyper", {}), values.get("paper_code", {})
+    known = {field.name for field in dataclasses.fields(Execution)}
+    flat = {k: v for k, v in values.items() if k not in ("hyper", "paper_code")}
+    fields = [field.name for field in dataclasses.fields(RunConfig)]
+    for name in flat:
+        one_of("field of config", name, [*fields, *known, "hyper"])
+    execution = {name: value for name, value in flat.items() if name in known}
+    changes = {name: value for name, value in flat.items() if name not in known}
     flags = _replace("config.paper_code", PaperCode(), flags)
-    return _replace("config", RunConfig(), {**changes, "paper_code": flags})
+    config = _replace("config", RunConfig(), {**changes, "paper_code": flags})
+    own, _ = methods.METHODS[one_of("method", config.method, methods.METHODS)]
+    return Settings(
+        config,
+        _replace("config.hyper", own(), hyper),
+        _replace("config", Execution(), execution),
+    )
 
 
 def _replace(name: str, config: Any, changes: Mapping[str, Any]) -> Any:

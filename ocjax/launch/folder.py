@@ -10,7 +10,7 @@ from typing import Any
 
 from ocjax import _files
 from ocjax._checks import InputError
-from ocjax.launch import lock
+from ocjax.launch import known, lock
 from ocjax.launch.lock import Lock
 
 
@@ -54,13 +54,13 @@ class RunFolder:
         self._lock.release()
 
     def _claim(self, config: Mapping[str, Any]) -> None:
-        if not (self.path / "config.json").exists():
+        if not (self.path / known.FILE).exists():
             if not all(map(_is_ours, self.path.iterdir())):
                 raise InputError(
                     f"{self.path} is neither empty nor a run folder; "
                     "name another --workdir."
                 )
-            self.write_json("config.json", config)
+            self.write_json(known.FILE, config)
             return
         changes = self._changes(config)
         if not all(map(_lengthens, changes)):
@@ -71,14 +71,14 @@ class RunFolder:
             )
         if changes:  # The result is no longer the run's.
             (self.path / "eval" / "summary.json").unlink(missing_ok=True)
-            self.write_json("config.json", config)
+            self.write_json(known.FILE, config)
 
     def _changes(self, config: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
         """Name, old and new value of what differs from the folder's configuration."""
-        old, new = self.read_json("config.json"), _flat(config)
+        old, new = self.read_json(known.FILE), _flat(config)
         if not isinstance(old, Mapping):
             raise InputError(
-                f"{self.path / 'config.json'} is damaged; name another --workdir."
+                f"{self.path / known.FILE} is damaged; name another --workdir."
             )
         old = _flat(old)
         names = sorted(old.keys() | new.keys())

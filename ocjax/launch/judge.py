@@ -9,7 +9,7 @@ import numpy as np
 
 from ocjax import data, evaluation
 from ocjax.evaluation import heatmaps, metrics, thresholds
-from ocjax.launch import health, paper_code, pictures
+from ocjax.launch import health, known, paper_code, pictures
 from ocjax.launch.display import say
 from ocjax.launch.folder import RunFolder
 from ocjax.launch.task import Task
@@ -51,7 +51,7 @@ def judge(
         phase("comparing heatmaps with masks")
         summary |= _where(task, method, state)
     summary["warnings"] = _warnings(task, method, state, scores, summary, folder)
-    if task.config.report:
+    if task.execution.report:
         phase("drawing the report")
         figures = pictures.draw(task, method, state, scores, threshold, folder)
     summary |= {
@@ -60,7 +60,7 @@ def judge(
     }
     for name, figure in figures.items():
         folder.write(f"plots/{name}.png", figure)
-    if task.config.report:
+    if task.execution.report:
         write_report(folder, summary, figures)
     folder.write_json("eval/summary.json", summary)
     return summary
@@ -74,7 +74,7 @@ def write_report(
     evaluation.write_report(
         folder.path / "report.html",
         summary=summary,
-        config=folder.read_object("config.json"),
+        config=folder.read_object(known.FILE),
         environment=folder.read_object("env.json"),
         figures={name: figures[name] for name in order},
         warnings=[

@@ -95,14 +95,14 @@ class Run:
             before = self._epochs - self.task.config.epochs  # Of earlier stages.
             if into == 0 and epochs > before:
                 self._look(progress, epochs - before)
-            every = self.task.config.checkpoint_epochs
+            every = self.task.execution.checkpoint_epochs
             if progress.done or (into == 0 and every and epochs % every == 0):
                 self.save()
 
     @property
     def is_late(self) -> bool:
         """Whether it was not saved for longer than it should be."""
-        seconds = self.task.config.checkpoint_seconds
+        seconds = self.task.execution.checkpoint_seconds
         return bool(seconds) and time.monotonic() - self._last_save > seconds
 
     def save(self) -> int:
@@ -154,7 +154,7 @@ class Run:
         }
         for i in range(count):
             step = progress.step - count + i + 1
-            if step % config.log_every == 0:
+            if step % self.task.execution.log_every == 0:
                 terms = {name: float(v[i]) for name, v in progress.metrics.items()}
                 self._log.write({"step": step, **shared, **terms})
         loss = float(progress.metrics[self._main_loss(progress.metrics)].mean())

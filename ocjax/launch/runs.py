@@ -129,16 +129,14 @@ def _claim(tasks: Sequence[Task], folders: Sequence[RunFolder]) -> list[Result |
     results: list[Result | None] = [None] * len(tasks)
     if processes.primary():
         for task, folder in zip(tasks, folders, strict=True):
-            folder.open(task.identity())
+            folder.open(task.known().to_json())
         results = [folder.result() for folder in folders]
-        for task, folder, result in zip(tasks, folders, results, strict=True):
+        for folder, result in zip(folders, results, strict=True):
             if result is not None:
                 say(f"{folder.path} is finished; this is its result.")
                 continue
             if not (folder.path / "env.json").exists():
                 folder.write_json("env.json", environment.describe())
-            if (standard := _standard(task)) is not None:
-                folder.write_json("standard.json", standard)
     finished = processes.share(np.array([result is not None for result in results]))
     return [
         {} if done and result is None else result
@@ -194,7 +192,7 @@ def _groups(tasks: Sequence[Task]) -> list[_Group]:
     groups = {}
     for i, task in enumerate(tasks):
         rest = tuple(of(task, name) for name in differ if name not in traced)
-        key = (*rest, task.config.batch_size, _standard(task))
+        key = (*rest, task.config.batch_size, task.standardization)
         groups.setdefault(key, []).append(i)
     return [
         _Group(
@@ -209,7 +207,7 @@ def _groups(tasks: Sequence[Task]) -> list[_Group]:
 
 def _builder(task: Task, axis_name: str | None = None) -> Callable[..., Method]:
     """`build(**hyper)` of the task's method, with some hyper-parameters given."""
-    standard, config = _standard(task), task.config
+    standard, config = task.standardization, task.config
     # Without what differs between runs that share a program.
     shared = dataclasses.replace(
         config, normal_class="", anomalous_class="", split_seed=0, batch_size=1
@@ -224,34 +222,21 @@ def _builder(task: Task, axis_name: str | None = None) -> Callable[..., Method]:
     return build
 
 
-def _standard(task: Task) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
-    """Mean and deviation of each channel of the training images, where asked for."""
-    if not task.config.standardize:
-        return None
-    images = task.dataset.images[task.split.train]
-    whole = images.dtype == np.uint8
-    pixels = images / np.float32(255) if whole else (images + 1) / 2
-    # In float32 sums of many pixels would be too small.
-    mean = pixels.mean(axis=(0, 1, 2), dtype=np.float64)
-    deviation = pixels.std(axis=(0, 1, 2), dtype=np.float64)
-    return tuple(map(float, mean)), tuple(map(float, deviation))
-
-
 def _devices(task: Task, runs: int, all_runs: int) -> training.Devices:
     """Devices for so many of all runs, which they share out.
 
     They share the batches of one run alone, and of runs whose images are streamed.
     """
-    found = training.choose_devices(task.config.devices)
+    found = training.choose_devices(task.execution.devices)
     if all_runs == 1 or _streamed(task):
         return training.Devices(found)
-    width = training.width(runs, len(found), task.config.models_at_once)
+    width = training.width(runs, len(found), task.execution.models_at_once)
     return training.ModelDevices(found, width=width)
 
 
 def _streamed(task: Task) -> bool:
     """Whether the images are too many to keep them on the devices."""
-    return task.dataset.images.nbytes > task.config.memory_budget_mb * 2**20
+    return task.dataset.images.nbytes > task.execution.memory_budget_mb * 2**20
 
 
 def _model(task: Task, **own) -> training.Model:

@@ -52,7 +52,7 @@ def method_of(parameters: Mapping[str, Any]) -> Method:
       InputError: one of them cannot be used.
     """
     values = {name: parameters[name] for name in _CONFIGURED}
-    config, hyper = parse(values | {"hyper": values["hyper"] or {}})
+    config, hyper, _ = parse(values | {"hyper": values["hyper"] or {}})
     return build_method(config, hyper, None, None)
 
 

@@ -1,6 +1,7 @@
 """Many runs: every class, several seeds, and the table of them."""
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 import os
@@ -17,7 +18,7 @@ from ocjax.evaluation import plots
 from ocjax.launch import conclusion
 from ocjax.launch import task as tasks
 from ocjax.launch.build import check_sizes
-from ocjax.launch.config import RunConfig, parse, varied
+from ocjax.launch.config import RunConfig, check, parse, varied
 from ocjax.launch.display import say
 from ocjax.launch.folder import RunFolder
 from ocjax.launch.runs import Result, run, run_all
@@ -84,9 +85,9 @@ def launch(
         )
     folder = RunFolder(workdir)
     if processes.primary():
-        runs = {name: task.identity() for name, task in todo.items()}
+        runs = {name: task.known().to_json() for name, task in todo.items()}
         folder.open({"runs": runs})
-    repeated = getattr(parse(values)[0], data.TARGET[first.config.protocol]) == RANDOM
+    repeated = values[data.TARGET[first.config.protocol]] == RANDOM
     with contextlib.closing(folder):
         paths = [workdir / name for name in todo]
         results = run_all(list(todo.values()), paths, **options)
@@ -112,16 +113,19 @@ def tasks_of(
     values: Mapping[str, Any], seed: int, data_dir: str | os.PathLike | None
 ) -> tuple[dict[str, Task], list[dict]]:
     """Name -> run; and the hyper-parameters that vary; arguments are `launch`'s."""
-    config, own = parse(values)
-    choices = varied(config, own)
-    check_sizes(config, own)
-    dataset = tasks.dataset_of(config, data_dir)
+    settings = parse(values)
+    check_sizes(settings.config, settings.hyper)  # Before pictures are read.
+    choices = varied(settings.config, settings.hyper)
+    dataset = tasks.dataset_of(settings.config, data_dir)
+    fingerprint = data.fingerprint(dataset)
     todo = {}
-    for which in _classes(config, dataset, seed):
+    for changes_by_seed in _classes(settings.config, dataset, seed):
         for choice in choices:
-            own_values = {**values, "hyper": {**values["hyper"], **choice}}
-            for one_seed, changes in which.items():
-                task = tasks.load({**own_values, **changes}, one_seed, dataset=dataset)
+            hyper = dataclasses.replace(settings.hyper, **choice)
+            for one_seed, changes in changes_by_seed.items():
+                config = dataclasses.replace(settings.config, **changes)
+                one = check(settings._replace(config=config, hyper=hyper))
+                task = tasks.of_dataset(one, one_seed, dataset, fingerprint)
                 parts = [_class_name(task), f"seed{one_seed}"]
                 parts += [f"{name}={value}" for name, value in choice.items()]
                 path = "-".join(parts)
@@ -152,7 +156,7 @@ def _default_workdir(values, seed, todo: Mapping[str, Task]) -> str:
     """A name that another configuration does not have."""
     runs = list(todo.values())
     config = runs[0].config
-    identity = json.dumps([task.identity() for task in runs], sort_keys=True)
+    identity = json.dumps([task.known().to_json() for task in runs], sort_keys=True)
     digest = hashlib.sha256(identity.encode()).hexdigest()[:6]
     which = "all" if len(runs) > 1 else _class_name(runs[0])
     parts = [config.method, config.dataset, config.protocol, which, f"seed{seed}"]
@@ -217,7 +221,7 @@ class Table:
                     found = None if isinstance(result, Exception) else result["auroc"]
                     name = task.dataset.class_names[task.target]
                     if published and not by_class:
-                        paper = published(task.identity())
+                        paper = published(task.known().flat())
                     by_class.setdefault(name, {})[task.seed] = found
             if repeated:
                 overall = [value for s in by_class.values() for value in s.values()]

@@ -9,7 +9,8 @@ import numpy as np
 
 from ocjax import data, methods, training
 from ocjax._checks import InputError
-from ocjax.launch.config import EXECUTION, RunConfig, parse
+from ocjax.launch.config import Execution, RunConfig, Settings, parse
+from ocjax.launch.known import Known, Standardization
 
 SEEDS = 2**32  # Others have the random numbers of one of these.
 
@@ -23,22 +24,23 @@ class Task(NamedTuple):
     dataset: data.Dataset
     target: int  # Label of the class that the protocol is about.
     split: data.Split
+    execution: Execution = Execution()
+    fingerprint: str = ""  # Of the data.
+    standardization: Standardization | None = None
 
-    def identity(self) -> dict[str, Any]:
-        """All that the result depends on, but for rounding.
-
-        The data by their fingerprint: a folder may be another of the same name.
-        """
-        values = dataclasses.asdict(self.config) | {"seed": self.seed}
-        for name in ("normal_class", "anomalous_class", "seeds", "vary", *EXECUTION):
-            del values[name]
-        field = data.TARGET[self.config.protocol]
-        name = self.dataset.class_names[self.target]
-        return values | {
-            field: name,
-            "hyper": dataclasses.asdict(self.hyper),
-            "data": data.fingerprint(self.dataset),
+    def known(self) -> Known:
+        """All that the result depends on, but for rounding."""
+        fields = dict.fromkeys(data.TARGET.values(), "") | {
+            data.TARGET[self.config.protocol]: self.dataset.class_names[self.target]
         }
+        return Known(
+            dataclasses.replace(self.config, seeds=1, vary="", **fields),
+            self.hyper,
+            self.seed,
+            self.fingerprint,
+            self.dataset.images.shape[-1],
+            self.standardization,
+        )
 
     def contents(self) -> str:
         """What trains and what tests, in a line."""
@@ -79,10 +81,18 @@ def load(
     Raises:
       InputError: the configuration cannot be run.
     """
-    config, hyper = parse(values)
+    settings = parse(values)
+    dataset = dataset or dataset_of(settings.config, data_dir)
+    return of_dataset(settings, seed, dataset, data.fingerprint(dataset))
+
+
+def of_dataset(
+    settings: Settings, seed: int, dataset: data.Dataset, fingerprint: str
+) -> Task:
+    """The run of a configuration on data that are loaded; as `load`."""
+    config, hyper, execution = settings
     if not 0 <= seed < SEEDS:
         raise InputError(f"`seed` (={seed}) must be at least 0 and below {SEEDS}.")
-    dataset = dataset or dataset_of(config, data_dir)
     target = data.class_index(dataset, getattr(config, data.TARGET[config.protocol]))
     split = data.split(
         config.protocol,
@@ -96,7 +106,12 @@ def load(
         builder(hyper), config.batch_size, len(split.train)
     )
     config = dataclasses.replace(config, batch_size=batch_size)
-    return Task(config, hyper, seed, dataset, target, split)
+    moments = None
+    if config.standardize:
+        moments = data.moments(dataset.images, split.train)
+    return Task(
+        config, hyper, seed, dataset, target, split, execution, fingerprint, moments
+    )
 
 
 def dataset_of(config: RunConfig, data_dir: str | os.PathLike | None) -> data.Dataset:

@@ -141,6 +141,9 @@ class Checkpoints:
             ),
         )
         state = State(**read.state)
+        shapes = lambda tree: [np.shape(leaf) for leaf in jax.tree.leaves(tree)]
+        if shapes(state) != shapes(like):
+            raise ValueError("its parameters are those of other networks")
         sums = {name: zlib.crc32(array.tobytes()) for name, array in _named(state)}
         wrong = [name for name in sums if sums[name] != read.checksums.get(name)]
         if wrong:

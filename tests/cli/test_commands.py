@@ -356,7 +356,7 @@ BAD = {
     "no pictures": (["score", "EMPTY", "--model=x"], "has no pictures"),
     "nothing matches": (["score", "EMPTY/*.png", "--model=x"], "no file, folder"),
     "no model": (["score", "PICTURES", "--model=nothing"], "no run folder or model"),
-    "no run folder": (["score", "PICTURES", "--model=EMPTY"], "no config.json"),
+    "no run folder": (["score", "PICTURES", "--model=EMPTY"], "no run.json"),
     "no model file": (["score", "PICTURES", "--model=ONE"], "no model file"),
     "a low rate": (
         ["score", "PICTURES", "--model=EXPORTED", "--false_positive_rate=0.001"],
@@ -364,7 +364,7 @@ BAD = {
     ),
     "an export": (["export", "EXPORTED"], "no saved detector"),
     "nothing to export": (["export", "nothing"], "no run folder or saved detector"),
-    "no report": (["report", "EMPTY"], "no config.json"),
+    "no report": (["report", "EMPTY"], "no run.json"),
     "unlabelled": (["evaluate", "GOOD", "--model=EXPORTED"], "needs both"),
     "unknown to prepare": (["prepare", "mnits"], "did you mean 'mnist'"),
     "unknown to list": (["methods", "gan"], "Unknown method 'gan'"),

@@ -11,10 +11,10 @@ from calls import call
 from ocjax import __version__, cli, methods
 from ocjax.cli import texts
 from ocjax.launch import exits
-from ocjax.launch.config import PaperCode, RunConfig
+from ocjax.launch.config import Execution, PaperCode, RunConfig
 
 CONFIGS = {name: config for name, (config, _) in methods.METHODS.items()}
-CONFIGS |= {"run": RunConfig, "paper code": PaperCode}
+CONFIGS |= {"run": RunConfig, "paper code": PaperCode, "execution": Execution}
 
 
 @dataclasses.dataclass(frozen=True)

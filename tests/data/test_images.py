@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocjax.data import images
+from ocjax.data.images import moments
 
 
 def test_to_float_by_hand():
@@ -120,3 +121,14 @@ def test_resize_to_the_same_size_returns_the_argument():
 def test_resize_refuses_a_size_of_zero():
     with pytest.raises(ValueError, match="at least 1"):
         images.resize(np.zeros((2, 8, 8, 1), np.uint8), 0)
+
+
+@pytest.mark.parametrize("kind", ["uint8", "floats"])
+def test_moments_are_those_of_the_rows_and_of_exact_sums(kind):
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(30, 50, (2_000, 32, 32, 3), np.uint8)
+    images = pixels if kind == "uint8" else (pixels / 127.5 - 1).astype(np.float32)
+    rows = np.arange(0, 2_000, 2)
+    mean, deviation = moments(images, rows, piece=300)
+    np.testing.assert_allclose(mean, pixels[rows].mean((0, 1, 2)) / 255, rtol=1e-6)
+    np.testing.assert_allclose(deviation, pixels[rows].std((0, 1, 2)) / 255, rtol=1e-6)

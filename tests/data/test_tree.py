@@ -87,7 +87,7 @@ def test_names_of_any_bytes_are_found(tmp_path):
 @pytest.mark.parametrize("name", ["env.json", "table.md"])
 def test_run_folders_are_passed_over(tmp_path, name):
     touch(tmp_path, "good/1.png", "run/plots/roc.png")
-    for file in ("config.json", name):
+    for file in ("run.json", name):
         (tmp_path / "run" / file).write_text("{}")
     assert names(tmp_path) == ["good/1.png"]
     assert tree.folders(tmp_path) == [tmp_path / "good"]

@@ -142,7 +142,7 @@ def test_every_ocjax_command_is_one(command):
     if arguments.command != "train":
         return
     values, _ = train.configuration(arguments)
-    config, hyper = configs.parse(values)
+    config, hyper, _ = configs.parse(values)
     assert configs.varied(config, hyper)
     method = build_method(config, hyper, None, None)
     images = jnp.zeros((1, config.image_size, config.image_size, 1))

@@ -58,7 +58,7 @@ def commands(path):
 
 @pytest.mark.parametrize("path", FILES, ids=by_path)
 def test_every_file_is_the_configuration_that_its_name_says(path):
-    config, hyper = configs.parse(load(path).to_dict())
+    config, hyper, _ = configs.parse(load(path).to_dict())
     assert (config.method, config.dataset) == (path.parent.name, path.stem)
     field = data.TARGET[config.protocol]
     assert getattr(config, field) in CLASSES[config.dataset]
@@ -82,7 +82,7 @@ def test_variants_are_different_methods_that_can_be_built(path):
     built = []
     for variant in paper["variants"]:
         values = launch.configure(method=method, hyper=variant["hyper"]).to_dict()
-        _, hyper = configs.parse(values)
+        _, hyper, _ = configs.parse(values)
         assert build(hyper).objectives
         assert hyper not in built
         built.append(hyper)
@@ -94,7 +94,7 @@ def test_variants_are_different_methods_that_can_be_built(path):
 def test_every_variant_has_a_command(path):
     shown = []
     for values in commands(path):
-        config, _ = configs.parse(values)
+        config, *_ = configs.parse(values)
         field = data.TARGET[config.protocol]
         assert getattr(config, field) in [*CLASSES[config.dataset], "all"]
         standard = load(path.parent / f"{config.dataset}.py").to_dict()["hyper"]

@@ -168,7 +168,9 @@ def untrained(path, **fields):
         ("genuine", "print"),
     )
     what, folder = task(dataset=dataset), RunFolder(path)
-    folder.open(what.identity() | fields)
+    known = what.known().to_json()
+    known["config"] |= fields
+    folder.open(known)
     folder.close()
     method = autoencoder.autoencoder(what.hyper)
     images = np.zeros((1, 32, 32, 3), np.float32)

@@ -57,8 +57,8 @@ def test_measures_are_judged_by_themselves(finished):
 def test_a_run_is_judged_on_its_own_data_and_when_it_is_finished(finished, tmp_path):
     other = tmp_path / "other"
     shutil.copytree(finished, other)
-    told = json.loads((other / "config.json").read_text())
-    (other / "config.json").write_text(json.dumps(told | {"data": "00000000"}))
+    told = json.loads((other / "run.json").read_text())
+    (other / "run.json").write_text(json.dumps(told | {"data": "00000000"}))
     code, _, error = run("measures.py", f"--run={other}")
     assert code == 2 and "was trained on other data" in error
     (other / "eval" / "summary.json").unlink()

@@ -139,7 +139,7 @@ def runs(tmp_path, monkeypatch):
     for name in ("a", "b"):
         summary = line(0.9, name=name)
         files = {
-            "config.json": summary.pop("config"),
+            "run.json": {"config": summary.pop("config"), "seed": 0, "data": "1"},
             "env.json": summary.pop("environment"),
             "eval/summary.json": summary | {"workdir": "elsewhere"},
         }
@@ -156,7 +156,9 @@ def test_runs_are_added_once(runs):
     results.main(["add", str(folder)])
     found = [json.loads(text) for text in kept.read_text().splitlines()]
     assert [result["normal_class"] for result in found] == ["b", "a"]
-    assert found[1] == line(0.9, name="a")
+    expected = line(0.9, name="a")
+    expected["config"] |= {"seed": 0, "data": "1"}  # As `run.json` has them.
+    assert found[1] == expected
 
 
 def test_what_is_no_commit_or_no_run_is_refused(runs):

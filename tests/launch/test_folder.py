@@ -23,11 +23,11 @@ def test_a_folder_belongs_to_one_configuration(tmp_path):
 
 
 def test_what_a_killed_process_left_does_not_make_a_folder_somebody_s(tmp_path):
-    (tmp_path / ".config.json.123.tmp").write_text("{")
+    (tmp_path / ".run.json.123.tmp").write_text("{")
     (tmp_path / ".lock").write_text("")
     with contextlib.closing(RunFolder(tmp_path)) as folder:
         folder.open({"epochs": 3})
-    assert folder.read_json("config.json") == {"epochs": 3}
+    assert folder.read_json("run.json") == {"epochs": 3}
 
 
 def test_a_full_disk_leaves_nothing_under_the_final_name(tmp_path, monkeypatch):
@@ -47,15 +47,15 @@ def test_a_full_disk_leaves_nothing_under_the_final_name(tmp_path, monkeypatch):
 
 def test_a_full_disk_keeps_the_file_that_was_there(tmp_path, monkeypatch):
     folder = RunFolder(tmp_path)
-    folder.write_json("config.json", {"epochs": 3})
+    folder.write_json("run.json", {"epochs": 3})
 
     def full(self, target):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(pathlib.Path, "replace", full)
     with pytest.raises(OSError, match="No space left"):
-        folder.write_json("config.json", {"epochs": 4})
-    assert folder.read_json("config.json") == {"epochs": 3}
+        folder.write_json("run.json", {"epochs": 4})
+    assert folder.read_json("run.json") == {"epochs": 3}
 
 
 def test_metrics_after_a_step_and_a_cut_line_are_dropped(tmp_path):
@@ -73,8 +73,8 @@ def test_metrics_after_a_step_and_a_cut_line_are_dropped(tmp_path):
 
 def test_damaged_json_is_named(tmp_path):
     folder = RunFolder(tmp_path)
-    folder.write("config.json", '{"epochs": ')
-    with pytest.raises(InputError, match="config.json is damaged"):
+    folder.write("run.json", '{"epochs": ')
+    with pytest.raises(InputError, match="run.json is damaged"):
         folder.open({"epochs": 3})
 
 
@@ -92,7 +92,7 @@ def test_more_epochs_lengthen_a_run(finished):
     assert finished.result() == {"auroc": 0.5}
     finished.open({"epochs": 4, "hyper": {"epochs": 1}})
     assert finished.result() is None
-    assert finished.read_json("config.json")["epochs"] == 4
+    assert finished.read_json("run.json")["epochs"] == 4
     finished.close()
 
 
@@ -130,7 +130,7 @@ def test_one_process_at_a_time_writes_a_folder(tmp_path):
     first.close()
     second.open({"epochs": 3})
     second.close()
-    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
 
 
 def test_a_dead_owner_s_lock_is_taken_over(tmp_path):

@@ -161,7 +161,7 @@ def test_a_run_with_a_leak_says_so_everywhere(tmp_path):
 
 
 def test_tiles_have_no_statistics_of_their_batch():
-    config, hyper = parse(
+    config, hyper, _ = parse(
         launch.configure(
             paper_code={"batch_statistics": "shuffled"}, tile=32, image_size=64
         ).to_dict()

@@ -27,7 +27,7 @@ def task():
     split = data.Split(
         np.arange(0, 40, 2), np.arange(0), np.arange(40, 60), np.arange(20) >= 10
     )
-    parsed, hyper = parse(config)
+    parsed, hyper, _ = parse(config)
     return Task(parsed, hyper, 0, dataset, 0, split)
 
 

@@ -62,8 +62,8 @@ def test_a_finished_run_scores_as_it_was_judged(finished):
     assert card.shape == (32, 32, 1) and detector.finished
     held_out = detector.score(what.dataset.images[what.split.validation])
     assert card.normals == tuple(sorted(held_out.tolist()))
-    assert detector.config.batch_size == 2 and detector.hyper == what.hyper
-    assert detector.config.normal_class == "good"
+    assert detector.known.config.batch_size == 2 and detector.known.hyper == what.hyper
+    assert detector.known.config.normal_class == "good"
     assert detector.state.step == len(what.split.train) // 2
 
 
@@ -114,12 +114,12 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(finished, copy):
 
 
 @pytest.mark.parametrize("method", tiny_methods.MAIN)
-def test_colours_are_found_from_the_checkpoint(method, tmp_path):
+def test_colours_are_written_down(method, tmp_path):
     builder, config = tiny_methods.MAIN[method]
     hyper = {name: getattr(config, name) for name in config.__dataclass_fields__}
     what = task(method, 3, hyper=hyper)
     folder = RunFolder(tmp_path)
-    folder.open(what.identity())
+    folder.open(what.known().to_json())
     folder.close()
     images = np.zeros((1, 32, 32, 3), np.float32)
     like = jax.eval_shape(builder(config).init, jax.random.key(0), images)
@@ -128,7 +128,7 @@ def test_colours_are_found_from_the_checkpoint(method, tmp_path):
         checkpoints.save(state)
     detector = trained(tmp_path)
     assert detector.scorer.card.shape == (32, 32, 3)
-    assert detector.hyper == config
+    assert detector.known.hyper == config
     jax.tree.map(np.testing.assert_array_equal, detector.state, state)
 
 
@@ -137,25 +137,39 @@ def test_colours_are_found_from_the_checkpoint(method, tmp_path):
     [({"min_max": True}, False), ({"mnist_normalization": True}, True)],
 )
 def test_a_threshold_on_other_scores_is_none(finished, copy, flags, kept):
-    config = json.loads((copy / "config.json").read_text())
+    known = json.loads((copy / "run.json").read_text())
+    config = known["config"]
     config["paper_code"] |= flags
     if kept:  # Of a method that can; nothing else is compared here.
         what = task("ganomaly", hyper={"latent": 3, "features": 2})
-        config |= {"method": "ganomaly", "hyper": what.identity()["hyper"]}
+        config |= {"method": "ganomaly", "hyper": what.known().flat()["hyper"]}
         shutil.rmtree(copy / "checkpoints")
         builder, tiny = tiny_methods.MAIN["ganomaly"]
         images = np.zeros((1, 32, 32, 1), np.float32)
         like = jax.eval_shape(builder(tiny).init, jax.random.key(0), images)
         with Checkpoints(copy / "checkpoints") as checkpoints:
             checkpoints.save(jax.tree.map(lambda x: np.ones(x.shape, x.dtype), like))
-    (copy / "config.json").write_text(json.dumps(config))
+    (copy / "run.json").write_text(json.dumps(known))
     assert (trained(copy).scorer.card.threshold is not None) == kept
 
 
 def change(**fields):
+    """Changes the configuration."""
+
     def do(path):
-        config = json.loads((path / "config.json").read_text())
-        (path / "config.json").write_text(json.dumps(config | fields))
+        known = json.loads((path / "run.json").read_text())
+        known["config"] |= fields
+        (path / "run.json").write_text(json.dumps(known))
+
+    return do
+
+
+def change_known(**fields):
+    """Changes what else is known."""
+
+    def do(path):
+        known = json.loads((path / "run.json").read_text())
+        (path / "run.json").write_text(json.dumps(known | fields))
 
     return do
 
@@ -167,21 +181,30 @@ def no_metadata(path):
 
 BAD = {
     "no folder": (shutil.rmtree, "There is no run folder"),
-    "no config": (lambda path: (path / "config.json").unlink(), "no config.json"),
+    "no config": (lambda path: (path / "run.json").unlink(), "no run.json"),
     "no checkpoint": (
         lambda path: shutil.rmtree(path / "checkpoints"),
         "has no checkpoint yet",
     ),
     "damaged checkpoint": (no_metadata, "No checkpoint in .* can be read"),
     "damaged config": (
-        lambda path: (path / "config.json").write_text("{"),
-        "config.json is damaged",
+        lambda path: (path / "run.json").write_text("{"),
+        "run.json is damaged",
     ),
     "no configuration": (
-        lambda path: (path / "config.json").write_text("[]"),
-        "config.json is damaged",
+        lambda path: (path / "run.json").write_text("[]"),
+        "run.json is damaged",
     ),
-    "many runs": (change(runs=[]), "name the folder of one"),
+    "many runs": (change_known(runs=[]), "name the folder of one"),
+    "other channels": (change_known(channels=3), "No checkpoint in .* can be read"),
+    "channels of none": (change_known(channels=2), "1 or 3 channels"),
+    "seed of none": (change_known(seed="x"), "another version: expected a seed"),
+    "data of none": (change_known(data=None), "another version: expected a seed"),
+    "configuration of none": (change_known(config=[]), "another version: expected"),
+    "moments of none": (
+        change_known(standardization=[[0.5], [0.5]]),
+        "another version: expected mean and deviation",
+    ),
     "unknown field": (change(warmup=3), "another version: Unknown field .*'warmup'"),
     "unknown hyper": (change(hyper={"depth": 3}), "Unknown field .*'depth'"),
     "unknown method": (change(method="gan"), "another version: Unknown method 'gan'"),
@@ -199,11 +222,11 @@ BAD = {
     ),
     "networks beyond any": (
         change(hyper={"latent": 2, "features": 2**30}),
-        "config.json is damaged: |has other parameters",
+        "run.json is damaged: |No checkpoint in .* can be read",
     ),
     "nested": (
-        lambda path: (path / "config.json").write_text("[" * 100_000),
-        "config.json is damaged",
+        lambda path: (path / "run.json").write_text("[" * 100_000),
+        "run.json is damaged",
     ),
     "other bytes": (
         lambda path: (path / "env.json").write_bytes(b"\xff"),
@@ -235,7 +258,7 @@ BAD = {
     ),
     "other networks": (
         change(hyper={"latent": 5, "features": 2}),
-        "has other parameters than the networks",
+        "No checkpoint in .* can be read",
     ),
     "other scores": (
         lambda path: (path / "eval" / "held_out.csv").write_text("scores\n1\n"),
@@ -246,10 +269,9 @@ BAD = {
 
 def test_damaged_means_of_pixels_cost_one_line(copy):
     change(standardize=True)(copy)
-    for text in (None, "[1]", "[[1], [null]]", '{"a": 1}', "["):
-        if text is not None:
-            (copy / "standard.json").write_text(text)
-        with pytest.raises(InputError, match="standard.json is") as caught:
+    for value in (None, [1], [[1], [None]], {"a": 1}, [[1, 2], [1, 2]], [[1], ["nan"]]):
+        change_known(standardization=value)(copy)
+        with pytest.raises(InputError, match="expected mean and deviation") as caught:
             trained(copy)
         assert "\n" not in str(caught.value)
 
