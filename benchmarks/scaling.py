@@ -64,7 +64,7 @@ def measure(point: dict[str, int]) -> float:
         else training.ModelDevices(local, width=width)
     )
     config, build = METHODS["ganomaly"]
-    method = build(config(), axis_name=devices.axis_name)
+    method = build(config())
     models = [training.Model(jax.random.key(i), rows[i]) for i in range(count)]
     rates = []
     # The first epoch is not timed: its first call meets cold memory.

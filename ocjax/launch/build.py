@@ -16,9 +16,7 @@ USUAL_SIDES = (32, 64, 128, 256)  # Of images, in pixels.
 
 
 @functools.lru_cache(16)
-def build_method(
-    config: RunConfig, hyper: Any, axis_name: str | None, standard: tuple | None
-) -> Method:
+def build_method(config: RunConfig, hyper: Any, standard: tuple | None) -> Method:
     """The method of a configuration, wrapped as its fields say.
 
     One object for all runs that are alike, so that they share compiled programs.
@@ -26,14 +24,13 @@ def build_method(
     Args:
       config: of the run.
       hyper: the method's own `Config`.
-      axis_name: mapped axis that steps average over, or None.
       standard: mean and deviation of pixels to standardize by, or None.
 
     Raises:
       InputError: the method cannot do what a flag of `config` says.
     """
     _, builder = methods.METHODS[config.method]
-    method = builder(hyper, axis_name, jnp.dtype(config.precision))
+    method = builder(hyper, jnp.dtype(config.precision))
     _check(config.paper_code, method)
     if config.paper_code.mnist_normalization:
         method = preprocessing.standardized(method, [MNIST_MEAN], [MNIST_DEVIATION])
@@ -62,7 +59,7 @@ def check_sizes(config: RunConfig, hyper: Any) -> None:
     side = config.tile or config.image_size
     if side in USUAL_SIDES and side <= config.image_size:
         return  # Of which every method can be built; to see it would take a second.
-    method = build_method(config, hyper, None, None)
+    method = build_method(config, hyper, None)
     shape = (1, config.image_size, config.image_size, 1)
     images = jax.ShapeDtypeStruct(shape, jnp.float32)
     jax.eval_shape(method.init, jax.random.key(0), images)

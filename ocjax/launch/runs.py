@@ -197,7 +197,7 @@ def _groups(tasks: Sequence[Task]) -> list[_Group]:
     return [
         _Group(
             numbers,
-            _builder(tasks[numbers[0]], devices.axis_name),
+            _builder(tasks[numbers[0]]),
             [{name: of(tasks[i], name) for name in traced} for i in numbers],
             _devices(first, len(numbers), len(tasks)),
         )
@@ -205,7 +205,7 @@ def _groups(tasks: Sequence[Task]) -> list[_Group]:
     ]
 
 
-def _builder(task: Task, axis_name: str | None = None) -> Callable[..., Method]:
+def _builder(task: Task) -> Callable[..., Method]:
     """`build(**hyper)` of the task's method, with some hyper-parameters given."""
     standard, config = task.standardization, task.config
     # Without what differs between runs that share a program.
@@ -217,7 +217,7 @@ def _builder(task: Task, axis_name: str | None = None) -> Callable[..., Method]:
         # What is traced has no hash.
         make = build_method.__wrapped__ if hyper else build_method
         own = dataclasses.replace(task.hyper, **hyper)
-        return make(shared, own, axis_name, standard)
+        return make(shared, own, standard)
 
     return build
 

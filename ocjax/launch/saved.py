@@ -53,7 +53,7 @@ def method_of(parameters: Mapping[str, Any]) -> Method:
     """
     values = {name: parameters[name] for name in _CONFIGURED}
     config, hyper, _ = parse(values | {"hyper": values["hyper"] or {}})
-    return build_method(config, hyper, None, None)
+    return build_method(config, hyper, None)
 
 
 def state_of(params: Any, stats: Any) -> State:

@@ -50,7 +50,7 @@ def trained(run_folder: str | os.PathLike) -> Trained:
     config = known.config
     images = jax.ShapeDtypeStruct((1, *[config.image_size] * 2, known.channels), "f4")
     try:
-        method = build_method(config, known.hyper, None, known.standardization)
+        method = build_method(config, known.hyper, known.standardization)
         like = jax.eval_shape(method.init, jax.random.key(0), images)
     except InputError:
         raise

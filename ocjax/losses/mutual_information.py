@@ -6,7 +6,6 @@ loss: nothing here is adversarial.
 """
 
 import jax
-import jax.numpy as jnp
 
 from ocjax import _checks
 
@@ -37,29 +36,3 @@ def jensen_shannon(positive_scores: jax.Array, negative_scores: jax.Array) -> ja
     _checks.same_shape(positive_scores=positive_scores, negative_scores=negative_scores)
     _checks.floating(positive_scores=positive_scores, negative_scores=negative_scores)
     return jax.nn.softplus(-positive_scores) + jax.nn.softplus(negative_scores)
-
-
-def shift(batch: jax.Array, axis_name: str | None = None) -> jax.Array:
-    """The example before each in its batch, cyclically: partners of negative pairs.
-
-    Unlike in a random permutation no example is its own partner, unless the whole
-    batch is one example.
-
-    Args:
-      batch: shape `[B, ...]`.
-      axis_name: mapped axis over whose devices a batch is spread in contiguous parts,
-        or None. The first example of a part gets the last of the part before.
-
-    Returns:
-      The shifted batch, same shape; on k devices, the part of what one would have.
-
-    References:
-      Chen et al., `LR-GDAN <https://doi.org/10.24963/ijcai.2020/106>`_, 2020, calls
-      the result the disturbed batch.
-    """
-    last = batch[-1:]
-    if axis_name is not None:
-        count = jax.lax.axis_size(axis_name)
-        to_next = [(i, (i + 1) % count) for i in range(count)]
-        last = jax.lax.ppermute(last, axis_name, to_next)
-    return jnp.concatenate([last, batch[:-1]])

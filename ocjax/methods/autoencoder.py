@@ -49,14 +49,12 @@ class Config:
 
 def autoencoder(
     config: Config = Config(),
-    axis_name: str | None = None,
     dtype: DTypeLike = jnp.float32,
 ) -> base.Method:
     """Builds an autoencoder for images `[B, S, S, C]` in `[-1, 1]`, `S = 32 * 2^n`.
 
     Args:
       config: hyper-parameters.
-      axis_name: mapped axis over whose devices a batch is spread, or None.
       dtype: that networks compute in; what they learn and return is float32.
 
     Returns:
@@ -67,11 +65,7 @@ def autoencoder(
     """
     error = LOSSES[_checks.one_of("hyper.loss", config.loss, LOSSES)]
     dissimilarity = SCORES[_checks.one_of("hyper.score", config.score, SCORES)]
-    shared: dict[str, Any] = {
-        "features": config.features,
-        "axis_name": axis_name,
-        "dtype": dtype,
-    }
+    shared: dict[str, Any] = {"features": config.features, "dtype": dtype}
     encoder = dcgan.Encoder(config.latent, **shared)
 
     def decoder(shape):
@@ -80,7 +74,7 @@ def autoencoder(
     def loss(params, stats, x, key):
         seen = x
         if config.noise:
-            seen = x + config.noise * noise.normal(key, x.shape, axis_name)
+            seen = x + config.noise * noise.normal(key, x.shape)
         (z, _), encoded = apply.train(encoder, "encoder", params, stats, seen)
         x_hat, decoded = apply.train(decoder(x.shape), "decoder", params, stats, z)
         return error(x, x_hat).mean(), base.Aux({**encoded, **decoded}, {})
@@ -97,7 +91,7 @@ def autoencoder(
         return base.init_state(key, modules, objectives)
 
     def step(state, images, key):
-        return base.simultaneous(objectives, state, images, key, axis_name)
+        return base.simultaneous(objectives, state, images, key)
 
     embed, decode, reconstruct = base.autoencoding(encoder, decoder)
 
@@ -105,12 +99,11 @@ def autoencoder(
         return dissimilarity(x, reconstruct(state, x))
 
     return base.Method(
-        init,
-        (base.Stage(step),),
-        score,
-        objectives,
-        reconstruct,
-        embed,
-        axis_name,
-        base.Views(decode=decode),
+        init=init,
+        stages=(base.Stage(step),),
+        score=score,
+        objectives=objectives,
+        reconstruct=reconstruct,
+        embed=embed,
+        views=base.Views(decode=decode),
     )

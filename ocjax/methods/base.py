@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from ocjax.modules import apply
+from ocjax.modules import apply, axis
 
 Networks = apply.Networks
 Metrics = Mapping[str, jax.Array]  # Scalars, each under the name it has in the paper.
@@ -90,7 +90,6 @@ class Method(NamedTuple):
     # (state, images) -> images of equal shape, that the score compares with.
     reconstruct: Callable | None = None
     embed: Callable | None = None  # (state, images) -> latents [B, D].
-    axis_name: str | None = None  # Mapped axis that steps average over.
     views: Views = Views()
     diagnose: Callable | None = None  # (state, images, key) -> Metrics, now and then.
     score_batchwise: Callable | None = None  # As score, by statistics of the batch.
@@ -140,7 +139,6 @@ def simultaneous(
     state: State,
     images: jax.Array,
     key: jax.Array,
-    axis_name: str | None = None,
 ) -> tuple[State, Metrics]:
     """One step on every objective, all gradients taken at the same parameters.
 
@@ -152,13 +150,12 @@ def simultaneous(
       state: before the step.
       images: batch, shape `[B, S, S, C]`, in `[-1, 1]`.
       key: randomness of this step.
-      axis_name: mapped axis whose devices hold parts of the batch.
 
     Returns:
       The next state, and the metrics of all objectives.
     """
     found = {
-        name: _gradient(objective, state, images, key, axis_name)
+        name: _gradient(objective, state, images, key)
         for name, objective in objectives.items()
     }
     metrics = {}
@@ -173,7 +170,6 @@ def alternate(
     state: State,
     images: jax.Array,
     key: jax.Array,
-    axis_name: str | None = None,
 ) -> tuple[State, Metrics]:
     """One step on each objective in turn, each at the parameters the last one left.
 
@@ -185,14 +181,13 @@ def alternate(
       state: before the step.
       images: batch, shape `[B, S, S, C]`, in `[-1, 1]`.
       key: randomness of this step.
-      axis_name: mapped axis whose devices hold parts of the batch.
 
     Returns:
       The next state, and the metrics of all objectives.
     """
     metrics = {}
     for name, objective in objectives.items():
-        state, terms = descend(name, objective, state, images, key, axis_name)
+        state, terms = descend(name, objective, state, images, key)
         metrics |= terms
     return state._replace(step=state.step + 1), metrics
 
@@ -203,7 +198,6 @@ def descend(
     state: State,
     images: jax.Array,
     key: jax.Array,
-    axis_name: str | None = None,
 ) -> tuple[State, Metrics]:
     """One optimizer step on the networks that `objective` trains.
 
@@ -213,12 +207,11 @@ def descend(
       state: before the step; its `step` is left to the caller.
       images: batch, shape `[B, S, S, C]`, in `[-1, 1]`.
       key: randomness of this step.
-      axis_name: mapped axis whose devices hold parts of the batch.
 
     Returns:
       The next state, and the objective's metrics.
     """
-    found = _gradient(objective, state, images, key, axis_name)
+    found = _gradient(objective, state, images, key)
     return _update(name, objective, state, found)
 
 
@@ -250,15 +243,14 @@ def autoencoding(
     return Autoencoding(embed, decode, reconstruct)
 
 
-def _gradient(objective, state, images, key, axis_name):
-    """((value, aux), gradients), averaged over the devices of `axis_name`."""
+def _gradient(objective, state, images, key):
+    """((value, aux), gradients), averaged over devices."""
 
     def loss(trained):
         return objective.loss({**state.params, **trained}, state.stats, images, key)
 
     trained = _pick(state.params, objective.trains)
-    found = jax.value_and_grad(loss, has_aux=True)(trained)
-    return found if axis_name is None else jax.lax.pmean(found, axis_name)
+    return axis.mean(jax.value_and_grad(loss, has_aux=True)(trained))
 
 
 def _update(name, objective, state, found):

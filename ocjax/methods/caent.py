@@ -36,7 +36,7 @@ from jax.typing import DTypeLike
 from ocjax import _checks
 from ocjax.losses import adversarial, entropy, latent, reconstruction
 from ocjax.methods import base
-from ocjax.modules import apply, dcgan, noise
+from ocjax.modules import apply, axis, dcgan, noise
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,14 +75,12 @@ class Config:
 
 def caent(
     config: Config = Config(),
-    axis_name: str | None = None,
     dtype: DTypeLike = jnp.float32,
 ) -> base.Method:
     """Builds CAE-Ent for images `[B, S, S, C]` in `[-1, 1]`, `S = 32 * 2^n`.
 
     Args:
       config: hyper-parameters.
-      axis_name: mapped axis over whose devices a batch is spread, or None.
       dtype: that networks compute in; what they learn and return is float32.
 
     Returns:
@@ -95,11 +93,7 @@ def caent(
     distances, chosen = latent.DISTANCES, config.feature_distance
     distance = distances[_checks.one_of("hyper.feature_distance", chosen, distances)]
     reduction = config.reduction if config.attention else 0
-    shared: dict[str, Any] = {
-        "features": config.features,
-        "axis_name": axis_name,
-        "dtype": dtype,
-    }
+    shared: dict[str, Any] = {"features": config.features, "dtype": dtype}
     encoder = dcgan.Encoder(config.latent, attention=reduction, **shared)
     discriminator = dcgan.Discriminator(**shared)
 
@@ -108,7 +102,7 @@ def caent(
 
     def generate(params, stats, x, key):
         """One pass of the generator on noisy images: x_hat, h, new statistics."""
-        noisy = x + config.noise * noise.normal(key, x.shape, axis_name)
+        noisy = x + config.noise * noise.normal(key, x.shape)
         (h, _), encoded = apply.train(encoder, "encoder", params, stats, noisy)
         x_hat, decoded = apply.train(decoder(x.shape), "decoder", params, stats, h)
         return x_hat, h, {**encoded, **decoded}
@@ -136,9 +130,7 @@ def caent(
             + config.w_fea * fea
             + config.w_inf * inf
         )
-        share = jax.nn.softmax(h).mean(axis=0)
-        if axis_name is not None:
-            share = jax.lax.pmean(share, axis_name)
+        share = axis.mean(jax.nn.softmax(h).mean(axis=0))
         metrics = {"adv": adv, "con": con, "fea": fea, "entropy": inf}
         return loss, base.Aux(new, metrics | {"entropy_peak": share.max()})
 
@@ -158,7 +150,7 @@ def caent(
         return base.init_state(key, modules, objectives)
 
     def step(state, images, key):
-        return base.alternate(objectives, state, images, key, axis_name)
+        return base.alternate(objectives, state, images, key)
 
     embed, decode, reconstruct = base.autoencoding(encoder, decoder)
 
@@ -195,12 +187,11 @@ def caent(
             for layer in range(3)  # Of 32x32; larger images have further ones.
         }
     return base.Method(
-        init,
-        (base.Stage(step),),
-        score,
-        objectives,
-        reconstruct,
-        embed,
-        axis_name,
-        base.Views(measures=measures, decode=decode),
+        init=init,
+        stages=(base.Stage(step),),
+        score=score,
+        objectives=objectives,
+        reconstruct=reconstruct,
+        embed=embed,
+        views=base.Views(measures=measures, decode=decode),
     )

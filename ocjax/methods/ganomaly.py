@@ -48,14 +48,12 @@ class Config:
 
 def ganomaly(
     config: Config = Config(),
-    axis_name: str | None = None,
     dtype: DTypeLike = jnp.float32,
 ) -> base.Method:
     """Builds GANomaly for images `[B, S, S, C]` in `[-1, 1]`, `S = 32 * 2^n`.
 
     Args:
       config: hyper-parameters.
-      axis_name: mapped axis over whose devices a batch is spread, or None.
       dtype: that networks compute in; what they learn and return is float32.
 
     Returns:
@@ -68,11 +66,7 @@ def ganomaly(
     _checks.one_of("hyper.adversarial", config.adversarial, ADVERSARIAL)
     distances = latent.DISTANCES
     distance = distances[_checks.one_of("hyper.score", config.score, distances)]
-    shared: dict[str, Any] = {
-        "features": config.features,
-        "axis_name": axis_name,
-        "dtype": dtype,
-    }
+    shared: dict[str, Any] = {"features": config.features, "dtype": dtype}
     encoder = dcgan.Encoder(config.latent, **shared)
     discriminator = dcgan.Encoder(1, **shared)
 
@@ -136,7 +130,7 @@ def ganomaly(
         return base.init_state(key, modules, objectives)
 
     def step(state, images, key):
-        return base.simultaneous(objectives, state, images, key, axis_name)
+        return base.simultaneous(objectives, state, images, key)
 
     def inference(apply_network):
         """The functions of a trained state, given how networks are applied."""
@@ -157,13 +151,12 @@ def ganomaly(
     embed, decode, reconstruct, reembed, score = inference(apply.infer)
     *_, score_batchwise = inference(apply.batchwise)
     return base.Method(
-        init,
-        (base.Stage(step),),
-        score,
-        objectives,
-        reconstruct,
-        embed,
-        axis_name,
-        base.Views(latents={"z": embed, "z_hat": reembed}, decode=decode),
+        init=init,
+        stages=(base.Stage(step),),
+        score=score,
+        objectives=objectives,
+        reconstruct=reconstruct,
+        embed=embed,
+        views=base.Views(latents={"z": embed, "z_hat": reembed}, decode=decode),
         score_batchwise=score_batchwise,
     )

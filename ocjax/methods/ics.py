@@ -80,7 +80,6 @@ class Config:
 
 def ics(
     config: Config = Config(),
-    axis_name: str | None = None,
     dtype: DTypeLike = jnp.float32,
 ) -> base.Method:
     """Builds data splitting for images `[B, S, S, C]` in `[-1, 1]`, `S = 32 * 2^n`.
@@ -90,7 +89,6 @@ def ics(
 
     Args:
       config: hyper-parameters.
-      axis_name: mapped axis over whose devices a batch is spread, or None.
       dtype: that networks compute in; what they learn and return is float32.
 
     Returns:
@@ -105,11 +103,9 @@ def ics(
     _check(config)
     constrained = config.splitting and config.constraints
     parts = 4 if constrained else 2 if config.splitting else 1  # Of a batch.
-    splitter = splitting.SplittingAutoencoder(config.width, axis_name, dtype=dtype)
-    backbone = BACKBONES[config.backbone](
-        config.latent, config.width, axis_name, dtype=dtype
-    )
-    classifier = splitting.Classifier(axis_name)
+    splitter = splitting.SplittingAutoencoder(config.width, dtype=dtype)
+    backbone = BACKBONES[config.backbone](config.latent, config.width, dtype=dtype)
+    classifier = splitting.Classifier()
     distance = splitting.Distance(config.distance)
 
     def splitting_loss(params, stats, x, key):
@@ -183,14 +179,14 @@ def ics(
 
     def divide(state, images, key):
         _check_batch(len(images), parts)
-        return base.alternate(dividing, state, images, key, axis_name)
+        return base.alternate(dividing, state, images, key)
 
     def classify(state, images, key):
         _check_batch(len(images), parts)
         metrics = {}
         for i, (name, objective) in enumerate(classifying.items()):
             own = jax.random.fold_in(key, i)  # Other images, so other units dropped.
-            state, terms = base.descend(name, objective, state, images, own, axis_name)
+            state, terms = base.descend(name, objective, state, images, own)
             state = state._replace(opt=_share(name, state.opt))
             metrics |= terms
         return state._replace(step=state.step + 1), metrics
@@ -223,9 +219,7 @@ def ics(
 
     if not config.splitting:
         stages = (base.Stage(classify),)
-        return base.Method(
-            init, stages, score, objectives, embed=embed, axis_name=axis_name
-        )
+        return base.Method(init, stages, score, objectives, embed=embed)
     stages = (
         base.Stage(divide, epochs=config.splitting_epochs),
         base.Stage(classify, groups=groups),
@@ -236,9 +230,7 @@ def ics(
         measures={"SSIM": ssim},
         distance=measure_distance if constrained else None,
     )
-    return base.Method(
-        init, stages, score, objectives, embed=embed, axis_name=axis_name, views=views
-    )
+    return base.Method(init, stages, score, objectives, embed=embed, views=views)
 
 
 def _share(name: str, opt: Mapping[str, optax.OptState]) -> Mapping[str, Any]:

@@ -44,7 +44,7 @@ from ocjax.losses import (
     reconstruction,
 )
 from ocjax.methods import base
-from ocjax.modules import apply, dcgan, noise
+from ocjax.modules import apply, axis, dcgan, noise
 from ocjax.modules import mutual_information as estimators
 
 DUAL = ("adversarial", "zero_sum", "joint")
@@ -94,14 +94,12 @@ class Config:
 
 def lrgdan(
     config: Config = Config(),
-    axis_name: str | None = None,
     dtype: DTypeLike = jnp.float32,
 ) -> base.Method:
     """Builds LR-GDAN for images `[B, S, S, C]` in `[-1, 1]`, `S = 32 * 2^n`.
 
     Args:
       config: hyper-parameters.
-      axis_name: mapped axis over whose devices a batch is spread, or None.
       dtype: that networks compute in; what they learn and return is float32.
 
     Returns:
@@ -116,11 +114,7 @@ def lrgdan(
     _checks.one_of("hyper.dual_mode", config.dual_mode, DUAL)
     distances = latent.DISTANCES
     zrec = distances[_checks.one_of("hyper.zrec", config.zrec, distances)]
-    shared: dict[str, Any] = {
-        "features": config.features,
-        "axis_name": axis_name,
-        "dtype": dtype,
-    }
+    shared: dict[str, Any] = {"features": config.features, "dtype": dtype}
     encoder = dcgan.StochasticEncoder(config.latent, **shared)
     auxiliary_encoder = dcgan.Encoder(config.latent, **shared)
     discriminator = dcgan.Encoder(1, **shared)
@@ -144,7 +138,7 @@ def lrgdan(
         )
         z = mean
         if config.information:
-            epsilon = noise.normal(key, mean.shape, axis_name)
+            epsilon = noise.normal(key, mean.shape)
             z = mean + jnp.exp(0.5 * log_variance) * epsilon
         return mean, log_variance, z, feature_map, new
 
@@ -193,8 +187,7 @@ def lrgdan(
         def estimate(module, name, feature_map, z):
             return apply.train(module, name, params, stats, feature_map, z)[0]
 
-        other_z = mutual_information.shift(z, axis_name)
-        other_map = mutual_information.shift(feature_map, axis_name)
+        other_z, other_map = axis.shift(z), axis.shift(feature_map)
         near, far = (
             estimate(global_estimator, "global_estimator", feature_map, latents)
             for latents in (z, other_z)
@@ -274,7 +267,7 @@ def lrgdan(
         return base.init_state(key, modules, objectives)
 
     def step(state, images, key):
-        return base.alternate(objectives, state, images, key, axis_name)
+        return base.alternate(objectives, state, images, key)
 
     embed, decode, generated = base.autoencoding(encoder, decoder)
     *_, reconstructed_again = base.autoencoding(auxiliary_encoder, decoder, both)
@@ -304,13 +297,14 @@ def lrgdan(
         return {f"gradient_{n}": norm for n, norm in zip(weighted, norms, strict=True)}
 
     return base.Method(
-        init,
-        (base.Stage(step),),
-        score,
-        objectives,
-        reconstruct,
-        embed,
-        axis_name,
-        base.Views(images={"G(x)": generated} if config.dual else {}, decode=decode),
-        diagnose,
+        init=init,
+        stages=(base.Stage(step),),
+        score=score,
+        objectives=objectives,
+        reconstruct=reconstruct,
+        embed=embed,
+        views=base.Views(
+            images={"G(x)": generated} if config.dual else {}, decode=decode
+        ),
+        diagnose=diagnose,
     )

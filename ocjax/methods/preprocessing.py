@@ -21,7 +21,6 @@ def augment(
     *,
     crop: bool = False,
     flip: bool = False,
-    axis_name: str | None = None,
 ) -> jax.Array:
     """Random crops and mirror images, of each image by its own randomness.
 
@@ -33,12 +32,11 @@ def augment(
       key: randomness of the whole batch, the same on all devices.
       crop: shift at random by up to `PADDING` pixels.
       flip: mirror half of the images, left to right.
-      axis_name: mapped axis over whose devices the batch is spread, or None.
 
     Returns:
       Images of the same shape.
     """
-    keys = example_keys(key, len(images), axis_name)
+    keys = example_keys(key, len(images))
 
     def one(image, key):
         crop_key, flip_key = jax.random.split(key)
@@ -62,8 +60,7 @@ def augmented(method: Method, *, crop: bool, flip: bool) -> Method:
     def step(inner):
         def on_augmented(state, images, key):
             own, key = jax.random.split(key)
-            axis_name = method.axis_name
-            images = augment(images, own, crop=crop, flip=flip, axis_name=axis_name)
+            images = augment(images, own, crop=crop, flip=flip)
             return inner(state, images, key)
 
         return on_augmented

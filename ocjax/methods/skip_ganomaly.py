@@ -46,14 +46,12 @@ class Config:
 
 def skip_ganomaly(
     config: Config = Config(),
-    axis_name: str | None = None,
     dtype: DTypeLike = jnp.float32,
 ) -> base.Method:
     """Builds Skip-GANomaly for images `[B, S, S, C]` in `[-1, 1]`, `S = 32 * 2^n`.
 
     Args:
       config: hyper-parameters.
-      axis_name: mapped axis over whose devices a batch is spread, or None.
       dtype: that networks compute in; what they learn and return is float32.
 
     Returns:
@@ -64,11 +62,7 @@ def skip_ganomaly(
       ValueError: an option of `config` is unknown.
     """
     _checks.one_of("hyper.adversarial", config.adversarial, adversarial.GENERATOR)
-    shared: dict[str, Any] = {
-        "features": config.features,
-        "axis_name": axis_name,
-        "dtype": dtype,
-    }
+    shared: dict[str, Any] = {"features": config.features, "dtype": dtype}
     generator = unet.UNet(**shared)
     discriminator = dcgan.Discriminator(**shared)
 
@@ -115,7 +109,7 @@ def skip_ganomaly(
         return base.init_state(key, modules, objectives)
 
     def step(state, images, key):
-        return base.simultaneous(objectives, state, images, key, axis_name)
+        return base.simultaneous(objectives, state, images, key)
 
     def inference(apply_network):
         """The functions of a trained state, given how networks are applied."""
@@ -142,12 +136,11 @@ def skip_ganomaly(
     reconstruct, embed, score = inference(apply.infer)
     *_, score_batchwise = inference(apply.batchwise)
     return base.Method(
-        init,
-        (base.Stage(step),),
-        score,
-        objectives,
-        reconstruct,
-        embed,
-        axis_name,
+        init=init,
+        stages=(base.Stage(step),),
+        score=score,
+        objectives=objectives,
+        reconstruct=reconstruct,
+        embed=embed,
         score_batchwise=score_batchwise,
     )

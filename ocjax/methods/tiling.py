@@ -52,7 +52,7 @@ def tiled(
     def step(inner):
         def on_tiles(state, pictures, key):
             own, key = jax.random.split(key)
-            tiles = random_tiles(pictures, own, size, axis_name=method.axis_name)
+            tiles = random_tiles(pictures, own, size)
             return inner(state, tiles, key)
 
         return on_tiles
@@ -93,18 +93,15 @@ def starts(side: int, size: int, overlap: float) -> list[int]:
     return np.round(np.linspace(0, side - size, steps + 1)).astype(int).tolist()
 
 
-def random_tiles(
-    pictures: jax.Array, key: jax.Array, size: int, *, axis_name: str | None = None
-) -> jax.Array:
+def random_tiles(pictures: jax.Array, key: jax.Array, size: int) -> jax.Array:
     """A tile of each picture, `[B, size, size, C]`, of uniform position.
 
     Args:
       pictures: `[B, S, S, C]`.
       key: randomness of the whole batch, the same on all devices.
       size: of a tile.
-      axis_name: mapped axis over whose devices the batch is spread, or None.
     """
-    keys = example_keys(key, len(pictures), axis_name)
+    keys = example_keys(key, len(pictures))
     shape = (size, size, pictures.shape[-1])
 
     def one(picture, key):

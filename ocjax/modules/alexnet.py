@@ -34,7 +34,6 @@ class AlexNet(nn.Module):
     Attributes:
       outputs: length of z.
       width: factor on the number of channels and hidden units.
-      axis_name: mapped axis over whose devices a batch is spread.
       dtype: that it computes in.
 
     References:
@@ -45,7 +44,6 @@ class AlexNet(nn.Module):
 
     outputs: int = 128
     width: float = 1.0
-    axis_name: str | None = None
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
@@ -67,7 +65,7 @@ class AlexNet(nn.Module):
             x = nn.relu(_Conv(channels)(x))
             if stage in (0, 1, 4):
                 x = pool.maximum(x)
-        x = Dropout(0.5, self.axis_name)(x.reshape(len(x), -1), train)
+        x = Dropout(0.5)(x.reshape(len(x), -1), train)
         x = nn.relu(_Dense(units)(x))
-        x = Dropout(0.5, self.axis_name)(x, train)
+        x = Dropout(0.5)(x, train)
         return nn.relu(_Dense(self.outputs)(x))

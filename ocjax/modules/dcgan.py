@@ -30,7 +30,7 @@ BatchNorm = functools.partial(norm.BatchNorm, scale_init=_around_one)
 
 
 def _pyramid(
-    x: jax.Array, features: int, axis_name: str | None, attention: int, train: bool
+    x: jax.Array, features: int, attention: int, train: bool
 ) -> list[jax.Array]:
     """Strided convolutions down to 4x4, layers of the module that calls.
 
@@ -44,7 +44,7 @@ def _pyramid(
     while stages[-1].shape[-2] > 4:
         features *= 2
         x = Conv(features, kernel=4, stride=2, padding=1)(stages[-1])
-        x = nn.leaky_relu(BatchNorm(axis_name)(x, train), 0.2)
+        x = nn.leaky_relu(BatchNorm()(x, train), 0.2)
         stages.append(_attend(x, attention))
     return stages
 
@@ -61,14 +61,12 @@ class Encoder(nn.Module):
     Attributes:
       outputs: length of the vector.
       features: channels of the first convolution; they double at each stage.
-      axis_name: mapped axis over whose devices BatchNorm averages.
       attention: reduction of the channel attention after each stage; 0 for none.
       dtype: that it computes in.
     """
 
     outputs: int = 100
     features: int = 64
-    axis_name: str | None = None
     attention: int = 0
     dtype: DTypeLike = jnp.float32
 
@@ -84,9 +82,7 @@ class Encoder(nn.Module):
           Linear outputs `[B, outputs]`, and the features before the last convolution,
           flattened to `[B, D]`; `D = 4 * 4 * 256` at 32x32 with 64 features.
         """
-        *_, x = _pyramid(
-            x.astype(self.dtype), self.features, self.axis_name, self.attention, train
-        )
+        *_, x = _pyramid(x.astype(self.dtype), self.features, self.attention, train)
         return _vector(x, self.outputs), x.reshape(len(x), -1)
 
 
@@ -96,13 +92,11 @@ class StochasticEncoder(nn.Module):
     Attributes:
       latent: length of either.
       features: channels of the first convolution; they double at each stage.
-      axis_name: mapped axis over whose devices BatchNorm averages.
       dtype: that it computes in.
     """
 
     latent: int = 100
     features: int = 64
-    axis_name: str | None = None
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
@@ -119,7 +113,7 @@ class StochasticEncoder(nn.Module):
           Means and log variances, linear, `[B, latent]`, and a feature map, the second
           stage's activations `[B, S / 4, S / 4, 2 * features]`.
         """
-        stages = _pyramid(x.astype(self.dtype), self.features, self.axis_name, 0, train)
+        stages = _pyramid(x.astype(self.dtype), self.features, 0, train)
         mean = _vector(stages[-1], self.latent, "mean")
         return mean, _vector(stages[-1], self.latent, "log_variance"), stages[1]
 
@@ -133,13 +127,11 @@ class Discriminator(nn.Module):
     Attributes:
       hidden: length of the features.
       features: channels of the first convolution; they double at each stage.
-      axis_name: mapped axis over whose devices BatchNorm averages.
       dtype: that it computes in.
     """
 
     hidden: int = 100
     features: int = 64
-    axis_name: str | None = None
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
@@ -153,7 +145,7 @@ class Discriminator(nn.Module):
         Returns:
           Logits `[B]`, positive for real images, and linear features `[B, hidden]`.
         """
-        *_, x = _pyramid(x.astype(self.dtype), self.features, self.axis_name, 0, train)
+        *_, x = _pyramid(x.astype(self.dtype), self.features, 0, train)
         features = _vector(x, self.hidden)
         kernel_init = nn.initializers.normal(0.02)
         logits = Dense(1, use_bias=False, kernel_init=kernel_init)(features)
@@ -172,7 +164,6 @@ class Decoder(nn.Module):
       size: side S of the images.
       channels: C of the images.
       features: channels before the last convolution; they double at each stage down.
-      axis_name: mapped axis over whose devices BatchNorm averages.
       attention: reduction of the channel attention after each stage but the last; 0
         for none.
       dtype: that it computes in.
@@ -181,7 +172,6 @@ class Decoder(nn.Module):
     size: int
     channels: int
     features: int = 64
-    axis_name: str | None = None
     attention: int = 0
     dtype: DTypeLike = jnp.float32
 
@@ -192,12 +182,12 @@ class Decoder(nn.Module):
         channels = self.features * self.size // 8
         z = z.astype(self.dtype)
         x = ConvTranspose(channels, kernel=4)(z[:, None, None, :])
-        x = nn.relu(BatchNorm(self.axis_name)(x, train))
+        x = nn.relu(BatchNorm()(x, train))
         x = _attend(x, self.attention)
         while x.shape[-2] < self.size // 2:
             channels //= 2
             x = ConvTranspose(channels, kernel=4, stride=2, padding=1)(x)
-            x = nn.relu(BatchNorm(self.axis_name)(x, train))
+            x = nn.relu(BatchNorm()(x, train))
             x = _attend(x, self.attention)
         x = ConvTranspose(self.channels, kernel=4, stride=2, padding=1)(x)
         return jnp.tanh(precision.widen(x))

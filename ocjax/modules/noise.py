@@ -10,38 +10,34 @@ import jax
 import jax.numpy as jnp
 
 from ocjax._checks import InputError
+from ocjax.modules import axis
 
 
-def example_keys(key: jax.Array, count: int, axis_name: str | None = None) -> jax.Array:
+def example_keys(key: jax.Array, count: int) -> jax.Array:
     """Returns one key for each example on this device.
 
     Args:
       key: randomness of the whole batch, the same on all devices.
       count: examples on this device, B.
-      axis_name: mapped axis over whose devices the batch is spread, or None.
 
     Returns:
       Keys of shape `[B]`.
     """
-    device = 0 if axis_name is None else jax.lax.axis_index(axis_name)
-    numbers = device * count + jnp.arange(count)
+    numbers = axis.index() * count + jnp.arange(count)
     return jax.vmap(lambda number: jax.random.fold_in(key, number))(numbers)
 
 
-def normal(
-    key: jax.Array, shape: tuple[int, ...], axis_name: str | None = None
-) -> jax.Array:
+def normal(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     """Draws from the standard normal distribution.
 
     Args:
       key: randomness of the whole batch, the same on all devices.
       shape: of the part on this device, `[B, ...]`.
-      axis_name: mapped axis over whose devices the batch is spread, or None.
 
     Returns:
       Numbers of the shape asked for.
     """
-    keys = example_keys(key, shape[0], axis_name)
+    keys = example_keys(key, shape[0])
     return jax.vmap(lambda key: jax.random.normal(key, shape[1:]))(keys)
 
 
@@ -50,11 +46,9 @@ class Dropout(nn.Module):
 
     Attributes:
       rate: probability that a unit is zeroed, in `[0, 1)`.
-      axis_name: mapped axis over whose devices the batch is spread, or None.
     """
 
     rate: float
-    axis_name: str | None = None
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
@@ -74,7 +68,7 @@ class Dropout(nn.Module):
             raise InputError(f"Expected a dropout `rate` in [0, 1), got {self.rate}.")
         if not train or not self.rate or self.is_initializing():
             return x
-        keys = example_keys(self.make_rng("dropout"), len(x), self.axis_name)
+        keys = example_keys(self.make_rng("dropout"), len(x))
         kept = 1 - self.rate
         mask = jax.vmap(lambda key: jax.random.bernoulli(key, kept, x.shape[1:]))(keys)
         return jnp.where(mask, x / kept, 0)

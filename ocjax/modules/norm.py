@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from ocjax.modules import precision
+from ocjax.modules import axis, precision
 
 
 class BatchNorm(nn.Module):
@@ -18,13 +18,11 @@ class BatchNorm(nn.Module):
     differentiates and another only reads.
 
     Attributes:
-      axis_name: mapped axis over whose devices batch statistics are averaged.
       scale_init: initializer of the scale; DCGAN draws from N(1, 0.02).
       momentum: how much of the stored statistics a batch leaves.
       epsilon: added to the variance.
     """
 
-    axis_name: str | None = None
     scale_init: Callable = nn.initializers.ones
     momentum: float = 0.9
     epsilon: float = 1e-5
@@ -49,9 +47,9 @@ class BatchNorm(nn.Module):
         variance = self.variable("batch_stats", "var", jnp.ones, channels)
         wide = lambda v: jnp.broadcast_to(v, x.shape)
         if train:
-            batch_mean = self._average(x)
+            batch_mean = _average(x)
             x = x - wide(batch_mean)
-            batch_variance = self._average(jnp.square(x))
+            batch_variance = _average(jnp.square(x))
             if not self.is_initializing():
                 mean.value = self._follow(mean.value, batch_mean)
                 variance.value = self._follow(variance.value, batch_variance)
@@ -64,8 +62,7 @@ class BatchNorm(nn.Module):
     def _follow(self, stored: jax.Array, batch: jax.Array) -> jax.Array:
         return self.momentum * stored + (1 - self.momentum) * batch
 
-    def _average(self, x: jax.Array) -> jax.Array:
-        average = x.mean(axis=tuple(range(x.ndim - 1)))
-        if self.axis_name is None or self.is_initializing():
-            return average
-        return jax.lax.pmean(average, self.axis_name)
+
+def _average(x: jax.Array) -> jax.Array:
+    """Means of channels over batch and places, those of other devices included."""
+    return axis.mean(x.mean(axis=tuple(range(x.ndim - 1))))

@@ -36,12 +36,10 @@ class SplittingAutoencoder(nn.Module):
 
     Attributes:
       width: factor on the number of channels.
-      axis_name: mapped axis over whose devices BatchNorm averages.
       dtype: that it computes in.
     """
 
     width: float = 1.0
-    axis_name: str | None = None
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
@@ -57,13 +55,13 @@ class SplittingAutoencoder(nn.Module):
         for channels in layers.scaled(self.width, 8, 16, 32, 64):
             x = nn.relu(_Conv3(channels)(x))
             x = jnp.concatenate([x, nn.relu(_Conv3(channels)(x))], axis=-1)
-            x = _BatchNorm(self.axis_name)(pool.maximum(x), train)
+            x = _BatchNorm()(pool.maximum(x), train)
         x = nn.relu(_Conv1(latent, use_bias=True)(x))
-        x = _BatchNorm(self.axis_name)(x, train)
+        x = _BatchNorm()(x, train)
         for channels in layers.scaled(self.width, 32, 32, 16, 8):
             x = nn.relu(_double(x, channels))
             x = jnp.concatenate([x, nn.relu(_Conv3(channels)(x))], axis=-1)
-            x = _BatchNorm(self.axis_name)(x, train)
+            x = _BatchNorm()(x, train)
         x = _Conv3(image_channels, use_bias=True)(x)
         return nn.sigmoid(precision.widen(x))
 
@@ -80,13 +78,11 @@ class Backbone(nn.Module):
     Attributes:
       outputs: length of z.
       width: factor on the number of channels and hidden units.
-      axis_name: mapped axis over whose devices a batch is spread.
       dtype: that it computes in.
     """
 
     outputs: int = 128
     width: float = 1.0
-    axis_name: str | None = None
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
@@ -108,28 +104,22 @@ class Backbone(nn.Module):
             x = _Conv3(channels)(x)
             x = jnp.concatenate([x, _Conv3(channels)(x)], axis=-1)
             x = pool.mean(nn.leaky_relu(x, 0.2))
-            x = _BatchNorm(self.axis_name)(x, train)
+            x = _BatchNorm()(x, train)
         # The authors concatenate two convolutions of 256 channels: one of 512.
         x = nn.leaky_relu(_Conv1(last)(x), 0.2)
-        x = _BatchNorm(self.axis_name)(x, train).reshape(len(x), -1)
+        x = _BatchNorm()(x, train).reshape(len(x), -1)
         x = nn.leaky_relu(_Dense(units)(x), 0.2)
-        x = Dropout(0.5, self.axis_name)(x, train)
+        x = Dropout(0.5)(x, train)
         return nn.leaky_relu(_Dense(self.outputs)(x), 0.2)
 
 
 class Classifier(nn.Module):
-    """Tells atypical from typical images by their features.
-
-    Attributes:
-      axis_name: mapped axis over whose devices a batch is spread.
-    """
-
-    axis_name: str | None = None
+    """Tells atypical from typical images by their features."""
 
     @nn.compact
     def __call__(self, z: jax.Array, train: bool) -> jax.Array:
         """Maps features `[B, D]` to logits `[B]`; `train` drops units of z."""
-        z = Dropout(0.5, self.axis_name)(z, train)
+        z = Dropout(0.5)(z, train)
         return _Dense(1)(z)[:, 0]
 
 

@@ -20,7 +20,6 @@ class UNet(nn.Module):
     Attributes:
       features: channels of the first convolution; they double at each stage, up to
         eight times as many.
-      axis_name: mapped axis over whose devices BatchNorm averages.
       dtype: that it computes in.
 
     References:
@@ -29,7 +28,6 @@ class UNet(nn.Module):
     """
 
     features: int = 64
-    axis_name: str | None = None
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
@@ -54,13 +52,13 @@ class UNet(nn.Module):
             x = nn.leaky_relu(x, 0.2) if level else x
             x = Conv(channels[level], kernel=4, stride=2, padding=1)(x)
             if 0 < level < levels - 1:
-                x = BatchNorm(self.axis_name)(x, train)
+                x = BatchNorm()(x, train)
             down.append(x)
         latent = x.reshape(batch, -1)
         for level in reversed(range(levels - 1)):
             x = nn.relu(x)
             x = ConvTranspose(channels[level], kernel=4, stride=2, padding=1)(x)
-            x = BatchNorm(self.axis_name)(x, train)
+            x = BatchNorm()(x, train)
             x = jnp.concatenate([down[level], x], axis=-1)
         last = ConvTranspose(
             image_channels, kernel=4, stride=2, padding=1, use_bias=True

@@ -93,7 +93,7 @@ def train(
     compilation.
 
     Args:
-      method: what to train, built with the `axis_name` of `devices`.
+      method: what to train.
       images: shape `[N, S, S, C]`, `uint8`, or floats in `[-1, 1]`
         (`ocjax.data.images.check` brings other ranges there).
       key: of all randomness.
@@ -133,7 +133,7 @@ def together(
     is left out.
 
     Args:
-      method: what to train, built with the `axis_name` of `devices`.
+      method: what to train.
       images: shape `[N, S, S, C]`, `uint8`, or floats in `[-1, 1]`; shared.
       models: at most one for each lane.
       epochs: passes over the images in the last stage; earlier ones have their own.
@@ -412,11 +412,6 @@ def check(
     if epochs < 1:
         raise InputError(f"`epochs` (={epochs}) must be at least 1.")
     devices.check_batch_size(batch_size)
-    if method.axis_name != devices.axis_name:
-        raise ValueError(
-            f"`method` was built with axis_name={method.axis_name!r}, but these "
-            f"{devices.count} devices need {devices.axis_name!r}."
-        )
     # Compiled later on: so it is traced once.
     jax.eval_shape(jax.jit(method.init), jax.random.key(0), _sample(images))
     return images

@@ -1,7 +1,7 @@
 """One device or several, of one process or several: what training knows of them.
 
 Training takes its steps in lanes, one for each model that trains at the same time. A
-train step is written for one device and an optional mapped axis over which it averages.
+train step is written for one device; on several, `modules.axis` acts across them.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,9 +12,8 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from ocjax._checks import InputError
+from ocjax.modules import axis
 from ocjax.training import processes
-
-AXIS = "batch"
 
 
 class Devices:
@@ -24,21 +23,20 @@ class Devices:
       count: how many devices there are.
       lanes: how many models train at the same time: one.
       sharing: how many devices share a batch.
-      axis_name: what to build a method with: `"batch"`, or None for one device.
     """
 
     lanes = 1
+    _axis = axis.NAME
 
     def __init__(self, devices: Sequence | None = None):
         """Takes `devices`, by default the first local one."""
         self._devices = tuple(devices or jax.local_devices()[:1])
         self.count = self.sharing = len(self._devices)
-        self.axis_name = AXIS if self.count > 1 else None
         # A process gives and gets the rows of its own devices only.
         here = jax.process_index()
         own = [i for i, d in enumerate(self._devices) if d.process_index == here]
-        mesh = Mesh(np.array([self._devices[i] for i in own]), (AXIS,))
-        self._sharding = NamedSharding(mesh, PartitionSpec(AXIS))
+        mesh = Mesh(np.array([self._devices[i] for i in own]), (self._axis,))
+        self._sharding = NamedSharding(mesh, PartitionSpec(self._axis))
         self._own_rows = slice(own[0], own[-1] + 1)
 
     def __eq__(self, other) -> bool:
@@ -56,7 +54,7 @@ class Devices:
         """
         if self.count == 1:
             return jax.jit(function)
-        return jax.pmap(function, axis_name=AXIS, devices=self._devices)
+        return jax.pmap(function, axis_name=self._axis, devices=self._devices)
 
     def copies(self, tree) -> Any:
         """Gives every device the same."""
@@ -111,11 +109,13 @@ class ModelDevices(Devices):
     Nothing passes between devices.
     """
 
+    _axis = "models"  # Another name, across which no step acts.
+
     def __init__(self, devices: Sequence | None = None, *, width: int = 1):
         """Takes `devices`, by default the first local one."""
         super().__init__(devices)
         self.width, self.lanes = width, width * self.count
-        self.sharing, self.axis_name = 1, None
+        self.sharing = 1
 
     def map(self, function: Callable) -> Callable:
         """As the base class; all lanes of a device have the same images.

@@ -144,7 +144,7 @@ def test_every_ocjax_command_is_one(command):
     values, _ = train.configuration(arguments)
     config, hyper, _ = configs.parse(values)
     assert configs.varied(config, hyper)
-    method = build_method(config, hyper, None, None)
+    method = build_method(config, hyper, None)
     images = jnp.zeros((1, config.image_size, config.image_size, 1))
     state = jax.eval_shape(method.init, jax.random.key(0), images)
     assert jax.eval_shape(method.score, state, images).shape == (1,)

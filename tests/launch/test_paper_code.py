@@ -167,7 +167,7 @@ def test_tiles_have_no_statistics_of_their_batch():
         ).to_dict()
     )
     with pytest.raises(InputError, match="whole pictures, not for tiles"):
-        build.build_method(config, hyper, None, None)
+        build.build_method(config, hyper, None)
 
 
 def test_the_best_epoch_needs_anomalies_to_look_at():

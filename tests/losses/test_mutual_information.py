@@ -22,22 +22,6 @@ def test_scores_that_do_not_tell_pairs_apart_show_no_information(scores, random)
     assert bound <= 1e-5
 
 
-@pytest.mark.parametrize("parts", [1, 2, 3, 6])
-def test_parts_of_a_batch_shift_as_the_whole_does(parts):
-    batch = jnp.arange(12.0).reshape(6, 2)
-    split = batch.reshape(parts, -1, 2)
-    shift = functools.partial(mutual_information.shift, axis_name="batch")
-    together = jax.vmap(shift, axis_name="batch")(split).reshape(batch.shape)
-    expected = np.roll(batch, 1, axis=0)  # Each has its predecessor, none itself.
-    np.testing.assert_array_equal(together, expected)
-    np.testing.assert_array_equal(mutual_information.shift(batch), expected)
-
-
-def test_a_batch_of_one_has_no_other_partner():
-    batch = jnp.ones((1, 3))
-    np.testing.assert_array_equal(mutual_information.shift(batch), batch)
-
-
 def _pairs(key, rho, count):
     """Standard normal pairs of correlation rho."""
     a, b = jax.random.normal(key, (2, count))
@@ -62,7 +46,7 @@ def _divergence(rho):
 
 
 def _loss(estimator, a, b):
-    shifted = mutual_information.shift(b)
+    shifted = jnp.roll(b, 1)
     scores = estimator(a, b), estimator(a, shifted)
     return mutual_information.jensen_shannon(*scores).mean()
 

@@ -299,7 +299,7 @@ def test_unusable_options_are_refused_by_name(change, message):
 def test_every_objective_drops_other_units(case, monkeypatch):
     keys = []
 
-    def note(name, objective, state, images, key, axis_name):
+    def note(name, objective, state, images, key):
         keys.append(jax.random.key_data(key).tolist())
         return state, {}
 

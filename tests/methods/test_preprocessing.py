@@ -9,6 +9,7 @@ from tiny_methods import METHODS
 from ocjax._checks import InputError
 from ocjax.methods import preprocessing
 from ocjax.methods.preprocessing import PADDING, augment
+from ocjax.modules import axis
 
 IMAGES = jax.random.uniform(jax.random.key(0), (32, 8, 8, 3), minval=-1.0)
 
@@ -39,10 +40,9 @@ def test_about_half_are_mirrored_and_none_is_changed_otherwise():
 def test_an_image_has_its_own_randomness_on_any_number_of_devices():
     both = functools.partial(augment, crop=True, flip=True)
     whole = both(IMAGES, jax.random.key(1))
-    parts = jax.vmap(
-        lambda part: both(part, jax.random.key(1), axis_name="batch"),
-        axis_name="batch",
-    )(IMAGES.reshape(4, 8, 8, 8, 3))
+    parts = jax.vmap(lambda part: both(part, jax.random.key(1)), axis_name=axis.NAME)(
+        IMAGES.reshape(4, 8, 8, 8, 3)
+    )
     np.testing.assert_array_equal(parts.reshape(whole.shape), whole)
 
 

@@ -5,26 +5,24 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ocjax.modules import noise
+from ocjax.modules import axis, noise
 
 X = 1 + jax.random.uniform(jax.random.key(0), (6, 4, 50))
 
 
-def _dropped(x, axis_name=None) -> Any:
-    module = noise.Dropout(0.25, axis_name)
-    return module.apply({}, x, True, rngs={"dropout": jax.random.key(1)})
+def _dropped(x) -> Any:
+    return noise.Dropout(0.25).apply({}, x, True, rngs={"dropout": jax.random.key(1)})
 
 
 @pytest.mark.parametrize("parts", [2, 3])
 def test_parts_of_a_batch_draw_what_the_whole_draws(parts):
-    def draw(x, axis_name):
-        noises = noise.normal(jax.random.key(1), x.shape, axis_name)
-        return noises, _dropped(x, axis_name)
+    def draw(x):
+        return noise.normal(jax.random.key(1), x.shape), _dropped(x)
 
     @jax.jit
     def run(x):
-        together = jax.vmap(lambda part: draw(part, "batch"), axis_name="batch")
-        return together(x.reshape(parts, -1, *x.shape[1:])), draw(x, None)
+        together = jax.vmap(draw, axis_name=axis.NAME)
+        return together(x.reshape(parts, -1, *x.shape[1:])), draw(x)
 
     together, whole = run(X)
     for a, b in zip(together, whole, strict=True):

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ocjax.modules import axis
 from ocjax.modules.norm import BatchNorm
 
 X = jax.random.normal(jax.random.key(0), (4, 3, 3, 2)) * 3 + 5
@@ -57,10 +58,9 @@ def test_averages_over_the_devices_of_an_axis():
     whole = BatchNorm().apply(variables, X, True, mutable=["batch_stats"])
 
     def part(x):
-        spread = BatchNorm(axis_name="batch")
-        return spread.apply(variables, x, True, mutable=["batch_stats"])
+        return BatchNorm().apply(variables, x, True, mutable=["batch_stats"])
 
-    parts = jax.vmap(part, axis_name="batch")(X.reshape(2, 2, 3, 3, 2))
+    parts = jax.vmap(part, axis_name=axis.NAME)(X.reshape(2, 2, 3, 3, 2))
     np.testing.assert_allclose(
         parts[0].reshape(X.shape), whole[0], rtol=1e-4, atol=1e-5
     )

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from ocjax.modules import apply, splitting
+from ocjax.modules import apply, axis, splitting
 
 IMAGES = jax.random.uniform(jax.random.key(0), (4, 32, 32, 1))
 Z = jax.random.normal(jax.random.key(1), (2, 3, 5))
@@ -88,8 +88,8 @@ def test_doubling_is_the_transpose_of_a_strided_convolution_with_same_padding():
 
 
 def test_parts_of_a_batch_give_the_features_of_the_whole():
-    whole, parts = (splitting.Backbone(7, 0.1, name) for name in (None, "batch"))
-    shapes, _ = jax.eval_shape(lambda: apply.init(whole, jax.random.key(0), IMAGES))
+    backbone = splitting.Backbone(7, 0.1)
+    shapes, _ = jax.eval_shape(lambda: apply.init(backbone, jax.random.key(0), IMAGES))
     draw = np.random.default_rng(0).normal
     params = jax.tree.map(lambda leaf: np.float32(draw(size=leaf.shape)), shapes)
 
@@ -97,12 +97,12 @@ def test_parts_of_a_batch_give_the_features_of_the_whole():
     def run(params, images):
         networks = {"net": params}, {"net": {}}
 
-        def train(module, x):
-            return apply.train(module, "net", *networks, x, key=jax.random.key(1))[0]
+        def train(x):
+            return apply.train(backbone, "net", *networks, x, key=jax.random.key(1))[0]
 
-        together = jax.vmap(lambda x: train(parts, x), axis_name="batch")
+        together = jax.vmap(train, axis_name=axis.NAME)
         split = images.reshape(2, 2, *images.shape[1:])
-        return together(split).reshape(4, 7), train(whole, images)
+        return together(split).reshape(4, 7), train(images)
 
     z_parts, z = run(params, IMAGES)
     np.testing.assert_allclose(z_parts, z, rtol=1e-3, atol=1e-3 * float(z.std()))

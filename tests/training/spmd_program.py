@@ -15,15 +15,15 @@ from tiny_methods import MAIN
 
 from ocjax import evaluation
 from ocjax.data import images as images_lib
+from ocjax.modules import axis
 from ocjax.training import Devices, ModelDevices, loop, sweep
 
 STEPS, BATCH_SIZE = 10, 16
 
 
-def train(build, config, count):
+def train(method, count):
     """Parameters after ten steps of each stage on `count` devices."""
     devices = Devices(jax.local_devices()[:count])
-    method = build(config, axis_name=devices.axis_name, dtype=jnp.float64)
     images = np.random.default_rng(0).uniform(-1, 1, (40, 32, 32, 1))
     order = np.random.default_rng(1).integers(0, 40, (STEPS, BATCH_SIZE))
     state = jax.jit(method.init)(jax.random.key(0), jnp.zeros((1, 32, 32, 1)))
@@ -40,13 +40,12 @@ def train(build, config, count):
     return jax.device_get((final.params, final.stats, logged))
 
 
-def losses(count, streamed):
+def losses(method, count, streamed):
     """The generator's losses of a whole training, in single precision."""
     devices = Devices(jax.local_devices()[:count])
-    build, config = MAIN["ganomaly"]
     images = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 1), np.uint8)
     steps = loop.train(
-        build(config, axis_name=devices.axis_name),
+        method,
         images,
         jax.random.key(0),
         epochs=2,
@@ -58,10 +57,8 @@ def losses(count, streamed):
     return np.concatenate(found)
 
 
-def check_sweeps():
+def check_sweeps(method):
     """Models that devices share out end as they do alone; so do scores."""
-    build, config = MAIN["ganomaly"]
-    method = build(config)
     images = np.random.default_rng(0).integers(0, 256, (24, 32, 32, 1), np.uint8)
     rows = [np.arange(8 + 4 * i) for i in range(5)]  # Of other sizes.
     sizes: dict[str, Any] = {"epochs": 2, "batch_size": 4}
@@ -94,22 +91,49 @@ def check_sweeps():
     )
 
 
+def check_axis():
+    """What acts across devices does so for each lane of a `vmap` on them, in the order
+    of the batch; and lanes on several devices have nothing to do with each other.
+    """
+    act = lambda x: (axis.index(), axis.mean(x.mean()), axis.shift(x))
+    lanes = np.stack([np.arange(8.0), 10 * np.arange(8.0)], 1)
+    parts = lanes.reshape(4, 2, 2)
+    for mapped in (jax.vmap(act, 1), jax.jit(jax.vmap(act, 1), inline=True)):
+        found = jax.pmap(mapped, axis_name=axis.NAME)(parts)
+        index, mean, shifted = jax.device_get(found)
+        np.testing.assert_array_equal(index, np.arange(4)[:, None].repeat(2, 1))
+        np.testing.assert_array_equal(mean, np.tile([3.5, 35], (4, 1)))
+        rolled = np.roll(lanes, 1, axis=0).reshape(parts.shape)
+        np.testing.assert_array_equal(shifted.swapaxes(1, 2), rolled)
+    for width in (1, 2):
+        devices = ModelDevices(jax.local_devices()[: 4 // width], width=width)
+        alone = devices.map(lambda state, *_: (axis.size(), axis.mean(state)))
+        models = [np.float32(i) for i in range(4)]
+        found = devices.each(alone(devices.own(models), *[devices.own(models)] * 4))
+        np.testing.assert_array_equal(found, [(1, i) for i in range(4)])
+
+
 def main():
     """Checks whole trainings, then prints the differences after ten steps.
 
     They are {method: {devices: largest relative difference to one device}}.
     """
-    one, two, streamed = losses(1, False), losses(2, False), losses(2, True)
+    check_axis()
+    build, config = MAIN["ganomaly"]
+    method = build(config)  # One object for all, as whoever has trained it has.
+    one, two = losses(method, 1, False), losses(method, 2, False)
+    streamed = losses(method, 2, True)
     np.testing.assert_allclose(two, one, rtol=1e-3)
     np.testing.assert_array_equal(streamed, two)
-    check_sweeps()
+    check_sweeps(method)
     jax.config.update("jax_enable_x64", True)
     differences = {}
     for name, (build, config) in MAIN.items():
-        one = train(build, config, 1)
+        method = build(config, dtype=jnp.float64)
+        one = train(method, 1)
         differences[name] = {}
         for count in (2, 4) if name == "ganomaly" else (2,):
-            many = train(build, config, count)
+            many = train(method, count)
             far = lambda a, b: float(np.max(np.abs(a - b) / (1e-3 + np.abs(a))))
             apart = jax.tree.map(far, one, many)
             differences[name][count] = max(jax.tree.leaves(apart))

@@ -219,9 +219,3 @@ def test_parameters_that_are_not_finite_end_training():
         ):
             taken.append(progress.step)
     assert taken == [0, 1]
-
-
-def test_a_method_built_for_other_devices_is_refused():
-    method = ganomaly(Config(latent=3, features=2), axis_name="batch")
-    with pytest.raises(ValueError, match="axis_name='batch'"):
-        list(training.train(method, IMAGES, jax.random.key(0), **OPTIONS))
