@@ -94,8 +94,8 @@ def boundary(
       InputError: an argument is out of its range.
 
     References:
-      Brendel et al., `Decision-based adversarial attacks
-      <https://arxiv.org/abs/1712.04248>`_, 2018.
+      Brendel et al., [Decision-based adversarial
+      attacks](https://arxiv.org/abs/1712.04248), 2018.
     """
     images, labels = check(images, labels)
     lengths = {"orthogonal_step": orthogonal_step, "towards_step": towards_step}

@@ -39,7 +39,7 @@ def deepfool(
       InputError: an argument is out of its range.
 
     References:
-      Moosavi-Dezfooli et al., `DeepFool <https://arxiv.org/abs/1511.04599>`_, 2016.
+      Moosavi-Dezfooli et al., [DeepFool](https://arxiv.org/abs/1511.04599), 2016.
     """
     images, labels = check(images, labels)
     one_of("norm", norm, NORMS)

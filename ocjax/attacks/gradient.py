@@ -38,8 +38,8 @@ def fgsm(
       InputError: an argument is out of its range.
 
     References:
-      Goodfellow et al., `Explaining and harnessing adversarial examples
-      <https://arxiv.org/abs/1412.6572>`_, 2015.
+      Goodfellow et al., [Explaining and harnessing adversarial
+      examples](https://arxiv.org/abs/1412.6572), 2015.
     """
     return bim(
         logits, images, labels, epsilon=epsilon, steps=1, step=epsilon, norm=norm
@@ -71,8 +71,8 @@ def bim(
       InputError: an argument is out of its range.
 
     References:
-      Kurakin et al., `Adversarial examples in the physical world
-      <https://arxiv.org/abs/1607.02533>`_, 2017.
+      Kurakin et al., [Adversarial examples in the physical
+      world](https://arxiv.org/abs/1607.02533), 2017.
     """
     step = 0.2 * epsilon if step is None else step
     images, labels = check(images, labels)

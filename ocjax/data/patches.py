@@ -41,7 +41,7 @@ def uba(*, data_dir: str | os.PathLike | None, size: int) -> Dataset:
       InputError: the folder or its pictures are missing, or a file is no picture.
 
     References:
-      Akcay et al., `GANomaly <https://arxiv.org/abs/1805.06725>`_, 2018.
+      Akcay et al., [GANomaly](https://arxiv.org/abs/1805.06725), 2018.
     """
     root = prepared.release("uba", data_dir, f"train/{NORMAL}", _EXPECTED)
     normal = [_pictures(root / part / NORMAL) for part in ("train", "test")]

@@ -179,7 +179,7 @@ def ganomaly(
     """One class anomalous, all of it tested; the rest pooled 80/20.
 
     References:
-      Akcay et al., `GANomaly <https://arxiv.org/abs/1805.06725>`_, 2018.
+      Akcay et al., [GANomaly](https://arxiv.org/abs/1805.06725), 2018.
     """
     del official_test
     train, test = _eighty_twenty(np.flatnonzero(labels != anomalous_class), groups, rng)

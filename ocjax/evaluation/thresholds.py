@@ -43,8 +43,8 @@ def from_normals(scores: ArrayLike, false_positive_rate: float) -> Threshold:
 
     References:
       Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World", 2005;
-      Angelopoulos and Bates, `A gentle introduction to conformal prediction
-      <https://arxiv.org/abs/2107.07511>`_, 2021.
+      Angelopoulos and Bates, [A gentle introduction to conformal
+      prediction](https://arxiv.org/abs/2107.07511), 2021.
     """
     scores = _checked(scores)
     if not 0 < false_positive_rate < 1:
@@ -137,8 +137,8 @@ def p_values(normals: ArrayLike, scores: ArrayLike) -> np.ndarray:
       ValueError: if the normals are not as above.
 
     References:
-      Bates et al., `Testing for outliers with conformal p-values
-      <https://arxiv.org/abs/2104.08279>`_, 2023, eq. 2.
+      Bates et al., [Testing for outliers with conformal
+      p-values](https://arxiv.org/abs/2104.08279), 2023, eq. 2.
     """
     below, count = _below(normals, scores)
     return (1 + count - below) / (count + 1)

@@ -26,7 +26,7 @@ def discriminator(real_logits: jax.Array, fake_logits: jax.Array) -> jax.Array:
       TypeError: an argument is not floating point.
 
     References:
-      Goodfellow et al., `GAN <https://arxiv.org/abs/1406.2661>`_, 2014, Eq 1; halved
+      Goodfellow et al., [GAN](https://arxiv.org/abs/1406.2661), 2014, Eq 1; halved
       as in the code of GANomaly.
     """
     _checks.same_shape(real_logits=real_logits, fake_logits=fake_logits)
@@ -47,7 +47,7 @@ def non_saturating(fake_logits: jax.Array) -> jax.Array:
       TypeError: the argument is not floating point.
 
     References:
-      Goodfellow et al., `GAN <https://arxiv.org/abs/1406.2661>`_, 2014, section 3.
+      Goodfellow et al., [GAN](https://arxiv.org/abs/1406.2661), 2014, section 3.
     """
     _checks.floating(fake_logits=fake_logits)
     return jax.nn.softplus(-fake_logits)
@@ -68,7 +68,7 @@ def literal(fake_logits: jax.Array) -> jax.Array:
       TypeError: the argument is not floating point.
 
     References:
-      Goodfellow et al., `GAN <https://arxiv.org/abs/1406.2661>`_, 2014, Eq 1.
+      Goodfellow et al., [GAN](https://arxiv.org/abs/1406.2661), 2014, Eq 1.
     """
     _checks.floating(fake_logits=fake_logits)
     return -jax.nn.softplus(fake_logits)
@@ -93,9 +93,9 @@ def feature_matching(features: jax.Array, fake_features: jax.Array) -> jax.Array
       TypeError: an argument is not floating point.
 
     References:
-      Akcay et al., `GANomaly <https://arxiv.org/abs/1805.06725>`_, 2018, Eq 1;
-      Salimans et al., `Improved techniques for training GANs
-      <https://arxiv.org/abs/1606.03498>`_, 2016, section 3.1.
+      Akcay et al., [GANomaly](https://arxiv.org/abs/1805.06725), 2018, Eq 1; Salimans
+      et al., [Improved techniques for training GANs](https://arxiv.org/abs/1606.03498),
+      2016, section 3.1.
     """
     _checks.same_shape(features=features, fake_features=fake_features)
     _checks.floating(features=features, fake_features=fake_features)

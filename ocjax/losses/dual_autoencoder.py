@@ -31,9 +31,9 @@ def auxiliary(
       TypeError: an argument is not floating point.
 
     References:
-      Chen et al., `LR-GDAN <https://doi.org/10.24963/ijcai.2020/106>`_, 2020, Eqs 5
-      and 6; Berthelot et al., `BEGAN <https://arxiv.org/abs/1703.10717>`_, 2017;
-      Vu et al., `ADAE <https://arxiv.org/abs/1902.06924>`_, 2019.
+      Chen et al., [LR-GDAN](https://doi.org/10.24963/ijcai.2020/106), 2020, Eqs 5
+      and 6; Berthelot et al., [BEGAN](https://arxiv.org/abs/1703.10717), 2017;
+      Vu et al., [ADAE](https://arxiv.org/abs/1902.06924), 2019.
     """
     _checks.same_shape(real_errors=real_errors, generated_errors=generated_errors)
     _checks.floating(real_errors=real_errors, generated_errors=generated_errors)

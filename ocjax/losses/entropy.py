@@ -22,8 +22,8 @@ def softmax_entropy(latents: jax.Array) -> jax.Array:
       TypeError: the argument is not floating point.
 
     References:
-      Tian et al., `Improving auto-encoder novelty detection using channel attention
-      and entropy minimization <https://arxiv.org/abs/2007.01682>`_, 2020, Eq 4.
+      Tian et al., [Improving auto-encoder novelty detection using channel attention
+      and entropy minimization](https://arxiv.org/abs/2007.01682), 2020, Eq 4.
     """
     _checks.floating(latents=latents)
     log_p = jax.nn.log_softmax(latents, axis=-1)

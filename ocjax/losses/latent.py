@@ -26,7 +26,7 @@ def l1(latents: jax.Array, others: jax.Array) -> jax.Array:
       TypeError: an argument is not floating point.
 
     References:
-      Akcay et al., `GANomaly <https://arxiv.org/abs/1805.06725>`_, 2018, Eq 3 as
+      Akcay et al., [GANomaly](https://arxiv.org/abs/1805.06725), 2018, Eq 3 as
       printed in the first version; later versions print an L2.
     """
     _check(latents=latents, others=others)
@@ -51,7 +51,7 @@ def squared_error(latents: jax.Array, others: jax.Array) -> jax.Array:
       TypeError: an argument is not floating point.
 
     References:
-      Akcay et al., `GANomaly <https://arxiv.org/abs/1805.06725>`_, 2018, Eq 3.
+      Akcay et al., [GANomaly](https://arxiv.org/abs/1805.06725), 2018, Eq 3.
     """
     _check(latents=latents, others=others)
     return jnp.square(latents - others).mean(axis=-1)
@@ -76,7 +76,7 @@ def euclidean(
       TypeError: an argument is not floating point.
 
     References:
-      Chen et al., `LR-GDAN <https://doi.org/10.24963/ijcai.2020/106>`_, 2020, Eq 4.
+      Chen et al., [LR-GDAN](https://doi.org/10.24963/ijcai.2020/106), 2020, Eq 4.
     """
     _check(latents=latents, others=others)
     return jnp.sqrt(jnp.square(latents - others).sum(axis=-1) + epsilon)
@@ -103,8 +103,8 @@ def kl_standard_normal(mean: jax.Array, log_variance: jax.Array) -> jax.Array:
       TypeError: an argument is not floating point.
 
     References:
-      Kingma and Welling, `Auto-encoding variational Bayes
-      <https://arxiv.org/abs/1312.6114>`_, 2014, appendix B.
+      Kingma and Welling, [Auto-encoding variational
+      Bayes](https://arxiv.org/abs/1312.6114), 2014, appendix B.
     """
     _check(mean=mean, log_variance=log_variance)
     # expm1(v) - v rather than exp(v) - 1 - v: exact to first order near v = 0.

@@ -30,8 +30,8 @@ def jensen_shannon(positive_scores: jax.Array, negative_scores: jax.Array) -> ja
       TypeError: an argument is not floating point.
 
     References:
-      Chen et al., `LR-GDAN <https://doi.org/10.24963/ijcai.2020/106>`_, 2020, Eqs 7 to
-      11; Hjelm et al., `Deep InfoMax <https://arxiv.org/abs/1808.06670>`_, 2019, Eq 4.
+      Chen et al., [LR-GDAN](https://doi.org/10.24963/ijcai.2020/106), 2020, Eqs 7 to
+      11; Hjelm et al., [Deep InfoMax](https://arxiv.org/abs/1808.06670), 2019, Eq 4.
     """
     _checks.same_shape(positive_scores=positive_scores, negative_scores=negative_scores)
     _checks.floating(positive_scores=positive_scores, negative_scores=negative_scores)

@@ -35,8 +35,8 @@ def l1(
       TypeError: an argument is not floating point.
 
     References:
-      Akcay et al., `GANomaly <https://arxiv.org/abs/1805.06725>`_, 2018, Eq 2;
-      Chen et al., `LR-GDAN <https://doi.org/10.24963/ijcai.2020/106>`_, 2020, Eqs 3
+      Akcay et al., [GANomaly](https://arxiv.org/abs/1805.06725), 2018, Eq 2;
+      Chen et al., [LR-GDAN](https://doi.org/10.24963/ijcai.2020/106), 2020, Eqs 3
       and 5.
     """
     _check(images, reconstructions)
@@ -96,8 +96,8 @@ def ssim(
       TypeError: an argument is not floating point.
 
     References:
-      Wang et al., `Image quality assessment: from error visibility to structural
-      similarity <https://doi.org/10.1109/TIP.2003.819861>`_, 2004, Eq 13; for
+      Wang et al., [Image quality assessment: from error visibility to structural
+      similarity](https://doi.org/10.1109/TIP.2003.819861), 2004, Eq 13; for
       intra-class splitting, patrickschlachter/deep-occ-using-ics on GitHub.
     """
     _check(images, reconstructions)

@@ -7,8 +7,8 @@ the logit is 0, finite and with finite gradient at any finite logit. Logits that
 floating point raise `TypeError`.
 
 References:
-  Schlachter et al., `Deep one-class classification using intra-class splitting
-  <https://arxiv.org/abs/1902.01194>`_, 2019.
+  Schlachter et al., [Deep one-class classification using intra-class
+  splitting](https://arxiv.org/abs/1902.01194), 2019.
 """
 
 import jax

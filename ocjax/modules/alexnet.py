@@ -38,8 +38,8 @@ class AlexNet(nn.Module):
 
     References:
       Krizhevsky et al., "ImageNet classification with deep convolutional neural
-      networks", 2012; Schlachter et al., `Deep one-class classification using data
-      splitting <https://arxiv.org/abs/1902.01194>`_, 2019, section 3.
+      networks", 2012; Schlachter et al., [Deep one-class classification using data
+      splitting](https://arxiv.org/abs/1902.01194), 2019, section 3.
     """
 
     outputs: int = 128

@@ -22,8 +22,8 @@ class ChannelAttention(nn.Module):
 
     References:
       Tian et al., "Improving auto-encoder novelty detection using channel attention and
-      entropy minimization", 2020, Eq 5; Woo et al., `CBAM
-      <https://arxiv.org/abs/1807.06521>`_, 2018, Eq 2.
+      entropy minimization", 2020, Eq 5; Woo et al.,
+      [CBAM](https://arxiv.org/abs/1807.06521), 2018, Eq 2.
     """
 
     reduction: int = 16

@@ -9,7 +9,7 @@ Kernels are drawn with variance 1 / inputs, flax's default for dense layers; bia
 start at 0. Nothing here depends on `train`, accepted because every network is given it.
 
 References:
-  Hjelm et al., `Deep InfoMax <https://arxiv.org/abs/1808.06670>`_, 2018, appendix;
+  Hjelm et al., [Deep InfoMax](https://arxiv.org/abs/1808.06670), 2018, appendix;
   Chen et al., "Latent regularized generative dual adversarial network for abnormal
   detection", 2020, Eqs 7-8.
 """

@@ -19,8 +19,8 @@ four such forms, all exact:
   rounds hardly more than the others.
 
 References:
-  Lavin and Gray, `Fast algorithms for convolutional neural networks
-  <https://arxiv.org/abs/1509.09308>`_, 2016, section 4.
+  Lavin and Gray, [Fast algorithms for convolutional neural
+  networks](https://arxiv.org/abs/1509.09308), 2016, section 4.
 """
 
 import functools

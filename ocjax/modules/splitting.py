@@ -6,8 +6,8 @@ at two deviations, BatchNorm is Keras's (momentum 0.99, epsilon 1e-3). Images ar
 `[B, S, S, C]` in `[0, 1]` with `S = 32 * 2^n`.
 
 References:
-  Schlachter et al., `Deep one-class classification using data splitting
-  <https://arxiv.org/abs/1902.01194>`_, 2019, section 3.
+  Schlachter et al., [Deep one-class classification using data
+  splitting](https://arxiv.org/abs/1902.01194), 2019, section 3.
 """
 
 import functools

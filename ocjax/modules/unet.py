@@ -23,8 +23,8 @@ class UNet(nn.Module):
       dtype: that it computes in.
 
     References:
-      Akcay et al., `Skip-GANomaly <https://arxiv.org/abs/1901.08954>`_, 2019; Isola et
-      al., `pix2pix <https://arxiv.org/abs/1611.07004>`_, 2017, section 6.1.
+      Akcay et al., [Skip-GANomaly](https://arxiv.org/abs/1901.08954), 2019; Isola et
+      al., [pix2pix](https://arxiv.org/abs/1611.07004), 2017, section 6.1.
     """
 
     features: int = 64
