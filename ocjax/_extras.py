@@ -5,13 +5,14 @@ import shlex
 import shutil
 import sys
 
-# As pyproject.toml has them.
+# As pyproject.toml has them, but for the lower bounds.
 EXTRAS = {
     "prepare": ("tensorflow-cpu",),
     "onnx": ("onnx", "onnxruntime"),
-    "audio": ("soundfile",),
+    "audio": ("pyyaml", "soundfile"),
     "serve": ("python-multipart", "starlette", "uvicorn"),
     "video": ("av",),
+    "completion": ("shtab",),
 }
 
 

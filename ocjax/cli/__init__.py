@@ -39,10 +39,8 @@ def parser(declared: Collection[str] = COMMANDS) -> argparse.ArgumentParser:
     Args:
       declared: commands whose arguments are declared too, which takes imports.
     """
-    import shtab
-
     from ocjax import __version__
-    from ocjax.cli import parsing, texts
+    from ocjax.cli import arguments, parsing, texts
 
     root = parsing.Parser(
         prog="ocjax",
@@ -52,9 +50,7 @@ def parser(declared: Collection[str] = COMMANDS) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     root.add_argument("--version", action="version", version=f"ocjax {__version__}")
-    shtab.add_argument_to(
-        root, "--print_completion", help="print completion for this shell"
-    )
+    arguments.add_completion(root)
     commands = root.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name in COMMANDS:
         module = importlib.import_module(f"ocjax.cli.{name}")

@@ -1,9 +1,10 @@
 """Arguments that several commands have, and what their values may be."""
 
 import argparse
+import contextlib
 from collections.abc import Callable
 
-import shtab
+from ocjax import _extras
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
@@ -35,9 +36,22 @@ def add_force(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_completion(parser: argparse.ArgumentParser) -> None:
+    """Declares `--print_completion`."""
+    parser.add_argument(
+        "--print_completion",
+        action=_PrintCompletion,
+        metavar="SHELL",
+        help="print what makes bash, zsh or another shell complete the command",
+    )
+
+
 def completed(action: argparse.Action) -> None:
     """Lets shells complete the names of files as a value."""
-    vars(action)["complete"] = shtab.FILE
+    with contextlib.suppress(ImportError):  # Then there is no completion to print.
+        import shtab
+
+        vars(action)["complete"] = shtab.FILE
 
 
 def at_least(least: int) -> Callable[[str], int]:
@@ -68,3 +82,21 @@ def fraction(text: str) -> float:
             f"expected a number between 0 and 1, got {text}"
         )
     return value
+
+
+class _PrintCompletion(argparse.Action):
+    """Prints a shell's completion of the command, and ends the process."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        del namespace, option_string
+        try:
+            import shtab
+        except ImportError:
+            parser.error(f"Completion needs shtab: {_extras.install('completion')}")
+        shell, shells = str(values), shtab.SUPPORTED_SHELLS
+        if shell not in shells:
+            parser.error(
+                f"Unknown shell {shell!r}: expected one of {', '.join(shells)}"
+            )
+        print(shtab.complete(parser, shell))
+        parser.exit()

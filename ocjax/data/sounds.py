@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ocjax import _checks
+from ocjax import _checks, _extras
 from ocjax._checks import InputError
 from ocjax.data import audio, cache, files, images, prepared
 from ocjax.data.dataset import Dataset
@@ -393,7 +393,10 @@ def _fields(table: pathlib.Path, expected: str) -> Iterator[None]:
 
 
 def _yaml(path: pathlib.Path) -> Any:
-    import yaml
+    try:
+        import yaml
+    except ImportError:
+        raise InputError(f"It needs PyYAML: {_extras.install('audio')}") from None
 
     class Loader(yaml.SafeLoader):
         """Reads fields that Python 2 wrote, with tags such as `!!python/unicode`."""

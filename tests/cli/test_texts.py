@@ -8,7 +8,7 @@ import sys
 import pytest
 from calls import call
 
-from ocjax import __version__, cli, methods
+from ocjax import __version__, _extras, cli, methods
 from ocjax.cli import texts
 from ocjax.launch import exits
 from ocjax.launch.config import Execution, PaperCode, RunConfig
@@ -102,6 +102,20 @@ def test_shells_complete_values(capsys):
     said = capsys.readouterr().out
     assert "method_choices=(lrgdan caent ics" in said
     assert "format_choices=(stablehlo onnx)" in said
+    assert "score___model_COMPGEN=_shtab_compgen_files" in said
+
+
+def test_completion_needs_shtab_and_a_shell_that_it_knows(capsys, monkeypatch):
+    with pytest.raises(SystemExit) as ended:
+        call("--print_completion", "shell")
+    assert ended.value.code == 2
+    assert "Unknown shell 'shell': expected one of bash, zsh" in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "shtab", None)
+    with pytest.raises(SystemExit) as ended:
+        call("--print_completion", "bash")
+    assert ended.value.code == 2
+    hint = f"Error: Completion needs shtab: {_extras.install('completion')}. See: "
+    assert capsys.readouterr().err.startswith(hint)
 
 
 def run(*arguments, **environment):

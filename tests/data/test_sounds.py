@@ -1,14 +1,16 @@
 import csv
 import math
 import pathlib
+import re
 import shutil
+import sys
 import wave
 from typing import Any
 
 import numpy as np
 import pytest
 
-from ocjax import data
+from ocjax import _extras, data
 from ocjax._checks import InputError
 from ocjax.data import audio, mixing, sounds
 
@@ -484,6 +486,13 @@ HALF = {
         "should be.",
     ),
 }
+
+
+def test_the_tables_of_dcase_need_yaml(release, short, monkeypatch):
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    message = f"bgs_devtrain.yaml: It needs PyYAML: {_extras.install('audio')}"
+    with pytest.raises(InputError, match=re.escape(message) + "$"):
+        official(release)
 
 
 @pytest.mark.parametrize("half", HALF)
