@@ -37,7 +37,8 @@ ROOT = pathlib.Path(__file__).parents[2]
 README, DOCS = ROOT / "README.md", sorted((ROOT / "docs").glob("*.md"))
 NOTEBOOKS = sorted((ROOT / "docs").glob("*.ipynb"))
 RESULTS = [*(ROOT / "experiments").rglob("*.md"), ROOT / "benchmarks" / "README.md"]
-PAGES = [README, *DOCS, *NOTEBOOKS, *RESULTS]
+GUIDES = [ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
+PAGES = [README, *GUIDES, *DOCS, *NOTEBOOKS, *RESULTS]
 STANDS_FOR = {"METHOD": "autoencoder", "DATASET": "mnist"}  # In commands.
 short = lambda path: str(path.relative_to(ROOT))
 
@@ -63,7 +64,7 @@ def commands(path):
 
 
 OCJAX = sorted({c for path in PAGES for c in commands(path) if c.startswith("ocjax ")})
-SCRIPT = re.compile(r"\bpython ((?:experiments|benchmarks|docs)/\S+\.py)(.*)")
+SCRIPT = re.compile(r"\bpython ((?:experiments|benchmarks)/\S+\.py)(.*)")
 SCRIPTS = sorted(
     {found for path in PAGES for c in commands(path) for found in SCRIPT.findall(c)}
 )
