@@ -44,7 +44,7 @@ def traced_model(onnx: Any, function: Callable, shape: Sequence[int]) -> Any:
         found = _written(graph, equation, [read(atom) for atom in equation.invars])
         values.update(zip(equation.outvars, found, strict=True))
     outputs = [
-        graph.output(name, graph.whole(read(atom), atom.aval.shape))
+        graph.output(name, graph.whole(read(atom), atom.aval.shape))  # pyright: ignore
         for name, atom in zip(OUTPUTS, closed.jaxpr.outvars, strict=True)
     ]
     return graph.model(onnx, like, outputs, [x.aval for x in closed.jaxpr.outvars])
@@ -75,12 +75,12 @@ def _inlined(jaxpr: core.Jaxpr, consts: Sequence, *arguments) -> list:
             branch = params["branches"][int(inputs[0])]
             found = _inlined(branch.jaxpr, branch.consts, *inputs[1:])
         elif name == "scan":
-            found = _unrolled(params, inputs)
+            found = _unrolled(equation, inputs)
         elif name in _CALLS:
             inner = params[_CALLS[name]]
-            closed = isinstance(inner, core.ClosedJaxpr)
-            body, own = (inner.jaxpr, inner.consts) if closed else (inner, [])
-            found = _inlined(body, own, *inputs)
+            closed = hasattr(inner, "consts")
+            body, consts_inside = (inner.jaxpr, inner.consts) if closed else (inner, [])
+            found = _inlined(body, consts_inside, *inputs)
         else:
             found = equation.primitive.bind(*inputs, **params)
             found = found if equation.primitive.multiple_results else [found]
@@ -100,16 +100,22 @@ _CALLS = {
 }
 
 
-def _unrolled(params: dict, inputs: list) -> list:
+def _unrolled(scan: core.JaxprEqn, inputs: list) -> list:
     """What a scan gives, one step after another."""
-    body, split = params["jaxpr"], params["num_consts"] + params["num_carry"]
-    consts, carry = inputs[: params["num_consts"]], inputs[params["num_consts"] : split]
+    params, body = scan.params, scan.params["jaxpr"]
+    # Releases of JAX count what is carried in other ways; only rows lose an axis.
+    rank = lambda var: len(var.aval.shape)
+    pairs = zip(scan.outvars, body.jaxpr.outvars, strict=True)
+    carried = sum(rank(outer) == rank(inner) for outer, inner in pairs)
+    pairs = zip(scan.invars, body.jaxpr.invars, strict=True)
+    split = sum(rank(outer) == rank(inner) for outer, inner in pairs)
+    consts, carry = inputs[: split - carried], inputs[split - carried : split]
     steps, rows = range(params["length"]), []
     for i in reversed(steps) if params["reverse"] else steps:
         row = [lax.index_in_dim(x, i, keepdims=False) for x in inputs[split:]]
         found = _inlined(body.jaxpr, body.consts, *consts, *carry, *row)
-        carry = found[: len(carry)]
-        rows.append([lax.expand_dims(y, [0]) for y in found[len(carry) :]])
+        carry = found[:carried]
+        rows.append([lax.expand_dims(y, [0]) for y in found[carried:]])
     rows = rows[::-1] if params["reverse"] else rows
     return [*carry, *(lax.concatenate(ys, 0) for ys in zip(*rows, strict=True))]
 
