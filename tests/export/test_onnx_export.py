@@ -44,7 +44,7 @@ def made(name, channels=1, tiles=False):
 def same(found, expected, name=""):
     """Asserts that verdicts are equal up to rounding."""
     scale = np.abs(expected.scores).max()
-    np.testing.assert_allclose(found.scores, expected.scores, atol=1e-5 * scale)
+    np.testing.assert_allclose(found.scores, expected.scores, atol=2e-5 * scale)
     np.testing.assert_array_equal(found.anomalous, expected.anomalous)
     difference = np.abs(found.heatmaps - expected.heatmaps).max((1, 2))
     equal = difference < 1e-5 * expected.heatmaps.max()
