@@ -45,7 +45,7 @@ def shift(batch: jax.Array) -> jax.Array:
       The shifted part, same shape.
 
     References:
-      Chen et al., `LR-GDAN <https://doi.org/10.24963/ijcai.2020/106>`_, 2020, calls
+      Chen et al., [LR-GDAN](https://doi.org/10.24963/ijcai.2020/106), 2020, calls
       the result the disturbed batch.
     """
     last, devices = batch[-1:], size()
