@@ -7,7 +7,7 @@ what to do.
 import math
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -25,34 +25,42 @@ ALIKE = 0.05
 SAME_SCORES = 1e-3  # Range of scores, as a share of the largest.
 
 
-def reconstruction_errors(
-    method: Method, state: State, images: np.ndarray
-) -> np.ndarray:
-    """Mean squared errors per pixel, in [-1, 1], of the first `LOOKED_AT` images.
+class Reconstruction(NamedTuple):
+    """Images beside their reconstructions, as floats in [-1, 1]."""
+
+    pixels: np.ndarray  # float64 [N, S, S, C]
+    reconstructed: np.ndarray  # float64 [N, S, S, C]
+
+    @property
+    def errors(self) -> np.ndarray:
+        """Mean squared errors per pixel, float64 `[N]`."""
+        return np.square(self.pixels - self.reconstructed).mean(axis=(1, 2, 3))
+
+    @property
+    def spread(self) -> float:
+        """How much reconstructions differ between images, as a share of what these do.
+
+        1 where they differ as the images do, 0 where all are the same picture. It is a
+        ratio of standard deviations; NaN where the images are all alike.
+        """
+        between = self.pixels.var(axis=0).mean()
+        if between == 0:
+            return math.nan
+        return float(np.sqrt(self.reconstructed.var(axis=0).mean() / between))
+
+
+def reconstruction(method: Method, state: State, images: np.ndarray) -> Reconstruction:
+    """The first `LOOKED_AT` images beside their reconstructions.
 
     Args:
       method: that reconstructs.
       state: a trained state of `method`.
       images: `[N, S, S, C]`.
-
-    Returns:
-      Errors, float64 `[min(N, LOOKED_AT)]`.
     """
-    pixels, reconstructed = _reconstructed(method, state, images)
-    return np.square(pixels - reconstructed).mean(axis=(1, 2, 3))
-
-
-def reconstruction_spread(method: Method, state: State, images: np.ndarray) -> float:
-    """How much reconstructions differ between images, as a share of what these do.
-
-    1 where they differ as the images do, 0 where all are the same picture. It is a
-    ratio of standard deviations; NaN where the images are all alike.
-    """
-    pixels, reconstructed = _reconstructed(method, state, images)
-    between = pixels.var(axis=0).mean()
-    if between == 0:
-        return math.nan
-    return float(np.sqrt(reconstructed.var(axis=0).mean() / between))
+    assert method.reconstruct is not None
+    images = images[:LOOKED_AT]
+    reconstructed = data.map_images(method.reconstruct, images, arguments=(state,))
+    return Reconstruction(_floats(images), reconstructed.astype(np.float64))
 
 
 def mean_image_error(training: np.ndarray, images: np.ndarray) -> float:
@@ -105,8 +113,8 @@ def of_reconstructions(spread: float, error: float, mean_image: float) -> list[s
     """Warnings of reconstructions that tell nothing of their images.
 
     Args:
-      spread: of held-out images, from `reconstruction_spread`.
-      error: of held-out images, a mean of `reconstruction_errors`.
+      spread: of held-out images, from `Reconstruction.spread`.
+      error: of held-out images, the mean of `Reconstruction.errors`.
       mean_image: of the same images, from `mean_image_error`.
     """
     remedy = "Train longer, or with another learning rate or method."
@@ -158,15 +166,6 @@ def of_result(summary: Mapping[str, Any]) -> list[str]:
             "out more, and look whether the good pictures are all good."
         )
     return warnings
-
-
-def _reconstructed(
-    method: Method, state: State, images: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    assert method.reconstruct is not None
-    images = images[:LOOKED_AT]
-    reconstructed = data.map_images(method.reconstruct, images, arguments=(state,))
-    return _floats(images), reconstructed.astype(np.float64)
 
 
 def _floats(images: np.ndarray) -> np.ndarray:

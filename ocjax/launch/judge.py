@@ -137,10 +137,10 @@ def _warnings(
     )
     if method.reconstruct is not None and len(split.validation):
         held_out = images[split.validation[: health.LOOKED_AT]]
-        error = health.reconstruction_errors(method, state, held_out).mean()
+        looked_at = health.reconstruction(method, state, held_out)
         warnings += health.of_reconstructions(
-            health.reconstruction_spread(method, state, held_out),
-            float(error),
+            looked_at.spread,
+            float(looked_at.errors.mean()),
             health.mean_image_error(images[split.train[:1000]], held_out),
         )
     return warnings + health.of_scores(scores) + health.of_result(summary)

@@ -249,6 +249,7 @@ class Watch:
         scores = evaluation.score(self._method, state, self._held_out)
         row = {"held_out_score": float(scores.mean())}
         if self._method.reconstruct is not None:
-            errors = health.reconstruction_errors(self._method, state, self._held_out)
-            row["held_out_error"] = self.held_out_error = float(errors.mean())
+            looked_at = health.reconstruction(self._method, state, self._held_out)
+            self.held_out_error = float(looked_at.errors.mean())
+            row["held_out_error"] = self.held_out_error
         return row

@@ -33,14 +33,14 @@ def _curve(errors):
 def test_errors_and_spread_are_those_of_the_pixels():
     floats = IMAGES / 127.5 - 1
     np.testing.assert_allclose(
-        health.reconstruction_errors(HALF, STATE, IMAGES),
+        health.reconstruction(HALF, STATE, IMAGES).errors,
         np.square(floats / 2).mean((1, 2, 3)),
         rtol=1e-5,
     )
-    assert health.reconstruction_spread(SAME, STATE, IMAGES) == pytest.approx(1)
-    assert health.reconstruction_spread(HALF, STATE, IMAGES) == pytest.approx(0.5)
-    assert health.reconstruction_spread(ONE, STATE, IMAGES) == 0
-    assert np.isnan(health.reconstruction_spread(SAME, STATE, 0 * IMAGES))
+    assert health.reconstruction(SAME, STATE, IMAGES).spread == pytest.approx(1)
+    assert health.reconstruction(HALF, STATE, IMAGES).spread == pytest.approx(0.5)
+    assert health.reconstruction(ONE, STATE, IMAGES).spread == 0
+    assert np.isnan(health.reconstruction(SAME, STATE, 0 * IMAGES).spread)
 
 
 def test_the_error_of_the_mean_image_is_the_variance_about_it():
