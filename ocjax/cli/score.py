@@ -131,7 +131,7 @@ def _table(out: pathlib.Path | None) -> Iterator[Callable]:
     from ocjax import _files
 
     if out is None:
-        yield _writer(sys.stdout or open(os.devnull, "w"))
+        yield _writer(sys.stdout)
         return
     with _files.replacing(out) as temporary:
         # File names may be of any bytes.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ocjax import _files
+from ocjax._nested import flat
 from ocjax.evaluation import plots
 
 if TYPE_CHECKING:
@@ -101,8 +102,8 @@ def write_report(
         summary,
         pictures=list(pictures.values()),
         curves=curves,
-        config=dict(_flat(config)),
-        environment=dict(_flat(environment)),
+        config=_shown(config),
+        environment=_shown(environment),
         warnings=warnings,
     )
     with _files.replacing(path) as temporary:
@@ -121,11 +122,8 @@ def _picture(name: str, figure: Figure | bytes) -> dict[str, Any]:
     }
 
 
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
-        elif isinstance(value, list | tuple):
-            yield f"{prefix}{name}", ", ".join(map(str, value))
-        else:
-            yield f"{prefix}{name}", value
+def _shown(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything in a tree by its name, lists as texts."""
+    lists = list | tuple
+    join = lambda value: ", ".join(map(str, value))
+    return {n: join(v) if isinstance(v, lists) else v for n, v in flat(tree)}

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 
 from ocjax import data, methods
 from ocjax._checks import InputError, did_you_mean, one_of
+from ocjax._nested import flat
 from ocjax.data import protocols
 
 BATCH_STATISTICS = ("", "shuffled", "ordered")
@@ -281,7 +282,7 @@ def located(values: Mapping[str, Any], name: str, where: str) -> Any:
     Raises:
       InputError: the field is unknown.
     """
-    known = dict(_flat(values))
+    known = dict(flat(values))
     if name in known:
         return known[name]
     near = did_you_mean(name, known)
@@ -304,15 +305,6 @@ def typed(kind: type, text: str) -> Any:
     if kind is float and not math.isfinite(value):
         raise ValueError(text)
     return value
-
-
-def _flat(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Name and value of all fields, those of mappings behind "NAME."."""
-    for name, value in values.items():
-        if hasattr(value, "keys"):
-            yield from ((f"{name}.{key}", inner) for key, inner in _flat(value))
-        else:
-            yield name, value
 
 
 def _settings(values: Mapping[str, Any]) -> Settings:

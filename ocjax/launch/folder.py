@@ -10,6 +10,7 @@ from typing import Any
 
 from ocjax import _files
 from ocjax._checks import InputError
+from ocjax._nested import flat
 from ocjax.launch import known, lock
 from ocjax.launch.lock import Lock
 
@@ -75,12 +76,12 @@ class RunFolder:
 
     def _changes(self, config: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
         """Name, old and new value of what differs from the folder's configuration."""
-        old, new = self.read_json(known.FILE), _flat(config)
+        old, new = self.read_json(known.FILE), dict(flat(config))
         if not isinstance(old, Mapping):
             raise InputError(
                 f"{self.path / known.FILE} is damaged; name another --workdir."
             )
-        old = _flat(old)
+        old = dict(flat(old))
         names = sorted(old.keys() | new.keys())
         pairs = [(name, old.get(name), new.get(name)) for name in names]
         return [
@@ -181,13 +182,3 @@ def _row(line: str) -> dict[str, Any] | None:
         return row if row["step"] >= 0 and row.get("seconds", 0) >= 0 else None
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
         return None
-
-
-def _flat(config: Mapping, prefix: str = "") -> dict[str, Any]:
-    flat = {}
-    for name, value in config.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{name}.")
-        else:
-            flat[prefix + name] = value
-    return flat

@@ -44,7 +44,7 @@ class Checkpoints:
             primary_host=0, active_processes={0}, barrier_sync_key_prefix="ocjax"
         )
         self._manager = ocp.CheckpointManager(
-            self._opened.enter_context(plain(self._folder)),
+            self._opened.enter_context(_plain(self._folder)),
             options=ocp.CheckpointManagerOptions(
                 max_to_keep=keep, create=False, multiprocessing_options=alone
             ),
@@ -167,7 +167,7 @@ class Checkpoints:
 
 
 @contextlib.contextmanager
-def plain(folder: pathlib.Path) -> Iterator[pathlib.Path]:
+def _plain(folder: pathlib.Path) -> Iterator[pathlib.Path]:
     """The folder under a path that the storage library can read back.
 
     It takes brackets and backslashes in a path for its own signs, and knows no names
