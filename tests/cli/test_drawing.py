@@ -109,15 +109,21 @@ def test_nothing_is_drawn_over_what_is_there(tmp_path):
 def test_long_work_says_how_far_it_is(monkeypatch, capsys):
     monkeypatch.setattr(progress, "FIRST", 0.01)
     monkeypatch.setattr(progress, "BETWEEN", 0.01)
+
+    def wait_for(text):
+        said, end = "", time.monotonic() + 60
+        while text not in said and time.monotonic() < end:
+            said += capsys.readouterr().err
+            time.sleep(0.01)
+        return said
+
     with progress.shown("scoring", 2000) as done:
         done.done = 500
-        while (said := capsys.readouterr().err) == "":
-            time.sleep(0.01)
-    assert said.startswith("scoring: 500 of 2,000  ") and "s left" in said
+        said = wait_for("scoring: 500 of 2,000  ")
+    assert "scoring: 500 of 2,000  " in said and "s left" in said
     with progress.shown("exporting"):
-        while (said := capsys.readouterr().err) == "":
-            time.sleep(0.01)
-    assert said.startswith("exporting: 0 s so far")
+        said = wait_for("exporting: 0 s so far")
+    assert "exporting: 0 s so far" in said
 
 
 def test_short_work_says_nothing(capsys):
