@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
@@ -11,6 +12,7 @@ from absl import flags, logging
 
 from ocjax._checks import InputError
 from ocjax.launch.display import say
+from ocjax.launch.stop import Stopped
 
 USER_ERROR, NOT_FINITE, SYSTEM_ERROR = 2, 3, 1
 TRY_AGAIN = 75  # As sendmail has it.
@@ -18,15 +20,6 @@ TRY_AGAIN = 75  # As sendmail has it.
 INTERRUPTED, PIPE_CLOSED = 130, 141
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _TEXT = 2000  # Most characters of an error; a file's own values may be in it.
-
-
-class Stopped(Exception):
-    """Work was asked to stop, by SIGTERM or Ctrl-C, and saved its state."""
-
-    def __init__(self, message: str, code: int = TRY_AGAIN):
-        """Takes what to say, and the exit status."""
-        super().__init__(message)
-        self.code = code
 
 
 def open_streams() -> None:
@@ -68,7 +61,7 @@ def guarded(main: Callable[[Any], int | None]) -> Callable[[Any], int | None]:
         except FloatingPointError as error:
             fail(NOT_FINITE, error)
         except Stopped as error:
-            fail(error.code, error)
+            fail(INTERRUPTED if error.signal == signal.SIGINT else TRY_AGAIN, error)
         except KeyboardInterrupt:
             fail(INTERRUPTED, "Interrupted.")
         except OSError as error:

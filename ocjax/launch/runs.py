@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from ocjax import training
-from ocjax.launch import environment, exits, paper_code, record, stop
+from ocjax.launch import environment, paper_code, record, stop
 from ocjax.launch.build import build_method
 from ocjax.launch.display import Display, say
 from ocjax.launch.folder import RunFolder
@@ -61,7 +61,7 @@ def run_all(
 
     Raises:
       InputError: a folder or its checkpoints cannot be used.
-      exits.Stopped: SIGTERM or Ctrl-C came; the same call goes on from there.
+      stop.Stopped: SIGTERM or Ctrl-C came; the same call goes on from there.
       OSError: a folder cannot be written.
     """
     config, images = tasks[0].config, tasks[0].dataset.images
@@ -103,7 +103,7 @@ def run_all(
                     try:
                         with request.at_once():
                             results[number] = _finish(run, progress, command, started)
-                    except exits.Stopped:  # Others may have gone on since they saved.
+                    except stop.Stopped:  # Others may have gone on since they saved.
                         for other in runs.values():
                             other.save()
                         raise
@@ -114,7 +114,7 @@ def _see_to(runs: Sequence[record.Run], request: stop.Stop) -> None:
     """Saves runs where it is time to, or where the job is asked to stop.
 
     Raises:
-      exits.Stopped: it was.
+      stop.Stopped: it was.
     """
     if number := processes.largest(request.signal):
         steps = ", ".join([str(run.save()) for run in runs])

@@ -6,11 +6,22 @@ import threading
 import time
 from collections.abc import Iterator
 
-from ocjax.launch.exits import INTERRUPTED, TRY_AGAIN, Stopped
-
 _SIGNALS = signal.SIGTERM, signal.SIGINT
 # A signal may come twice: of a terminal, and of the process that watches this one.
 _SAME_SECONDS = 1.0
+
+
+class Stopped(Exception):
+    """Work was asked to stop, and saved its state.
+
+    Attributes:
+      signal: number of the signal that asked.
+    """
+
+    def __init__(self, message: str, number: int = signal.SIGTERM):
+        """Takes what to say, and the signal's number."""
+        super().__init__(message)
+        self.signal = number
 
 
 class Stop:
@@ -53,11 +64,8 @@ class Stop:
 
 def stopped(number: int, saved: str) -> Stopped:
     """What ends the work after a signal, with a line that says what is saved."""
-    if number == signal.SIGINT:
-        said, code = "Interrupted", INTERRUPTED
-    else:
-        said, code = "Stopped on request", TRY_AGAIN
-    return Stopped(f"{said}; {saved}. The same command goes on from there.", code)
+    by = "Interrupted" if number == signal.SIGINT else "Stopped on request"
+    return Stopped(f"{by}; {saved}. The same command goes on from there.", number)
 
 
 @contextlib.contextmanager

@@ -22,17 +22,23 @@ def test_a_signal_is_noted_and_work_goes_on():
 )
 def test_each_signal_has_its_exit_status(number, code, said):
     error = stop.stopped(number, "saved after step 3")
-    assert error.code == code
     assert str(error).startswith(f"{said}; saved after step 3. The same command")
+
+    def stopped(_):
+        raise error
+
+    with pytest.raises(SystemExit) as ended:
+        exits.guarded(stopped)([])
+    assert ended.value.code == code
 
 
 def test_what_can_be_done_again_ends_at_once():
     with stop.requests() as request:
-        with pytest.raises(exits.Stopped, match="Interrupted; what is trained is sav"):
+        with pytest.raises(stop.Stopped, match="Interrupted; what is trained is sav"):
             with request.at_once():
                 signal.raise_signal(signal.SIGINT)
                 raise AssertionError("It goes on.")
-        with pytest.raises(exits.Stopped), request.at_once():
+        with pytest.raises(stop.Stopped), request.at_once():
             raise AssertionError("It begins.")
 
 
