@@ -18,9 +18,8 @@ import processes
 from absl import app, flags
 from PIL import Image
 
-from ocjax import Detector
-from ocjax.export import onnx, stablehlo
-from ocjax.models import open_model
+from ocjax import Detector, inference
+from ocjax.inference import onnx, stablehlo
 
 FILES = flags.DEFINE_integer("files", 10_000, "Pictures.")
 SIDE = flags.DEFINE_integer("side", 128, "Height and width of the pictures.")
@@ -92,7 +91,7 @@ def main(_):
                 seconds = command(root / "pictures", path, out)
                 whole[name].append(FILES.value / seconds)
                 single[name].append(command(first, path, out))
-        scorers = {name: open_model(path) for name, path in paths.items()}
+        scorers = {name: inference.open(path) for name, path in paths.items()}
         rng = np.random.default_rng(1)
         images = rng.integers(0, 256, (IMAGES.value, 32, 32, 3), np.uint8)
 

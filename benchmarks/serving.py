@@ -23,7 +23,7 @@ import uvicorn
 from absl import app, flags
 from PIL import Image
 
-from ocjax.export.scorer import Card, Scorer, of_method
+from ocjax.inference.scorer import Card, Scorer, of_method
 from ocjax.methods.autoencoder import Config, autoencoder
 from ocjax.serve.app import create_app
 

@@ -17,11 +17,12 @@ import numpy as np
 from absl import flags
 from ml_collections import config_flags
 
-from ocjax import baselines, launch
+from ocjax import baselines, runs
 from ocjax._checks import one_of
-from ocjax.launch import environment, exits, judge
-from ocjax.launch.display import say
-from ocjax.launch.folder import RunFolder
+from ocjax.cli import exits
+from ocjax.runs import environment, judge
+from ocjax.runs.display import say
+from ocjax.runs.folder import RunFolder
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "Configuration file.")
 DATA_DIR = flags.DEFINE_string("data_dir", None, "Where the data sets are.")
@@ -33,7 +34,7 @@ DETECTORS = flags.DEFINE_list("detectors", list(baselines.DETECTORS), "Which of 
 flags.mark_flag_as_required("config")
 
 
-def run(name: str, task: launch.Task, path: pathlib.Path) -> dict:
+def run(name: str, task: runs.Task, path: pathlib.Path) -> dict:
     """Fits and judges one detector; a finished folder is not judged again."""
     with contextlib.closing(RunFolder(path)) as folder:
         known = task.known().to_json()
@@ -42,7 +43,7 @@ def run(name: str, task: launch.Task, path: pathlib.Path) -> dict:
         return folder.result() or _judged(name, task, folder)
 
 
-def _judged(name: str, task: launch.Task, folder: RunFolder) -> dict:
+def _judged(name: str, task: runs.Task, folder: RunFolder) -> dict:
     folder.write_json("env.json", environment.describe())
     images, split, start = task.dataset.images, task.split, time.perf_counter()
     score = baselines.fit(name, images[split.train], task.seed)
@@ -65,7 +66,7 @@ def main(_) -> None:
     for name in DETECTORS.value:
         one_of("detector", name, baselines.DETECTORS)
     found = {}
-    todo, _ = launch.tasks_of(values, SEED.value, DATA_DIR.value)
+    todo, _ = runs.tasks_of(values, SEED.value, DATA_DIR.value)
     for task in todo.values():
         for name in DETECTORS.value:
             target = task.dataset.class_names[task.target]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NoReturn
 import numpy as np
 
 from ocjax.evaluation.plots import style
-from ocjax.launch.folder import RunFolder
+from ocjax.runs.folder import RunFolder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

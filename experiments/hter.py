@@ -25,10 +25,10 @@ from absl import flags
 
 from ocjax import _files, data
 from ocjax._checks import InputError, one_of
+from ocjax.cli import exits
 from ocjax.data import faces
 from ocjax.evaluation import metrics
-from ocjax.launch import exits
-from ocjax.launch.trained import Trained, trained
+from ocjax.inference.run_folder import Trained, trained
 
 RUN = flags.DEFINE_string("run", None, "Run folder of the detector.", required=True)
 SOURCE = flags.DEFINE_string(

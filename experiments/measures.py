@@ -13,9 +13,9 @@ import json
 from absl import flags
 
 from ocjax import data
+from ocjax.cli import exits
 from ocjax.evaluation import metrics
-from ocjax.launch import exits
-from ocjax.launch.trained import Trained, task_of, trained
+from ocjax.inference.run_folder import Trained, task_of, trained
 from ocjax.losses import reconstruction
 
 RUN = flags.DEFINE_string("run", None, "Run folder of the detector.", required=True)

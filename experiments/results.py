@@ -29,7 +29,7 @@ import numpy as np
 
 from ocjax import data
 from ocjax.evaluation import metrics
-from ocjax.launch.config import RunConfig
+from ocjax.runs.config import RunConfig
 
 HERE = pathlib.Path(__file__).parent
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"

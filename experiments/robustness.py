@@ -15,13 +15,13 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
-from ocjax import attacks, launch
+from ocjax import attacks, runs
 from ocjax._checks import InputError
+from ocjax.cli import exits
 from ocjax.evaluation import metrics, plots
-from ocjax.launch import exits
-from ocjax.launch.display import say
-from ocjax.launch.folder import RunFolder
-from ocjax.launch.trained import Trained, task_of, trained
+from ocjax.inference.run_folder import Trained, task_of, trained
+from ocjax.runs.display import say
+from ocjax.runs.folder import RunFolder
 
 RUN = flags.DEFINE_string("run", None, "Run folder of the detector.", required=True)
 DATA_DIR = flags.DEFINE_string("data_dir", None, "Where its data set is.")
@@ -66,7 +66,7 @@ def attack(
     return np.concatenate(scores)[: len(anomalous)]
 
 
-def evaluate(detector: Trained, task: launch.Task) -> dict[str, Any]:
+def evaluate(detector: Trained, task: runs.Task) -> dict[str, Any]:
     """AUROC without an attack and at each radius, for JSON."""
     split, rng = task.split, np.random.default_rng(0)
     both = [np.flatnonzero(split.anomalous == which) for which in (False, True)]

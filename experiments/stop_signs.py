@@ -19,8 +19,8 @@ from absl import flags
 
 from ocjax import data
 from ocjax.attacks import stop_signs
-from ocjax.launch import exits
-from ocjax.launch.display import say
+from ocjax.cli import exits
+from ocjax.runs.display import say
 
 DATA_DIR = flags.DEFINE_string("data_dir", None, "Where GTSRB is.", required=True)
 OUT = flags.DEFINE_string("out", None, "Folder to write to.", required=True)

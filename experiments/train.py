@@ -22,8 +22,9 @@ import results  # noqa: E402
 from absl import flags  # noqa: E402
 from ml_collections import config_flags  # noqa: E402
 
-from ocjax import launch  # noqa: E402
-from ocjax.launch import cluster, environment, exits  # noqa: E402
+from ocjax import runs  # noqa: E402
+from ocjax.cli import cluster, exits  # noqa: E402
+from ocjax.runs import environment  # noqa: E402
 from ocjax.training import processes  # noqa: E402
 
 DEFAULT = pathlib.Path(__file__).parent / "lrgdan" / "digits.py"
@@ -68,7 +69,7 @@ COMMAND = shlex.join(["python", *sys.argv])
 def main(_) -> None:
     """Runs what the flags say and prints the result."""
     environment.keep_programs()
-    result = launch.launch(
+    result = runs.launch(
         CONFIG.value.to_dict(),
         seed=SEED.value,
         workdir=WORKDIR.value,

@@ -13,7 +13,7 @@ import numpy as np
 from ocjax import methods
 from ocjax._checks import InputError, one_of
 from ocjax._inputs import TRAINING
-from ocjax.launch.config import AUGMENTATIONS
+from ocjax.runs.config import AUGMENTATIONS
 
 HYPER = "hyper__"
 MOST = 2**32 - 1  # The largest seed.

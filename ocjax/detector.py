@@ -22,9 +22,10 @@ from ocjax import _parameters as parameters_lib
 from ocjax._checks import InputError, one_of
 from ocjax._parameters import HYPER
 from ocjax.evaluation import metrics, thresholds
-from ocjax.export.scorer import Card, Scorer, Verdicts, of_method
-from ocjax.launch import environment, saved
+from ocjax.inference import detector_file
+from ocjax.inference.scorer import Card, Scorer, Verdicts, of_method
 from ocjax.methods import Method, State
+from ocjax.runs import environment
 
 _FILLED = 256  # Images of a training set are filled up to a multiple of this.
 _SPREAD = 1e-4  # Least spread of scores, as a part of the largest.
@@ -215,7 +216,8 @@ class Detector(OutlierMixin, BaseEstimator):
           sklearn.exceptions.NotFittedError: before `fit`.
         """
         check_is_fitted(self, "card_")
-        return self.card_, self._method(), saved.state_of(self.params_, self.stats_)
+        state = detector_file.state_of(self.params_, self.stats_)
+        return self.card_, self._method(), state
 
     def anomaly_score(self, X: Images) -> np.ndarray:
         """Scores, float64 `[N]`, larger where more anomalous.
@@ -293,10 +295,13 @@ class Detector(OutlierMixin, BaseEstimator):
         if not isinstance(self.random_state, int | np.integer | None):
             parameters["random_state"] = None  # A generator that was used up.
         fitted = {
-            name: getattr(self, name) for name in saved.FITTED if hasattr(self, name)
+            name: getattr(self, name)
+            for name in detector_file.FITTED
+            if hasattr(self, name)
         }
         card, method, state = self.parts
-        return saved.write(path, saved.Saved(card, parameters, fitted, method, state))
+        saved = detector_file.Saved(card, parameters, fitted, method, state)
+        return detector_file.write(path, saved)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Detector":
@@ -305,7 +310,7 @@ class Detector(OutlierMixin, BaseEstimator):
         Raises:
           InputError: there is none, or it is damaged or of another version.
         """
-        found = saved.read(saved.opened(path))
+        found = detector_file.read(detector_file.opened(path))
         try:
             detector = cls(**found.parameters)
             detector._checked()
@@ -353,7 +358,7 @@ class Detector(OutlierMixin, BaseEstimator):
 
     def _method(self) -> Method:
         with parameters_lib.own_names():
-            return saved.method_of(self._checked())
+            return detector_file.method_of(self._checked())
 
     def _checked(self) -> dict[str, Any]:
         """All parameters, `hyper` as fields; raises `InputError` of what cannot be."""

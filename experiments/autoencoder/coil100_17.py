@@ -1,6 +1,6 @@
 """A plain autoencoder on 17 objects of COIL-100."""
 
-from ocjax.launch import configure
+from ocjax.runs import configure
 
 
 def get_config():

@@ -1,6 +1,6 @@
 """A plain autoencoder on attacked stop signs."""
 
-from ocjax.launch import configure
+from ocjax.runs import configure
 
 
 def get_config():

@@ -1,6 +1,6 @@
 """CAE-Ent on CIFAR-10, Tables 3 and 4 of the paper: one class normal."""
 
-from ocjax.launch import configure
+from ocjax.runs import configure
 
 
 def get_config():

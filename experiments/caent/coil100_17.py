@@ -1,6 +1,6 @@
 """CAE-Ent on 17 objects of COIL-100, after Table 1 of the paper."""
 
-from ocjax.launch import configure
+from ocjax.runs import configure
 
 
 def get_config():

@@ -1,6 +1,6 @@
 """CAE-Ent on Fashion-MNIST, which the paper does not report."""
 
-from ocjax.launch import configure
+from ocjax.runs import configure
 
 
 def get_config():

@@ -1,6 +1,6 @@
 """CAE-Ent on MNIST, Table 2 of the paper: one digit normal."""
 
-from ocjax.launch import configure
+from ocjax.runs import configure
 
 
 def get_config():

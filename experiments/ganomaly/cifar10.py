@@ -1,6 +1,6 @@
 """GANomaly on CIFAR-10, Table 2 of the paper: one class anomalous, nine normal."""
 
-from ocjax.launch import configure
+from ocjax.runs import configure
 
 
 def get_config():

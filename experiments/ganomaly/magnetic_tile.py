@@ -1,6 +1,6 @@
 """GANomaly on the surfaces of magnetic tiles; in no paper."""
 
-from ocjax.launch import configure
+from ocjax.runs import configure
 
 
 def get_config():

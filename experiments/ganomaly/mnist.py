@@ -1,6 +1,6 @@
 """GANomaly on MNIST, Table 1 of the paper: one digit anomalous, nine normal."""
 
-from ocjax.launch import configure
+from ocjax.runs import configure
 
 
 def get_config():

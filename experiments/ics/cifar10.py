@@ -4,7 +4,7 @@ The paper says how large a batch is, not how long it trains. Its authors' code t
 steps, each on 256 images: 48 epochs of about 66 batches of 64 see as many.
 """
 
-from ocjax.launch import configure
+from ocjax.runs import configure
 
 
 def get_config():

@@ -1,6 +1,6 @@
 """LR-GDAN on CIFAR-10, Figure 6 of the paper, which prints no numbers."""
 
-from ocjax.launch import configure
+from ocjax.runs import configure
 
 
 def get_config():

@@ -1,6 +1,6 @@
 """LR-GDAN on 17 objects of COIL-100, after Table 2 of the paper."""
 
-from ocjax.launch import configure
+from ocjax.runs import configure
 
 
 def get_config():

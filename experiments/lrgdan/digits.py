@@ -1,6 +1,6 @@
 """LR-GDAN on the embedded digits: the first minute. No paper reports it."""
 
-from ocjax.launch import configure
+from ocjax.runs import configure
 
 
 def get_config():

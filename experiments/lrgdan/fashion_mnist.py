@@ -1,6 +1,6 @@
 """LR-GDAN on Fashion-MNIST, Table 2 of the paper: pooled, 80/20, half anomalies."""
 
-from ocjax.launch import configure
+from ocjax.runs import configure
 
 
 def get_config():

@@ -1,6 +1,6 @@
 """LR-GDAN on MNIST, Table 1 of the paper; Table 2 with protocol p1."""
 
-from ocjax.launch import configure
+from ocjax.runs import configure
 
 
 def get_config():

@@ -1,6 +1,6 @@
 """LR-GDAN on sounds in six scenes, after Table 3 of the paper."""
 
-from ocjax.launch import configure
+from ocjax.runs import configure
 
 
 def get_config():

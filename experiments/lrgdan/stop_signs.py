@@ -1,6 +1,6 @@
 """LR-GDAN on attacked stop signs, Table 4 of the paper, on attacks of our own."""
 
-from ocjax.launch import configure
+from ocjax.runs import configure
 
 
 def get_config():

@@ -1,6 +1,6 @@
 """Skip-GANomaly on CIFAR-10, a baseline: one class normal, the official split."""
 
-from ocjax.launch import configure
+from ocjax.runs import configure
 
 
 def get_config():

@@ -1,6 +1,6 @@
 """Skip-GANomaly on Fashion-MNIST, a baseline: one class normal, the official split."""
 
-from ocjax.launch import configure
+from ocjax.runs import configure
 
 
 def get_config():

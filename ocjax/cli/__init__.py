@@ -26,7 +26,7 @@ COMMANDS = (
 
 def main() -> None:
     """Runs what the command line says; ends the process."""
-    from ocjax.launch import exits
+    from ocjax.cli import exits
 
     exits.open_streams()
     sys.stdout.reconfigure(errors="surrogateescape")  # pyright: ignore
@@ -81,7 +81,8 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _run(arguments: argparse.Namespace) -> int | None:
-    from ocjax.launch import environment, exits
+    from ocjax.cli import exits
+    from ocjax.runs import environment
 
     environment.keep_programs()
     return exits.guarded(arguments.run)(arguments)

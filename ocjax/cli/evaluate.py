@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ocjax.data.folder import TestFile
-    from ocjax.export.scorer import Scorer
+    from ocjax.inference.scorer import Scorer
 
 HEATMAPS = 64  # Pictures that are explained together.
 
@@ -35,16 +35,16 @@ def run(arguments: argparse.Namespace) -> int:
 
     import numpy as np
 
+    from ocjax import inference
     from ocjax._checks import InputError
     from ocjax.data import files
     from ocjax.data import folder as folders
     from ocjax.evaluation import metrics
-    from ocjax.launch import conclusion
-    from ocjax.launch.display import say
-    from ocjax.models import open_model
+    from ocjax.runs import conclusion
+    from ocjax.runs.display import say
 
     tests = folders.test_files(arguments.folder)
-    scorer = open_model(arguments.model, arguments.false_positive_rate)
+    scorer = inference.open(arguments.model, arguments.false_positive_rate)
     verdicts = [v for _, v in scorer.judge_files([str(test.path) for test in tests])]
     judged = [
         (test, verdict.score)

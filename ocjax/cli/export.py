@@ -42,15 +42,15 @@ def run(arguments: argparse.Namespace) -> int:
     """Writes the file and prints its path."""
     from ocjax import _files
     from ocjax.cli import progress
-    from ocjax.models import trained_parts
+    from ocjax.inference import opening
 
     model = _files.local(arguments.model, "MODEL")
     out = _out(arguments.out, arguments.format, model, arguments.force)
     if arguments.format == "onnx":
-        from ocjax.export import onnx as exporter
+        from ocjax.inference import onnx as exporter
     else:
-        from ocjax.export import stablehlo as exporter
-    card, method, state = trained_parts(model)
+        from ocjax.inference import stablehlo as exporter
+    card, method, state = opening.parts(model)
     if arguments.false_positive_rate is not None:
         card = card.at(arguments.false_positive_rate)
     with progress.shown("exporting"):

@@ -21,7 +21,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Prints a line for each."""
     del arguments
-    from ocjax.launch.config import Execution, RunConfig
+    from ocjax.runs.config import Execution, RunConfig
 
     for config in (RunConfig, Execution):
         for line in lines(config, defaults=train.DEFAULTS):

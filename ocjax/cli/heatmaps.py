@@ -14,7 +14,7 @@ from ocjax._checks import InputError
 from ocjax.cli import progress
 
 if TYPE_CHECKING:
-    from ocjax.export.scorer import Scorer
+    from ocjax.inference.scorer import Scorer
 
 PIECE = 64  # Pictures whose heatmaps are computed together.
 STRIP = 1_000_000  # Pixels that are drawn at once.

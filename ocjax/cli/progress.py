@@ -34,7 +34,7 @@ def shown(doing: str, total: int = 0) -> Iterator[Progress]:
 
     It does so while one call of the block takes long, such as a compilation.
     """
-    from ocjax.launch.display import say
+    from ocjax.runs.display import say
 
     progress, over = Progress(doing, total), threading.Event()
 

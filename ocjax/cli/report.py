@@ -19,9 +19,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Writes `report.html` from what the run folder has; the data are not needed."""
     from ocjax import _files
     from ocjax._checks import InputError
-    from ocjax.launch.folder import RunFolder
-    from ocjax.launch.judge import write_report
-    from ocjax.launch.known import FILE
+    from ocjax.runs.folder import RunFolder
+    from ocjax.runs.judge import write_report
+    from ocjax.runs.known import FILE
 
     path = _files.local(arguments.run_folder, "RUN")
     if not path.exists():

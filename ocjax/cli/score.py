@@ -47,10 +47,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Scores, and returns 1 where files could not be read."""
-    from ocjax import _files
+    from ocjax import _files, inference
     from ocjax.cli import heatmaps, progress
-    from ocjax.launch.display import say
-    from ocjax.models import open_model
+    from ocjax.runs.display import say
 
     paths, force = pictures(arguments.images), arguments.force
     out, maps = arguments.out, {}
@@ -60,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
         folder = _files.local(arguments.heatmaps, "--heatmaps")
         maps = heatmaps.targets(paths, folder)
         heatmaps.check(maps, folder, force, out)
-    scorer = open_model(arguments.model, arguments.false_positive_rate)
+    scorer = inference.open(arguments.model, arguments.false_positive_rate)
     if scorer.card.threshold is None:
         say("No decisions: the model has too few held-out normals for its rate.")
     bad = anomalous = 0

@@ -28,8 +28,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     import dataclasses
 
     from ocjax.data.protocols import PROTOCOLS
-    from ocjax.launch.config import Execution, RunConfig
     from ocjax.methods.registry import NAMES
+    from ocjax.runs.config import Execution, RunConfig
 
     both = (*dataclasses.fields(RunConfig), *dataclasses.fields(Execution))
     fields = {field.name: field.default for field in both} | DEFAULTS
@@ -112,12 +112,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Trains, judges and writes the run folder; prints the result as JSON."""
     import json
 
-    from ocjax import launch
-    from ocjax.launch import exits
-    from ocjax.launch.display import say
+    from ocjax import runs
+    from ocjax.cli import exits
+    from ocjax.runs.display import say
 
     values, data_dir = configuration(arguments)
-    result = launch.launch(
+    result = runs.launch(
         values,
         seed=arguments.seed,
         workdir=arguments.workdir,
@@ -140,13 +140,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def configuration(arguments: argparse.Namespace) -> tuple[dict[str, Any], str | None]:
-    """What to run, as `launch.configure` makes it, and where the data are.
+    """What to run, as `runs.configure` makes it, and where the data are.
 
     Raises:
       InputError: `DATA` is neither a data set nor a folder, or a field is unknown.
     """
-    from ocjax import _files, data, launch
-    from ocjax.launch.config import set_field
+    from ocjax import _files, data, runs
+    from ocjax.runs.config import set_field
 
     changes = dict(DEFAULTS)
     if _is_data_set(arguments.data):
@@ -163,7 +163,7 @@ def configuration(arguments: argparse.Namespace) -> tuple[dict[str, Any], str | 
             changes[name] = getattr(arguments, name)
     if arguments.skip_unreadable:
         changes["skip_unreadable"] = True
-    config = launch.configure(**changes)
+    config = runs.configure(**changes)
     for text in arguments.set:
         set_field(config, text)
     fields = {text.partition("=")[0] for text in arguments.set}
@@ -178,7 +178,7 @@ def configuration(arguments: argparse.Namespace) -> tuple[dict[str, Any], str | 
 def _is_data_set(text: str) -> bool:
     """Whether `DATA` is a data set; says how to name the folder that is called so."""
     from ocjax import data
-    from ocjax.launch.display import say
+    from ocjax.runs.display import say
 
     if text not in data.SOURCES or text == "folder":
         return False

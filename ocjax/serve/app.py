@@ -19,7 +19,7 @@ from starlette.routing import Route
 from ocjax._checks import InputError
 from ocjax.data import files
 from ocjax.evaluation.plots.images import overlay
-from ocjax.export.scorer import Card, Scorer, Verdict
+from ocjax.inference.scorer import Card, Scorer, Verdict
 from ocjax.serve import guard, uploads
 from ocjax.serve.batches import Batches
 

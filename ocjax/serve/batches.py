@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
-from ocjax.export.scorer import Scorer, Verdict
+from ocjax.inference.scorer import Scorer, Verdict
 
 LARGEST = 32  # Images in one call of the scorer: as many as it computes at once.
 

@@ -5,7 +5,7 @@ import ipaddress
 import os
 import socket
 
-from ocjax import _extras, models
+from ocjax import _extras, inference
 from ocjax._checks import InputError
 
 _NEEDED = ("starlette", "uvicorn", "python_multipart")
@@ -39,7 +39,7 @@ def serve(
     with _listening(host, port) as listening:
         address, port = listening.getsockname()[:2]
         loopback = ipaddress.ip_address(address).is_loopback
-        scorer = models.open_model(model, false_positive_rate)
+        scorer = inference.open(model, false_positive_rate)
         app = create_app(scorer, loopback=loopback)
         if not loopback:
             print(

@@ -14,12 +14,11 @@ from calls import call, refused
 from made_pictures import picture
 from PIL import Image
 
-from ocjax import Detector, _files, cli
+from ocjax import Detector, _files, cli, inference
 from ocjax.cli import evaluate, train
 from ocjax.data import files
 from ocjax.evaluation import metrics
-from ocjax.export import Scorer
-from ocjax.models import open_model
+from ocjax.inference import Scorer
 
 pytestmark = pytest.mark.xdist_group("cli")  # They share a run.
 
@@ -199,7 +198,7 @@ def test_heatmaps_are_judged_where_masks_are(
     result = json.loads(capsys.readouterr().out)
     good, bad = (sorted((pictures / k).iterdir()) for k in ("normal", "anomalous"))
     images = np.stack([files.read(path, (32, 32, 1)) for path in [*bad, *good]])
-    maps = open_model(exported).judge(images, explain=True).heatmaps
+    maps = inference.open(exported).judge(images, explain=True).heatmaps
     masks = np.concatenate([marks, np.zeros((40, 32, 32), bool)])
     expected = {
         name: getattr(metrics, name)(masks, maps)

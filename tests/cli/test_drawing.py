@@ -9,7 +9,7 @@ from PIL import Image
 from ocjax._checks import InputError
 from ocjax.cli import heatmaps, progress
 from ocjax.evaluation.plots.images import overlay
-from ocjax.export import Card, Scorer
+from ocjax.inference import Card, Scorer
 
 CARD = Card("m", "d", 8, 1, (), None, None, "0")
 

@@ -9,9 +9,8 @@ import pytest
 from calls import call
 
 from ocjax import __version__, _extras, cli, methods
-from ocjax.cli import texts
-from ocjax.launch import exits
-from ocjax.launch.config import Execution, PaperCode, RunConfig
+from ocjax.cli import exits, texts
+from ocjax.runs.config import Execution, PaperCode, RunConfig
 
 CONFIGS = {name: config for name, (config, _) in methods.METHODS.items()}
 CONFIGS |= {"run": RunConfig, "paper code": PaperCode, "execution": Execution}

@@ -280,7 +280,7 @@ def test_a_cut_mapped_array_is_made_anew(cache_folder, warnings, kept):
 
 def test_programs_are_kept_only_where_they_can_be_written(tmp_path, monkeypatch):
     program = (
-        "import os; from ocjax.launch import environment; environment.keep_programs(); "
+        "import os; from ocjax.runs import environment; environment.keep_programs(); "
         "print(os.environ.get('JAX_COMPILATION_CACHE_DIR'))"
     )
 

@@ -19,8 +19,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from tiny_detector import IMAGES, TINY, detector
 
-from ocjax import Detector, methods, models
+from ocjax import Detector, inference, methods
 from ocjax._checks import InputError
+from ocjax.inference import opening
 
 pytestmark = pytest.mark.xdist_group("detector")  # They share compiled programs.
 
@@ -83,7 +84,7 @@ def test_contamination_promises_no_rate_and_is_checked_before_training():
 
 def test_uint8_images_make_a_detector_of_pictures_whatever_the_range(tmp_path):
     path = detector(value_range="training").fit(IMAGES).save(tmp_path / "a.ocjax")
-    assert np.isfinite(models.open_model(path).score(IMAGES)).all()
+    assert np.isfinite(inference.open(path).score(IMAGES)).all()
 
 
 def test_a_range_stated_or_trained_holds_for_other_numbers_too():
@@ -107,7 +108,7 @@ def test_a_range_stated_or_trained_holds_for_other_numbers_too():
 )
 def test_a_detector_of_other_things_does_not_judge_pictures(shown, options, tmp_path):
     path = detector(**options).fit(shown).save(tmp_path / "detector.ocjax")
-    for opened in (models.open_model, models.trained_parts):
+    for opened in (inference.open, opening.parts):
         with pytest.raises(InputError, match="cannot judge pictures"):
             opened(path)
     assert np.isfinite(Detector.load(path).anomaly_score(shown)).all()

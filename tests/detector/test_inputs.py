@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 from tiny_detector import IMAGES, detector
 
-from ocjax import Detector, models
+from ocjax import Detector, inference
 from ocjax._checks import InputError
 from ocjax.data import files
-from ocjax.export import Verdict
+from ocjax.inference import Verdict
 
 pytestmark = pytest.mark.xdist_group("detector")  # They share compiled programs.
 
@@ -249,7 +249,7 @@ def test_a_saved_detector_of_pictures_judges_files(of_pictures, folder, tmp_path
     loaded = Detector.load(path)
     assert loaded.shape_ == (None, None, 1)
     np.testing.assert_array_equal(loaded.anomaly_score(PICTURES), expected)
-    verdicts = [verdict for _, verdict in models.open_model(path).judge_files(names)]
+    verdicts = [verdict for _, verdict in inference.open(path).judge_files(names)]
     scores = [verdict.score for verdict in verdicts if isinstance(verdict, Verdict)]
     assert scores == expected.tolist()
 

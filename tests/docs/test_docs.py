@@ -20,15 +20,14 @@ import numpy as np
 import pytest
 from made_pictures import picture
 
-from ocjax import Detector, cli
+from ocjax import Detector, cli, inference
 from ocjax._checks import InputError
 from ocjax.cli import train
 from ocjax.data import files
 from ocjax.evaluation import thresholds
-from ocjax.export import Verdict
-from ocjax.launch import config as configs
-from ocjax.launch.build import build_method
-from ocjax.models import open_model
+from ocjax.inference import Verdict
+from ocjax.runs import config as configs
+from ocjax.runs.build import build_method
 from ocjax.serve import uploads
 
 pytestmark = pytest.mark.xdist_group("docs")  # They share a run.
@@ -130,7 +129,7 @@ def test_the_python_blocks_of_a_page_run(path, models, capsys):
         )
         assert (names["scores"] > before).all()
     if path.name == "deployment.md":  # The file without ocjax, and with it.
-        ((_, verdict),) = open_model("mine.ocjax").judge_files(["picture.png"])
+        ((_, verdict),) = inference.open("mine.ocjax").judge_files(["picture.png"])
         assert isinstance(verdict, Verdict)
         np.testing.assert_allclose(names["scores"], [verdict.score], rtol=1e-4)
         assert names["anomalous"].tolist() == [verdict.anomalous]

@@ -55,7 +55,7 @@ class Tally:
 
 def record(tally: Tally, seed: int, seconds: float) -> None:
     """Puts a row of results in the place of the case's earlier one."""
-    from ocjax.launch import environment
+    from ocjax.runs import environment
 
     told = environment.describe()
     row = {
@@ -183,7 +183,7 @@ def contents(run_folder: pathlib.Path) -> Mapping[str, bytes]:
     """
     import jax
 
-    from ocjax.launch.trained import trained
+    from ocjax.inference.run_folder import trained
 
     found = {}
     for path, leaf in jax.tree_util.tree_leaves_with_path(trained(run_folder).state):

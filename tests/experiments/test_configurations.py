@@ -7,8 +7,8 @@ import statistics
 
 import pytest
 
-from ocjax import data, launch, methods
-from ocjax.launch import config as configs
+from ocjax import data, methods, runs
+from ocjax.runs import config as configs
 
 EXPERIMENTS = pathlib.Path(__file__).parents[2] / "experiments"
 FILES = sorted(EXPERIMENTS.glob("*/*.py"))
@@ -81,7 +81,7 @@ def test_variants_are_different_methods_that_can_be_built(path):
     assert paper["variants"][0]["hyper"] == {}
     built = []
     for variant in paper["variants"]:
-        values = launch.configure(method=method, hyper=variant["hyper"]).to_dict()
+        values = runs.configure(method=method, hyper=variant["hyper"]).to_dict()
         _, hyper, _ = configs.parse(values)
         assert build(hyper).objectives
         assert hyper not in built

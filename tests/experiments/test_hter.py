@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 import releases
 
-from ocjax import data, launch
+from ocjax import data, runs
 from ocjax.data import faces, sources
-from ocjax.launch.folder import RunFolder
-from ocjax.launch.trained import trained
+from ocjax.inference.run_folder import trained
 from ocjax.methods import autoencoder
+from ocjax.runs.folder import RunFolder
 from ocjax.training.checkpoint import Checkpoints
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -60,7 +60,7 @@ def prepared(tmp_path, monkeypatch):
 
 def task(**what):
     """A tiny run on genuine faces of Replay-Attack."""
-    values = launch.configure(
+    values = runs.configure(
         method="autoencoder",
         dataset="replay_attack",
         protocol="folder",
@@ -70,7 +70,7 @@ def task(**what):
         epochs=2,
         report=False,
     )
-    return launch.load(values.to_dict(), 0, **what)
+    return runs.load(values.to_dict(), 0, **what)
 
 
 def scores_of_videos(detector, name, part, folder):
@@ -111,7 +111,7 @@ def test_error_rates_are_those_of_the_rule_written_out(tmp_path):
     folder, run, out = (tmp_path / name for name in ("data", "run", "result.json"))
     releases.replay_attack(folder / "replay_attack")
     releases.casia_mfsd(folder / "casia_mfsd", subjects=(4, 3))
-    launch.run(task(data_dir=folder), run)
+    runs.run(task(data_dir=folder), run)
     process = start(
         f"--run={run}",
         "--source=replay_attack",

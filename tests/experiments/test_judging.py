@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from launch import commands
+from runs import commands
 
 
 def run(script, *arguments):

@@ -25,10 +25,11 @@ import toy
 from PIL import Image, ImageFile
 from starlette.testclient import TestClient
 
-from ocjax import _extras, models
+from ocjax import _extras
 from ocjax._checks import InputError
 from ocjax.data import files
-from ocjax.export.scorer import Scorer
+from ocjax.inference import opening
+from ocjax.inference.scorer import Scorer
 from ocjax.serve import serve, server, uploads
 from ocjax.serve.app import create_app
 from ocjax.serve.batches import LARGEST, Batches
@@ -599,7 +600,7 @@ def test_an_upload_that_is_broken_off_leaves_the_server_alive():
 def started(monkeypatch):
     """Arguments of a server that would run."""
     found = []
-    monkeypatch.setattr(models, "_opened", lambda path: toy.scorer())
+    monkeypatch.setattr(opening, "_opened", lambda path: toy.scorer())
     monkeypatch.setattr(server, "_run", lambda *arguments: found.append(arguments))
     return found
 
@@ -668,6 +669,6 @@ def test_the_server_runs_until_it_is_interrupted(monkeypatch):
     def run(self, sockets):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(models, "_opened", lambda path: toy.scorer())
+    monkeypatch.setattr(opening, "_opened", lambda path: toy.scorer())
     monkeypatch.setattr(uvicorn.Server, "run", run)
     serve("model", port=0)

@@ -11,7 +11,7 @@ import numpy as np
 import uvicorn
 from PIL import Image
 
-from ocjax.export.scorer import Card, Scorer
+from ocjax.inference.scorer import Card, Scorer
 from ocjax.serve.app import create_app
 
 SIZE = 16

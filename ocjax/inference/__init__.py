@@ -1,0 +1,5 @@
+"""Whatever was trained, as a scorer: run folders, saved detectors, exported files."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,125 @@
+"""A scorer as a compiled program in one file, which JAX alone can run.
+
+The file is a zip archive with two members:
+
+* `card.json`: what `scorer.Card` holds, and the format;
+* `program.jaxexport`: `images -> (scores, anomalous, heatmaps)`, of any number of
+  images `uint8 [N, S, S, C]`, for CPU, CUDA and TPU, parameters inside.
+"""
+
+import contextlib
+import os
+import pathlib
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import export
+
+from ocjax._checks import InputError
+from ocjax.data.images import to_float
+from ocjax.inference import archive
+from ocjax.inference.scorer import Card, Scorer, in_chunks
+
+if TYPE_CHECKING:
+    from ocjax.methods import Method, State
+
+KIND, PROGRAM = "stablehlo", "program.jaxexport"
+PLATFORMS = ("cpu", "cuda", "tpu")
+_CALLED = re.compile(r"custom_call\s*@([\w.]+)")
+_HARMLESS = {"shape_assertion"}
+
+
+def program(card: Card, method: "Method", state: "State"):
+    """`images uint8 [N, S, S, C] -> (scores, anomalous, heatmaps)`, of any `N`.
+
+    Without a threshold nothing is anomalous.
+    """
+    from ocjax.evaluation import heatmaps  # With flax: `load` needs it not.
+
+    explain = heatmaps.explained(method)
+    threshold = np.float32(np.inf if card.threshold is None else card.threshold)
+
+    # One image at a time, so that no network sees the number of images, a symbol.
+    def score(image):
+        return method.score(state, to_float(image)[None])[0]
+
+    def explain_one(image):
+        return explain(state, to_float(image)[None])[1][0]
+
+    def judge(images):
+        scores = jax.vmap(score)(images)
+        if method.reconstruct is not None:
+            maps = jax.vmap(explain_one)(images)
+        else:  # Gradients of kernels, unused, would be convolutions of that symbol.
+            maps = jax.lax.map(explain_one, images)
+        return scores, scores > threshold, maps
+
+    return judge
+
+
+def save(
+    path: str | os.PathLike, card: Card, method: "Method", state: "State"
+) -> pathlib.Path:
+    """Writes the file, whole or not at all; returns its path."""
+    (count,) = export.symbolic_shape("count")
+    images = jax.ShapeDtypeStruct((count, *card.shape), jnp.uint8)
+    judge = jax.jit(program(card, method, state))
+    with _without_folders():
+        exported = export.export(judge, platforms=PLATFORMS)(images)
+    return archive.write(path, KIND, card, {PROGRAM: bytes(exported.serialize())})
+
+
+@contextlib.contextmanager
+def _without_folders() -> Iterator[None]:
+    """Lets programs name the source files they are from, but not where those lie."""
+    name = "jax_hlo_source_file_canonicalization_regex"
+    before = getattr(jax.config, name)
+    jax.config.update(name, ".*/")
+    try:
+        yield
+    finally:
+        jax.config.update(name, before)
+
+
+def load(file: archive.Archive) -> Scorer:
+    """The scorer in an opened file.
+
+    Raises:
+      InputError: its program is damaged, does not fit its card, or would do more than
+        compute.
+    """
+    try:
+        exported = export.deserialize(bytearray(file.members[PROGRAM]))
+        module = exported.mlir_module()
+        (count, *shape) = exported.in_avals[0].shape
+    except Exception as error:  # Of damaged bytes anything may come.
+        raise InputError(f"{file.path} has a damaged program: {error!r}") from error
+    shapes = [[str(n) for n in aval.shape] for aval in exported.out_avals]
+    side = str(file.card.size)
+    if (
+        [aval.dtype for aval in exported.in_avals] != [np.uint8]
+        or tuple(shape) != file.card.shape
+        or shapes != [[str(count)], [str(count)], [str(count), side, side]]
+    ):
+        raise InputError(f"{file.path} has a program that does not fit its card.")
+    called = set(_CALLED.findall(module))
+    if called - _HARMLESS:
+        raise InputError(
+            f"{file.path} has a program that calls {', '.join(called - _HARMLESS)}, "
+            "which no exported detector does: it is not run."
+        )
+    everything = jax.jit(exported.call)
+    only_scores = jax.jit(lambda x: exported.call(x)[0])
+
+    def score(images):
+        return in_chunks(lambda x: (only_scores(x),), images)[0]
+
+    def explain(images):
+        scores, _, maps = in_chunks(everything, images)
+        return scores, maps
+
+    return Scorer(file.card, score, explain)

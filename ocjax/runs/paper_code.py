@@ -1,0 +1,136 @@
+"""What published code does and an honest evaluation must not, behind flags.
+
+It shows how much of a published number is the leak. A result of a run with any of these
+flags is marked wherever it appears.
+"""
+
+import io
+import zipfile
+
+import numpy as np
+
+from ocjax import data, evaluation
+from ocjax._checks import InputError
+from ocjax.evaluation import metrics
+from ocjax.runs.config import SELECTED_ON, PaperCode
+from ocjax.runs.folder import RunFolder
+from ocjax.runs.task import Task
+from ocjax.methods import Method, State
+
+BEST = "eval/best_epoch.npz"
+
+
+def both_scores(
+    task: Task, method: Method, state: State, folder: RunFolder
+) -> tuple[np.ndarray, np.ndarray]:
+    """Scores of the reported test images, and of the held-out normals.
+
+    Without flags they are those of the last state, each image's its own.
+
+    Args:
+      task: data and configuration.
+      method: that was trained.
+      state: after the last step.
+      folder: of the run, where the best epoch's scores are.
+    """
+    flags, split = task.config.paper_code, task.split
+    if flags.best_epoch:
+        scores, held_out = BestEpoch(task, folder).scores()
+        scores = scores[_reported(flags, len(scores))]
+    else:
+        scores = _score(task, method, state, split.test, split.anomalous)
+        held_out = _score(task, method, state, split.validation)
+    if flags.min_max:
+        low, high = scores.min(), scores.max()
+        scores, held_out = (
+            (scores - low) / (high - low),
+            (held_out - low) / (high - low),
+        )
+    return scores, held_out
+
+
+def reported(task: Task) -> Task:
+    """The task with those test images that are reported: not those selected on."""
+    split = task.split
+    rest = _reported(task.config.paper_code, len(split.test))
+    split = split._replace(test=split.test[rest], anomalous=split.anomalous[rest])
+    return task._replace(split=split)
+
+
+def check(task: Task) -> None:
+    """Raises `InputError` where the data do not have what a flag looks at."""
+    if task.config.paper_code.best_epoch and not task.split.anomalous.any():
+        raise InputError(
+            "`config.paper_code.best_epoch` looks at anomalous test images, and "
+            f"{task.dataset.name} has none."
+        )
+
+
+class BestEpoch:
+    """The scores of the epoch that labelled test images say is best."""
+
+    def __init__(self, task: Task, folder: RunFolder):
+        """Goes on from what the folder has."""
+        self._task, self._path, self._folder = task, folder.path / BEST, folder
+        self._best = float(self._read()["auroc"]) if self._path.exists() else -np.inf
+
+    def look(self, method: Method, state: State) -> float:
+        """Keeps the scores of a state if they are the best so far; returns the AUROC.
+
+        An epoch that a resumed run sees again has the same scores and changes nothing.
+        """
+        split, flags = self._task.split, self._task.config.paper_code
+        scores = _score(self._task, method, state, split.test, split.anomalous)
+        by = ~_reported(flags, len(scores)) if flags.best_epoch == "test_part" else ...
+        auroc = metrics.auroc(split.anomalous[by], scores[by])
+        if auroc > self._best:
+            held_out = _score(self._task, method, state, split.validation)
+            content = io.BytesIO()
+            np.savez(content, scores=scores, held_out=held_out, auroc=auroc)
+            self._folder.write(BEST, content.getvalue())
+            self._best = auroc
+        return auroc
+
+    def scores(self) -> tuple[np.ndarray, np.ndarray]:
+        """Those of all test images, and of the held-out normals."""
+        best = self._read()
+        return best["scores"], best["held_out"]
+
+    def _read(self):
+        try:
+            return np.load(self._path)
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            raise InputError(
+                f"{self._path} is damaged ({error}); name another --workdir."
+            ) from error
+
+
+def _score(task, method, state, index, anomalous=None) -> np.ndarray:
+    """Scores `[len(index)]` of images, in whatever batches the flags say."""
+    images, kind = task.dataset.images[index], task.config.paper_code.batch_statistics
+    if not kind:
+        return evaluation.score(method, state, images)
+    if kind == "ordered" and anomalous is not None:
+        order = np.argsort(anomalous, kind="stable")
+    else:
+        order = np.random.default_rng(0).permutation(len(images))
+    scores = np.empty(len(images), np.float32)
+    batch_size = task.config.batch_size
+    whole = len(images) // batch_size * batch_size
+    for rows, size in (order[:whole], batch_size), (order[whole:], len(images) - whole):
+        if len(rows):
+            scores[rows] = data.map_images(
+                method.score_batchwise,
+                images[rows],
+                arguments=(state,),
+                chunk=size,
+                piece=size * max(1, 1024 // size),
+            )
+    return scores
+
+
+def _reported(flags: PaperCode, count: int) -> np.ndarray:
+    """Which of `count` test images are reported; the others select the epoch."""
+    if flags.best_epoch != "test_part":
+        return np.ones(count, bool)
+    return np.random.default_rng(0).permutation(count) >= SELECTED_ON * count

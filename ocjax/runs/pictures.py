@@ -1,0 +1,195 @@
+"""The pictures of a run's report: what the method's views allow."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import jax
+import numpy as np
+
+from ocjax import data
+from ocjax.evaluation import heatmaps, metrics, plots
+from ocjax.runs.folder import RunFolder
+from ocjax.runs.task import Task
+from ocjax.methods import Method, State
+from ocjax.methods.base import Groups
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+EACH = 1000  # Most images of a class, and pairs of a kind, that are looked at.
+POINTS = 1000  # Most latents in a picture of them.
+NOT_TERMS = {"step", "epoch", "seconds", "images_per_second"}
+
+
+def draw(
+    task: Task,
+    method: Method,
+    state: State,
+    scores: np.ndarray,
+    threshold: float | None,
+    folder: RunFolder,
+) -> dict[str, bytes]:
+    """Returns the pictures that the method allows, as PNG files by name.
+
+    Where the method divides the training images into groups, the division is written
+    to `eval/split.csv`.
+
+    Args:
+      task: data and configuration.
+      method: that was trained.
+      state: after the last step.
+      scores: of the test images, `[N]`.
+      threshold: above which an image is called anomalous, if there is one.
+      folder: of the run, for its metrics.
+    """
+    images, anomalous = task.dataset.images[task.split.test], task.split.anomalous
+    steps = dict(method.views.images)
+    if method.reconstruct is not None:
+        steps["reconstruction"] = method.reconstruct
+    steps = {name: functools.partial(_map, f, state) for name, f in steps.items()}
+    explain = functools.partial(_map, heatmaps.explained(method), state)
+    masks = task.dataset.masks
+    figures = {
+        "score_histogram": plots.score_histogram(
+            scores[~anomalous], scores[anomalous], threshold
+        ),
+    }
+    if anomalous.any():
+        interval = metrics.auroc_interval(anomalous, scores)
+        figures["roc"] = plots.roc(anomalous, scores, interval)
+    figures["examples"] = plots.examples(
+        images,
+        anomalous,
+        scores,
+        lambda some: explain(some)[1],
+        threshold,
+        None if masks is None else masks[task.split.test],
+    )
+    if anomalous.any():
+        figures["image_grid"] = plots.image_grid(images, anomalous, scores, steps)
+        figures["most_anomalous"] = plots.most_anomalous(images, anomalous, scores)
+    groups = _groups(task, method, state)
+    if groups is not None:
+        _write_split(folder, task, groups)
+        name, grade = next(iter(groups.grades.items()))
+        figures["split"] = plots.split(
+            task.dataset.images[task.split.train], groups.members, grade, name
+        )
+    if anomalous.any():
+        figures |= _of_latents(task, method, state)
+    if anomalous.any() and method.views.distance is not None:
+        members = {} if groups is None else groups.members
+        figures["distances"] = _distances(task, method.views.distance, state, members)
+    rows = folder.metrics()
+    terms = sorted({name for row in rows for name in row} - NOT_TERMS)
+    if terms:
+        figures["training_curves"] = plots.training_curves(rows, terms)
+    return {name: plots.png(figure) for name, figure in figures.items()}
+
+
+def _map(function: Callable, state: State, images: np.ndarray):
+    return data.map_images(function, images, arguments=(state,))
+
+
+def _groups(task: Task, method: Method, state: State) -> Groups | None:
+    """How the method's stages divide the training images, if they do."""
+    for stage in method.stages:
+        if stage.groups is not None:
+            return stage.groups(state, task.dataset.images[task.split.train])
+    return None
+
+
+def _write_split(folder: RunFolder, task: Task, groups: Groups) -> None:
+    """One row a training image; `index` counts the pooled train and test parts."""
+    names = np.full(len(task.split.train), "", object)
+    for name, members in groups.members.items():
+        names[members] = name
+    grades = [[repr(float(g)) for g in grade] for grade in groups.grades.values()]
+    rows = zip(task.split.train.tolist(), names, *grades, strict=True)
+    folder.write_csv("eval/split.csv", ["index", "group", *groups.grades], rows)
+
+
+def _of_latents(task: Task, method: Method, state: State) -> dict[str, Figure]:
+    """Pictures of latents and of measures, those that the method has."""
+    images, split, views = task.dataset.images, task.split, method.views
+    spaces = dict(views.latents)
+    if not spaces and method.embed is not None:
+        spaces = {"latent": method.embed}
+    look = _look(tuple(spaces.items()), tuple(views.measures.items()))
+    figures, rng = {}, np.random.default_rng(0)
+    if method.embed is not None and views.decode is not None:
+        normals = split.validation if len(split.validation) else split.train
+        some = rng.permutation(normals)[:EACH]
+        latents = _map(method.embed, state, images[some])
+        decode = jax.jit(views.decode, static_argnums=2)
+        if latents.shape[1] > 1:
+            figures["manifold"] = plots.manifold(
+                latents, lambda z: decode(state, z, images.shape[1:])
+            )
+    if not spaces and not views.measures:
+        return figures
+    some = _some_of_both(split.anomalous, rng)
+    latents, measures = _map(look, state, images[split.test[some]])
+    # In the method's order again, which jax sorts by name.
+    latents = {name: latents[name][:POINTS] for name in spaces}
+    latents = {name: z for name, z in latents.items() if z.shape[1] > 1}
+    measures = {name: measures[name] for name in views.measures}
+    if latents:
+        figures["latents"] = plots.latents(latents, split.anomalous[some[:POINTS]])
+    if measures:
+        figures["measures"] = plots.measures(measures, split.anomalous[some])
+    return figures
+
+
+@functools.lru_cache(8)  # One function for all runs alike, so that it compiles once.
+def _look(spaces: tuple, measures: tuple) -> Callable:
+    """Latents and measures by name, what they share computed once."""
+
+    def look(state, x):
+        latents = {name: space(state, x) for name, space in spaces}
+        return latents, {name: measure(state, x) for name, measure in measures}
+
+    return look
+
+
+@functools.lru_cache(8)
+def _between(distance: Callable) -> Callable:
+    """Distances of images that travel as one array: a pair's two in the channels."""
+
+    def between(state, both):
+        channels = both.shape[-1] // 2
+        return distance(state, both[..., :channels], both[..., channels:])
+
+    return between
+
+
+def _some_of_both(anomalous: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Indices of up to `EACH` images of each class, in random order."""
+    order = rng.permutation(len(anomalous))
+    classes = [order[anomalous[order] == which][:EACH] for which in (False, True)]
+    return rng.permutation(np.concatenate(classes))
+
+
+def _distances(
+    task: Task,
+    distance: Callable,
+    state: State,
+    members: Mapping[str, np.ndarray],
+) -> Figure:
+    """Distances between random pairs, of test images and within groups."""
+    split, rng = task.split, np.random.default_rng(0)
+    normals, anomalies = split.test[~split.anomalous], split.test[split.anomalous]
+    kinds = [(normals, normals), (normals, anomalies)]
+    kinds += [(split.train[own], split.train[own]) for own in members.values()]
+    pairs = [np.stack([rng.choice(part, EACH) for part in kind]) for kind in kinds]
+    # An image is no pair with itself.
+    pairs = [pair[:, pair[0] != pair[1]] for pair in pairs]
+    first, second = task.dataset.images[np.concatenate(pairs, axis=1)]
+    both = np.concatenate([first, second], axis=-1)
+    found = _map(_between(distance), state, both)
+    ends = np.cumsum([pair.shape[1] for pair in pairs])
+    of_normals, of_both, *within = np.split(found, ends[:-1])
+    return plots.distances(of_normals, of_both, dict(zip(members, within, strict=True)))

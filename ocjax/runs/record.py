@@ -1,0 +1,255 @@
+"""Training in a run folder: logged, saved, resumed, stopped on request."""
+
+import time
+from collections.abc import Collection
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ocjax import data, evaluation, training
+from ocjax.runs import health
+from ocjax.runs.display import Display, say
+from ocjax.runs.folder import RunFolder
+from ocjax.runs.log import MetricsLog
+from ocjax.runs.paper_code import BestEpoch
+from ocjax.runs.task import Task
+from ocjax.methods import Method, State
+from ocjax.training import processes
+from ocjax.training.checkpoint import Checkpoints
+
+MONITORED = 20  # About how often a run looks at the held-out normals.
+
+
+class Run:
+    """A run in its folder: restored, logged, saved."""
+
+    def __init__(
+        self,
+        method: Method,
+        task: Task,
+        folder: RunFolder,
+        display: Display,
+        name: str,
+    ):
+        """Nothing is read or written yet.
+
+        Args:
+          method: built for one device, to look at held-out images with.
+          task: data and configuration.
+          folder: where logs and checkpoints go.
+          display: that shows how far the run is.
+          name: of the run there; "" for one alone.
+        """
+        self.method, self.task, self.folder = method, task, folder
+        self.first_step_at = None  # `time.monotonic()` after the first step.
+        config = task.config
+        self._steps_per_epoch = len(task.split.train) // config.batch_size
+        self._epochs = training.total_epochs(method, config.epochs)
+        self._compile_seconds = 0.0
+        self._writes = processes.primary()
+        self.is_open = False
+        self._checkpoints = self._progress = self._saved = None
+        self._log: Any = None  # Until a state is restored.
+        self.show = display.add(name, self._epochs, self._steps_per_epoch)
+
+    def open(self) -> State | None:
+        """Begins, or goes on: the newest state in the folder, if there is one.
+
+        Raises:
+          InputError: there are checkpoints, but none is whole.
+        """
+        images = self.task.dataset.images
+        sample = jnp.zeros((1, *images.shape[1:]))
+        like = jax.eval_shape(jax.jit(self.method.init), jax.random.key(0), sample)
+        self.is_open, self._last_save = True, time.monotonic()
+        state = None
+        if self._writes:
+            self._checkpoints = Checkpoints(self.folder.checkpoints)
+            state = self._checkpoints.restore(like)
+        state = _shared(state, like)
+        step = 0 if state is None else int(state.step)
+        if self._writes:
+            self.show.say(self.task.contents())
+        self.show.begin(step)
+        if self._writes:
+            if step:
+                say(f"Resuming {self.folder.path} after step {step}.")
+            rows = self.folder.keep_metrics(step)
+            self._seconds = rows[-1].get("seconds", 0.0) if rows else 0.0
+            self._log = MetricsLog(self.folder, step)
+            self._watch = Watch(self.method, self.task, self.folder)
+        return state
+
+    def write(self, progress: training.Progress) -> None:
+        """Logs every so many steps, and sees to what is due after an epoch."""
+        if not progress.metrics:
+            self._compile_seconds += progress.seconds
+        elif not progress.error:
+            self._progress = progress
+            self.first_step_at = self.first_step_at or time.monotonic()
+            if self._writes:
+                self._log_steps(progress)
+            epochs, into = divmod(progress.step, self._steps_per_epoch)
+            before = self._epochs - self.task.config.epochs  # Of earlier stages.
+            if into == 0 and epochs > before:
+                self._look(progress, epochs - before)
+            every = self.task.execution.checkpoint_epochs
+            if progress.done or (into == 0 and every and epochs % every == 0):
+                self.save()
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it was not saved for longer than it should be."""
+        seconds = self.task.execution.checkpoint_seconds
+        return bool(seconds) and time.monotonic() - self._last_save > seconds
+
+    def save(self) -> int:
+        """Saves where the run is, once; returns the steps taken until there."""
+        progress = self._progress
+        if progress is not None and progress.step != self._saved:
+            state = progress.state  # By all processes, which may have parts of it.
+            if self._checkpoints is not None:
+                self._checkpoints.save(state)
+            self._saved, self._last_save = progress.step, time.monotonic()
+        return self.show.done
+
+    def close(self) -> None:
+        """Finishes writing, also when training failed."""
+        checkpoints, self.is_open, self._checkpoints = self._checkpoints, False, None
+        if checkpoints is not None:
+            try:
+                checkpoints.close()
+            finally:
+                if self._log is not None:
+                    self._log.close()
+
+    def finish(self) -> dict[str, Any]:
+        """Ends training; what the summary says of it."""
+        self.close()
+        self._progress = None  # Its state is not needed any more.
+        if not self._writes:
+            return {}
+        rows = self.folder.metrics()
+        rates = [r["images_per_second"] for r in rows if "images_per_second" in r]
+        return {
+            "images_per_second": float(np.median(rates)) if rates else None,
+            "compile_seconds": round(self._compile_seconds, 2),
+            "train_seconds": round(self._seconds, 2),  # Of all processes.
+            "train_normals": len(self.task.split.train),
+            "steps": self.show.done,
+            "workdir": str(self.folder.path),
+        }
+
+    def _log_steps(self, progress: training.Progress) -> None:
+        config = self.task.config
+        count = progress.count
+        rate = count * config.batch_size / progress.seconds
+        self._seconds += progress.seconds
+        shared = {
+            "epoch": progress.epoch + 1,
+            "seconds": round(self._seconds, 3),
+            "images_per_second": round(rate, 1),
+        }
+        for i in range(count):
+            step = progress.step - count + i + 1
+            if step % self.task.execution.log_every == 0:
+                terms = {name: float(v[i]) for name, v in progress.metrics.items()}
+                self._log.write({"step": step, **shared, **terms})
+        loss = float(progress.metrics[self._main_loss(progress.metrics)].mean())
+        error = self._watch.held_out_error
+        self.show.update(progress.step, progress.epoch, loss, error, rate)
+
+    def _main_loss(self, names: Collection[str]) -> str:
+        """The loss that stands for all in the progress line."""
+        losses = ["generator", *self.method.objectives]  # A generator's tells most.
+        return next((name for name in losses if name in names), next(iter(names)))
+
+    def _look(self, progress: training.Progress, epoch: int) -> None:
+        state = progress.state  # By all processes, which may have parts of it.
+        found = self._watch.look(state, epoch) if self._writes else {}
+        if found:
+            shared = {"epoch": progress.epoch + 1, "seconds": round(self._seconds, 3)}
+            self._log.write({"step": progress.step, **shared, **found})
+
+
+class Profile:
+    """A trace of some steps, by JAX's profiler."""
+
+    def __init__(self, folder: RunFolder, steps: int):
+        """Traces `steps` or more, those after the first compiled call; none for 0."""
+        self._path, self._left, self._on = folder.path / "profile", steps, False
+
+    def look(self, progress: training.Progress) -> None:
+        """Begins, or ends, after the steps that progress was made by."""
+        if not progress.metrics or not self._left:
+            return
+        if self._on:
+            self._left = max(0, self._left - progress.count)
+        if not self._left or (self._on and progress.done):
+            self.close()
+        elif not self._on and not progress.done:
+            self._path.mkdir(parents=True, exist_ok=True)
+            jax.profiler.start_trace(self._path)
+            self._on = True
+
+    def close(self) -> None:
+        """Writes the trace."""
+        if self._on:
+            jax.profiler.stop_trace()
+            say(f"A trace is in {self._path}; see it with XProf or Perfetto.")
+        self._left, self._on = 0, False
+
+
+def _shared(state: State | None, like: State) -> State | None:
+    """The state that process 0 found."""
+    if not processes.agree(state is not None):
+        return None
+    if state is None:
+        state = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like)
+    return processes.share(state)
+
+
+class Watch:
+    """Looks at a state after an epoch: at held-out normals, which train nothing.
+
+    Where the configuration asks for a leak of published code, at the test images too.
+
+    Attributes:
+      held_out_error: of the last look, the mean squared error per pixel, in [-1, 1], of
+        reconstructions; None before, and of a method that does not reconstruct.
+    """
+
+    def __init__(self, method: Method, task: Task, folder: RunFolder):
+        """Prepares to look."""
+        self._method, self._task = method, task
+        self._every = max(1, task.config.epochs // MONITORED)
+        images, split, flags = task.dataset.images, task.split, task.config.paper_code
+        self._held_out = images[split.validation]
+        self._diagnose = method.diagnose and jax.jit(method.diagnose)
+        self._best = BestEpoch(task, folder) if flags.best_epoch else None
+        self.held_out_error: float | None = None
+
+    def look(self, state: State, epoch: int) -> dict[str, float]:
+        """What there is to say after `epoch` of the last stage, counted from 1."""
+        row = {}
+        last = epoch == self._task.config.epochs
+        if (last or epoch % self._every == 0) and len(self._held_out):
+            row |= self._held_out_row(state)
+            if self._diagnose:
+                batch = jnp.asarray(self._held_out[: self._task.config.batch_size])
+                key = jax.random.key(epoch)
+                row |= self._diagnose(state, data.to_float(batch), key)
+        if self._best:
+            row["test_auroc"] = self._best.look(self._method, state)
+        return {name: float(value) for name, value in row.items()}
+
+    def _held_out_row(self, state: State) -> dict[str, float]:
+        scores = evaluation.score(self._method, state, self._held_out)
+        row = {"held_out_score": float(scores.mean())}
+        if self._method.reconstruct is not None:
+            looked_at = health.reconstruction(self._method, state, self._held_out)
+            self.held_out_error = float(looked_at.errors.mean())
+            row["held_out_error"] = self.held_out_error
+        return row

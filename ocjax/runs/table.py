@@ -1,0 +1,319 @@
+"""Many runs: every class, several seeds, and the table of them."""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ocjax import _files, data
+from ocjax._checks import InputError
+from ocjax.data import files
+from ocjax.evaluation import plots
+from ocjax.runs import conclusion
+from ocjax.runs import task as tasks
+from ocjax.runs.build import check_sizes
+from ocjax.runs.config import RunConfig, check, parse, varied
+from ocjax.runs.display import say
+from ocjax.runs.folder import RunFolder
+from ocjax.runs.train import Result, run, run_all
+from ocjax.runs.task import Task
+from ocjax.training import processes
+
+MEAN = "mean"
+ALL, RANDOM = "all", "random"  # In place of a class.
+
+# Configuration -> what its paper has: class, or "mean", -> AUROC.
+Published = Callable[[Mapping[str, Any]], Mapping[str, float]]
+
+
+def launch(
+    values: Mapping[str, Any],
+    *,
+    seed: int = 0,
+    workdir: str | os.PathLike | None = None,
+    data_dir: str | os.PathLike | None = None,
+    command: str = "",
+    started: float | None = None,
+    published: Published | None = None,
+    profile_steps: int = 0,
+) -> dict[str, Any]:
+    """Does what a configuration says: one run, or all classes and seeds.
+
+    Args:
+      values: as `configure` makes them; `normal_class` (or `anomalous_class`) may be
+        "all" or "random", `seeds` more than 1, and hyper-parameters may `vary`.
+      seed: of the first run.
+      workdir: run folder, of many runs the folder of their folders; by default one
+        below `runs/` that is named by the configuration.
+      data_dir: where TFDS keeps its data sets.
+      command: what reproduces this, for the reports.
+      started: `time.monotonic()` when the process started.
+      profile_steps: write a trace of so many steps of the first run into its folder.
+      published: asked for each choice of hyper-parameters.
+
+    Returns:
+      The summary of the run, or of the table; {} in processes that do not write.
+
+    Raises:
+      InputError: the configuration, the data or a folder cannot be used.
+    """
+    options: dict[str, Any] = {
+        "command": command,
+        "started": started,
+        "profile_steps": profile_steps,
+    }
+    todo, choices = tasks_of(values, seed, data_dir)
+    first = next(iter(todo.values()))
+    workdir = _files.local(workdir or _default_workdir(values, seed, todo), "--workdir")
+    if len(todo) == 1:
+        result = run(first, workdir, **options)
+        if not result:
+            return {}
+        for line in conclusion.lines(result):
+            say(line)
+        return result | {"workdir": str(workdir)}
+    if not first.split.anomalous.any():
+        raise InputError(
+            "A table of many runs compares AUROCs, which needs anomalous test images: "
+            f"{first.dataset.name} has none. Train one run."
+        )
+    folder = RunFolder(workdir)
+    if processes.primary():
+        runs = {name: task.known().to_json() for name, task in todo.items()}
+        folder.open({"runs": runs})
+    repeated = values[data.TARGET[first.config.protocol]] == RANDOM
+    with contextlib.closing(folder):
+        paths = [workdir / name for name in todo]
+        results = run_all(list(todo.values()), paths, **options)
+        if not processes.primary():
+            return {}
+        table = Table(list(todo.values()), results, choices, published, repeated)
+        table.write(folder)
+    say(table.markdown())
+    doubtful = [
+        path.name
+        for path, result in zip(paths, results, strict=True)
+        if not isinstance(result, Exception) and result.get("warnings")
+    ]
+    if doubtful:
+        say(
+            f"Warning: {len(doubtful)} of {len(paths)} runs have warnings, which their "
+            f"reports tell: {files.listed(doubtful)}."
+        )
+    return table.summary() | {"workdir": str(workdir)}
+
+
+def tasks_of(
+    values: Mapping[str, Any], seed: int, data_dir: str | os.PathLike | None
+) -> tuple[dict[str, Task], list[dict]]:
+    """Name -> run; and the hyper-parameters that vary; arguments are `launch`'s."""
+    settings = parse(values)
+    check_sizes(settings.config, settings.hyper)  # Before pictures are read.
+    choices = varied(settings.config, settings.hyper)
+    dataset = tasks.dataset_of(settings.config, data_dir)
+    fingerprint = data.fingerprint(dataset)
+    todo = {}
+    for changes_by_seed in _classes(settings.config, dataset, seed):
+        for choice in choices:
+            hyper = dataclasses.replace(settings.hyper, **choice)
+            for one_seed, changes in changes_by_seed.items():
+                config = dataclasses.replace(settings.config, **changes)
+                one = check(settings._replace(config=config, hyper=hyper))
+                task = tasks.of_dataset(one, one_seed, dataset, fingerprint)
+                parts = [_class_name(task), f"seed{one_seed}"]
+                parts += [f"{name}={value}" for name, value in choice.items()]
+                path = "-".join(parts)
+                if path in todo:  # Of two classes that punctuation alone tells apart.
+                    path = f"{task.target}-{path}"
+                todo[path] = task
+    return todo, choices
+
+
+def _classes(config: RunConfig, dataset: data.Dataset, seed: int) -> list[dict]:
+    """Seed -> what a run changes, for each class or for one after another at random."""
+    field = data.TARGET[config.protocol]
+    chosen, seeds = getattr(config, field), range(seed, seed + config.seeds)
+    choices = np.arange(len(dataset.class_names))
+    if field == "normal_class":
+        choices = data.trainable(dataset)
+    name = lambda label: dataset.class_names[label]
+    if chosen == RANDOM:
+        # Each repetition has another class and another split.
+        drawn = {s: name(np.random.default_rng(s).choice(choices)) for s in seeds}
+        split = {s: config.split_seed + s for s in seeds}
+        return [{s: {field: drawn[s], "split_seed": split[s]} for s in seeds}]
+    classes = [name(label) for label in choices] if chosen == ALL else [chosen]
+    return [{s: {field: one} for s in seeds} for one in classes]
+
+
+def _default_workdir(values, seed, todo: Mapping[str, Task]) -> str:
+    """A name that another configuration does not have."""
+    runs = list(todo.values())
+    config = runs[0].config
+    identity = json.dumps([task.known().to_json() for task in runs], sort_keys=True)
+    digest = hashlib.sha256(identity.encode()).hexdigest()[:6]
+    which = "all" if len(runs) > 1 else _class_name(runs[0])
+    parts = [config.method, config.dataset, config.protocol, which, f"seed{seed}"]
+    return os.path.join("runs", "-".join([*parts, digest]))
+
+
+def _class_name(task: Task) -> str:
+    name = task.dataset.class_names[task.target]
+    return "".join(c if c.isalnum() else "_" for c in name)
+
+
+class Row(NamedTuple):
+    """A line of a table: a class, or the mean over all of them or random ones."""
+
+    choice: dict[str, Any]  # Hyper-parameters, of those that vary.
+    name: str
+    values: list[float]  # AUROCs, one for each seed that did not diverge.
+    diverged: int
+    published: float | None
+
+    @property
+    def mean(self) -> float | None:
+        """None where all diverged."""
+        return statistics.mean(self.values) if self.values else None
+
+    @property
+    def deviation(self) -> float | None:
+        """Sample standard deviation; None of a single value."""
+        return statistics.stdev(self.values) if len(self.values) > 1 else None
+
+
+class Table:
+    """AUROCs of many runs, by class and by what varies, beside the paper's."""
+
+    def __init__(
+        self,
+        todo: Sequence[Task],
+        results: Sequence[Result],
+        choices: Sequence[Mapping[str, Any]],
+        published: Published | None = None,
+        repeated: bool = False,
+    ):
+        """Groups the results.
+
+        Args:
+          todo: runs.
+          results: of each, its summary or what ended it.
+          choices: values of the hyper-parameters that vary.
+          published: as `launch` takes it.
+          repeated: each seed is a repetition with a class of its own, and there is one
+            row, over all of them.
+        """
+        self._first, self._results = todo[0], results
+        self._field = data.TARGET[todo[0].config.protocol]
+        self.rows, self._choices = [], choices
+        self._classes = len({task.target for task in todo})
+        for choice in choices:
+            by_class: dict[str, dict[int, float | None]] = {}
+            paper: Mapping[str, float] = {}
+            for task, result in zip(todo, results, strict=True):
+                if all(getattr(task.hyper, k) == v for k, v in choice.items()):
+                    found = None if isinstance(result, Exception) else result["auroc"]
+                    name = task.dataset.class_names[task.target]
+                    if published and not by_class:
+                        paper = published(task.known().flat())
+                    by_class.setdefault(name, {})[task.seed] = found
+            if repeated:
+                overall = [value for s in by_class.values() for value in s.values()]
+                by_class = {}
+            else:
+                # Of seeds that no class lacks: others are means over other classes.
+                overall = [
+                    None if None in values else statistics.mean(values)
+                    for values in zip(
+                        *(s.values() for s in by_class.values()), strict=True
+                    )
+                ]
+            for name, seeds in by_class.items():
+                values = list(seeds.values())
+                self.rows.append(self._row(choice, name, values, paper))
+            self.rows.append(self._row(choice, MEAN, overall, paper))
+
+    @staticmethod
+    def _row(choice, name, values, paper) -> Row:
+        found = [value for value in values if value is not None]
+        lost = len(values) - len(found)
+        return Row(dict(choice), name, found, lost, paper.get(name))
+
+    def markdown(self) -> str:
+        """As a Markdown table."""
+        number = lambda value: "–" if value is None else f"{value:.4f}"
+        lines = []
+        for row in self.rows:
+            count = str(len(row.values))
+            if row.diverged:
+                count += f" ({row.diverged} diverged)"
+            cells = [number(row.mean), number(row.deviation), count]
+            paper = "–" if row.published is None else f"{row.published:.3f}"
+            choice = map(str, row.choice.values())
+            lines.append([*choice, row.name, *cells, paper])
+        lines = [self._header(), ["---"] * len(self._header()), *lines]
+        return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+    def write(self, folder: RunFolder) -> None:
+        """Writes `table.md`, `table.csv`, `table.png` and `results.jsonl`."""
+        folder.write("table.md", self.markdown())
+        rows = [
+            [
+                *row.choice.values(),
+                row.name,
+                row.mean,
+                row.deviation,
+                len(row.values),
+                row.published,
+                row.diverged,
+            ]
+            for row in self.rows
+        ]
+        folder.write_csv("table.csv", [*self._header(), "diverged"], rows)
+        finished = [r for r in self._results if not isinstance(r, Exception)]
+        lines = [json.dumps(result) + "\n" for result in finished]
+        folder.write("results.jsonl", "".join(lines))
+        folder.write("table.png", plots.png(self.figure()))
+
+    def figure(self):
+        """Bars with deviations, and the paper's numbers beside them."""
+        series = {}
+        for row in self.rows:
+            label = ", ".join(f"{k} {v}" for k, v in row.choice.items()) or "ours"
+            series.setdefault(label, []).append((row.mean, row.deviation))
+        names = [row.name for row in self.rows[: len(self.rows) // len(self._choices)]]
+        choices = [row.published for row in self.rows]
+        paper = choices[: len(names)]
+        if choices != paper * len(self._choices):
+            paper = [None] * len(names)  # One bar cannot stand for several numbers.
+        config = self._first.config
+        title = f"{config.method}, {config.dataset}, {config.protocol}"
+        return plots.table(names, series, paper, title)
+
+    def summary(self) -> dict[str, Any]:
+        """What the launcher prints."""
+        config = self._first.config
+        shared = ("method", "dataset", "protocol", "epochs")
+        means = [row for row in self.rows if row.name == MEAN]
+        found: dict[str, Any] = {name: getattr(config, name) for name in shared}
+        found |= {
+            "classes": self._classes,
+            "seeds": config.seeds,
+            "diverged": sum(isinstance(r, Exception) for r in self._results),
+        }
+        if len(means) == 1:
+            mean = {"auroc_mean": means[0].mean, "auroc_deviation": means[0].deviation}
+            return found | mean
+        return found | {
+            "choices": [{**row.choice, "auroc_mean": row.mean} for row in means]
+        }
+
+    def _header(self) -> list[str]:
+        about = [*self._choices[0], self._field.replace("_", " ")]
+        return [*about, "AUROC", "deviation over seeds", "seeds", "paper"]

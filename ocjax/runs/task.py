@@ -1,0 +1,124 @@
+"""What one run works on."""
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ocjax import data, methods, training
+from ocjax._checks import InputError
+from ocjax.runs.config import Execution, RunConfig, Settings, parse
+from ocjax.runs.known import Known, Standardization
+
+SEEDS = 2**32  # Others have the random numbers of one of these.
+
+
+class Task(NamedTuple):
+    """A configuration with its data."""
+
+    config: RunConfig
+    hyper: Any  # The method's own `Config`.
+    seed: int
+    dataset: data.Dataset
+    target: int  # Label of the class that the protocol is about.
+    split: data.Split
+    execution: Execution = Execution()
+    fingerprint: str = ""  # Of the data.
+    standardization: Standardization | None = None
+
+    def known(self) -> Known:
+        """All that the result depends on, but for rounding."""
+        fields = dict.fromkeys(data.TARGET.values(), "") | {
+            data.TARGET[self.config.protocol]: self.dataset.class_names[self.target]
+        }
+        return Known(
+            dataclasses.replace(self.config, seeds=1, vary="", **fields),
+            self.hyper,
+            self.seed,
+            self.fingerprint,
+            self.dataset.images.shape[-1],
+            self.standardization,
+        )
+
+    def contents(self) -> str:
+        """What trains and what tests, in a line."""
+        split, labels = self.split, self.dataset.labels
+        held_out = len(split.validation)
+        anomalies = split.test[split.anomalous]
+        kinds = len(np.unique(labels[anomalies]))
+        tests = f"{len(split.test) - len(anomalies):,} good"
+        if kinds:
+            tests += f" and {len(anomalies):,} of {_counted(kinds, 'kind')}"
+        return (
+            f"{len(split.train) + held_out:,} good pictures to train on; {tests} to "
+            f"test. {held_out:,} of the first are held out for the threshold; "
+            f"{self.config.batch_size:,} make a batch."
+        )
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
+def load(
+    values: Mapping[str, Any],
+    seed: int,
+    data_dir: str | os.PathLike | None = None,
+    dataset: data.Dataset | None = None,
+) -> Task:
+    """Loads and splits the data of a run.
+
+    A batch is no larger than the training part.
+
+    Args:
+      values: configuration, as `configure` makes it.
+      seed: of initialization and batch order, in [0, 2^32).
+      data_dir: where TFDS keeps its data sets.
+      dataset: the data, where they are loaded already.
+
+    Raises:
+      InputError: the configuration cannot be run.
+    """
+    settings = parse(values)
+    dataset = dataset or dataset_of(settings.config, data_dir)
+    return of_dataset(settings, seed, dataset, data.fingerprint(dataset))
+
+
+def of_dataset(
+    settings: Settings, seed: int, dataset: data.Dataset, fingerprint: str
+) -> Task:
+    """The run of a configuration on data that are loaded; as `load`."""
+    config, hyper, execution = settings
+    if not 0 <= seed < SEEDS:
+        raise InputError(f"`seed` (={seed}) must be at least 0 and below {SEEDS}.")
+    target = data.class_index(dataset, getattr(config, data.TARGET[config.protocol]))
+    split = data.split(
+        config.protocol,
+        dataset,
+        target,
+        split_seed=config.split_seed,
+        validation_fraction=config.validation_fraction,
+    )
+    _, builder = methods.METHODS[config.method]
+    batch_size = training.fitting_batch_size(
+        builder(hyper), config.batch_size, len(split.train)
+    )
+    config = dataclasses.replace(config, batch_size=batch_size)
+    moments = None
+    if config.standardize:
+        moments = data.moments(dataset.images, split.train)
+    return Task(
+        config, hyper, seed, dataset, target, split, execution, fingerprint, moments
+    )
+
+
+def dataset_of(config: RunConfig, data_dir: str | os.PathLike | None) -> data.Dataset:
+    """Loads the data that a configuration names."""
+    return data.load(
+        config.dataset,
+        data_dir=data_dir,
+        size=config.image_size,
+        skip_unreadable=config.skip_unreadable,
+    )

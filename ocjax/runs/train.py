@@ -1,0 +1,271 @@
+"""Training of one run or many: images in, finished run folders out."""
+
+import contextlib
+import dataclasses
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from ocjax import training
+from ocjax.runs import environment, paper_code, record, stop
+from ocjax.runs.build import build_method
+from ocjax.runs.display import Display, say
+from ocjax.runs.folder import RunFolder
+from ocjax.runs.judge import judge
+from ocjax.runs.task import Task
+from ocjax.methods import Method
+from ocjax.training import processes
+
+Result = dict[str, Any] | training.NonFiniteError
+
+
+def run(task: Task, path: str | os.PathLike, **options) -> dict[str, Any]:
+    """One run; arguments, result and errors are those of `run_all`.
+
+    Raises:
+      training.NonFiniteError: a loss is not finite; the last checkpoint stays.
+    """
+    (result,) = run_all([task], [path], **options)
+    if isinstance(result, training.NonFiniteError):
+        raise result
+    return result
+
+
+def run_all(
+    tasks: Sequence[Task],
+    paths: Sequence[str | os.PathLike],
+    *,
+    command: str = "",
+    started: float | None = None,
+    profile_steps: int = 0,
+) -> list[Result]:
+    """Trains, scores, judges and draws, or goes on where that was interrupted.
+
+    Args:
+      tasks: what to do: one run, whose batches the devices share; or many with the same
+        data and configuration but for class, seed and hyper-parameters, which the
+        devices share out.
+      paths: of the run folders.
+      command: what reproduces the runs, for the reports.
+      started: `time.monotonic()` when the process started, to tell how long it took
+        until the first step.
+      profile_steps: write a trace of so many steps into the first folder.
+
+    Returns:
+      The summary of each run, as kept in `eval/summary.json`; or the error that ended
+      it, which does not touch the others. A finished run is not run again. Of several
+      processes, process 0 alone writes and returns summaries; others return {}.
+
+    Raises:
+      InputError: a folder or its checkpoints cannot be used.
+      stop.Stopped: SIGTERM or Ctrl-C came; the same call goes on from there.
+      OSError: a folder cannot be written.
+    """
+    config, images = tasks[0].config, tasks[0].dataset.images
+    for task in tasks:
+        paper_code.check(task)
+    groups = _groups(tasks)
+    for group in groups:  # Before anything is written.
+        training.check(
+            group.build(**group.hyper[0]),
+            images,
+            [_model(tasks[i]) for i in group.numbers],
+            config.epochs,
+            tasks[group.numbers[0]].config.batch_size,
+            group.devices,
+        )
+    folders = [RunFolder(path) for path in paths]
+    with contextlib.ExitStack() as opened:
+        for folder in folders:
+            opened.callback(folder.close)
+        results = _claim(tasks, folders)
+        request = opened.enter_context(stop.requests())
+        display = opened.enter_context(Display(quiet=not processes.primary()))
+        runs = {}
+        for i, task in enumerate(tasks):
+            if results[i] is None:
+                name = folders[i].path.name if len(tasks) > 1 else ""
+                runs[i] = record.Run(_builder(task)(), task, folders[i], display, name)
+                opened.callback(runs[i].close)
+        profile = record.Profile(folders[0], profile_steps * processes.primary())
+        opened.callback(profile.close)
+        for group in groups:
+            for number, progress in _train(group, tasks, runs):
+                run = runs[number]
+                profile.look(progress)
+                run.write(progress)
+                if progress.last or not progress.metrics:
+                    _see_to([run for run in runs.values() if run.is_open], request)
+                if progress.done:
+                    try:
+                        with request.at_once():
+                            results[number] = _finish(run, progress, command, started)
+                    except stop.Stopped:  # Others may have gone on since they saved.
+                        for other in runs.values():
+                            other.save()
+                        raise
+    return [result for result in results if result is not None]  # All of them.
+
+
+def _see_to(runs: Sequence[record.Run], request: stop.Stop) -> None:
+    """Saves runs where it is time to, or where the job is asked to stop.
+
+    Raises:
+      stop.Stopped: it was.
+    """
+    if number := processes.largest(request.signal):
+        steps = ", ".join([str(run.save()) for run in runs])
+        raise stop.stopped(number, f"saved after step {steps or 0}")
+    if processes.agree(any(run.is_late for run in runs)):
+        for run in runs:
+            run.save()
+
+
+def _claim(tasks: Sequence[Task], folders: Sequence[RunFolder]) -> list[Result | None]:
+    """Opens the folders; returns the results of runs that are finished."""
+    results: list[Result | None] = [None] * len(tasks)
+    if processes.primary():
+        for task, folder in zip(tasks, folders, strict=True):
+            folder.open(task.known().to_json())
+        results = [folder.result() for folder in folders]
+        for folder, result in zip(folders, results, strict=True):
+            if result is not None:
+                say(f"{folder.path} is finished; this is its result.")
+                continue
+            if not (folder.path / "env.json").exists():
+                folder.write_json("env.json", environment.describe())
+    finished = processes.share(np.array([result is not None for result in results]))
+    return [
+        {} if done and result is None else result
+        for done, result in zip(finished, results, strict=True)
+    ]
+
+
+def _finish(
+    run: record.Run, progress: training.Progress, command: str, started: float | None
+) -> Result:
+    facts = run.finish()
+    if progress.error:
+        run.show.end(str(progress.error))
+        return progress.error
+    state = progress.state  # By all processes, which may have parts of it.
+    if not processes.primary():
+        return {}
+    first = run.first_step_at
+    facts |= {
+        "command": command,
+        "first_step_seconds": round(first - started, 2) if first and started else None,
+    }
+    result = judge(run.task, run.method, state, run.folder, facts, run.show.phase)
+    auroc = result["auroc"]
+    run.show.end("finished" if auroc is None else f"AUROC {auroc:.4f}")
+    return result
+
+
+class _Group(NamedTuple):
+    """Runs that one program can train."""
+
+    numbers: list[int]
+    build: Callable[..., Method]
+    hyper: list[dict[str, float]]  # Of each run: what `build` takes.
+    devices: training.Devices  # With as many lanes as there are runs, or share them.
+
+
+def _groups(tasks: Sequence[Task]) -> list[_Group]:
+    """Runs whose hyper-parameters differ but in arguments of one program."""
+    first = tasks[0]
+    devices = _devices(first, len(tasks), len(tasks))
+    names = [field.name for field in dataclasses.fields(first.hyper)]
+    of = lambda task, name: getattr(task.hyper, name)
+    differ = [n for n in names if len({of(task, n) for task in tasks}) > 1]
+    shape = (first.config.batch_size, *first.dataset.images.shape[1:])
+    traced = [
+        name
+        for name in differ
+        if devices.lanes > 1
+        and isinstance(of(first, name), float)
+        and training.traceable(_builder(first), {name: of(first, name)}, shape)
+    ]
+    groups = {}
+    for i, task in enumerate(tasks):
+        rest = tuple(of(task, name) for name in differ if name not in traced)
+        key = (*rest, task.config.batch_size, task.standardization)
+        groups.setdefault(key, []).append(i)
+    return [
+        _Group(
+            numbers,
+            _builder(tasks[numbers[0]]),
+            [{name: of(tasks[i], name) for name in traced} for i in numbers],
+            _devices(first, len(numbers), len(tasks)),
+        )
+        for numbers in groups.values()
+    ]
+
+
+def _builder(task: Task) -> Callable[..., Method]:
+    """`build(**hyper)` of the task's method, with some hyper-parameters given."""
+    standard, config = task.standardization, task.config
+    # Without what differs between runs that share a program.
+    shared = dataclasses.replace(
+        config, normal_class="", anomalous_class="", split_seed=0, batch_size=1
+    )
+
+    def build(**hyper) -> Method:
+        # What is traced has no hash.
+        make = build_method.__wrapped__ if hyper else build_method
+        own = dataclasses.replace(task.hyper, **hyper)
+        return make(shared, own, standard)
+
+    return build
+
+
+def _devices(task: Task, runs: int, all_runs: int) -> training.Devices:
+    """Devices for so many of all runs, which they share out.
+
+    They share the batches of one run alone, and of runs whose images are streamed.
+    """
+    found = training.choose_devices(task.execution.devices)
+    if all_runs == 1 or _streamed(task):
+        return training.Devices(found)
+    width = training.width(runs, len(found), task.execution.models_at_once)
+    return training.ModelDevices(found, width=width)
+
+
+def _streamed(task: Task) -> bool:
+    """Whether the images are too many to keep them on the devices."""
+    return task.dataset.images.nbytes > task.execution.memory_budget_mb * 2**20
+
+
+def _model(task: Task, **own) -> training.Model:
+    return training.Model(jax.random.key(task.seed), task.split.train, **own)
+
+
+def _train(
+    group: _Group,
+    tasks: Sequence[Task],
+    runs: Mapping[int, record.Run],
+) -> Iterator[tuple[int, training.Progress]]:
+    """The progress of a group's runs that are not finished, by their numbers."""
+    left = [
+        (number, hyper)
+        for number, hyper in zip(group.numbers, group.hyper, strict=True)
+        if number in runs
+    ]
+    config, images = tasks[0].config, tasks[0].dataset.images
+    models = [
+        _model(tasks[number], state=runs[number].open, hyper=hyper)
+        for number, hyper in left
+    ]
+    for which, progress in training.sweep(
+        group.build,
+        images,
+        models,
+        epochs=config.epochs,
+        batch_size=tasks[group.numbers[0]].config.batch_size,
+        devices=group.devices,
+        streamed=_streamed(tasks[0]),
+    ):
+        yield left[which][0], progress
