@@ -22,7 +22,8 @@ from absl import app, flags
 from scipy import signal
 from scipy.io import wavfile
 
-from ocjax.data import audio, files
+from ocjax.data import files
+from ocjax.data.sources import audio
 
 ROUNDS = flags.DEFINE_integer("rounds", 7, "Turns of each candidate.")
 SECONDS = flags.DEFINE_float("seconds", 2.0, "Least length of a turn.")

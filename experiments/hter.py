@@ -26,7 +26,7 @@ from absl import flags
 from ocjax import _files, data
 from ocjax._checks import InputError, one_of
 from ocjax.cli import exits
-from ocjax.data import faces
+from ocjax.data.sources import faces
 from ocjax.evaluation import metrics
 from ocjax.inference.run_folder import Trained, trained
 

@@ -2,8 +2,8 @@
 
     python experiments/stop_signs.py --data_dir=DIR --out=OUT
 
-DIR has GTSRB (see `ocjax.data.signs`). A classifier of all signs is trained, in some
-minutes on two cores, and attacked: `OUT/stop_signs.npz` are the images,
+DIR has GTSRB (see `ocjax.data.sources.signs`). A classifier of all signs is trained, in
+some minutes on two cores, and attacked: `OUT/stop_signs.npz` are the images,
 `OUT/stop_signs.json` parameters, success rates and norms, `OUT/stop_signs.png` some
 pictures. The same seed makes the same bits. Then:
 

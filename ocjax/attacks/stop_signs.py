@@ -19,8 +19,8 @@ from ocjax.attacks import classifier as classifiers
 from ocjax.attacks.boundary import boundary
 from ocjax.attacks.deepfool import deepfool
 from ocjax.attacks.gradient import bim, fgsm
-from ocjax.data import signs
 from ocjax.data.dataset import Dataset
+from ocjax.data.sources import signs
 
 EPSILON = 8 / 255
 ATTACKS = {

@@ -16,6 +16,7 @@ def run(arguments: argparse.Namespace) -> int:
     del arguments
     from ocjax import data
     from ocjax.cli import texts
+    from ocjax.data.sources.registry import UNTRIED
 
     for name, source in data.SOURCES.items():
         prepared = hasattr(source, "func")  # Of TFDS, one function for all.
@@ -24,5 +25,6 @@ def run(arguments: argparse.Namespace) -> int:
             if prepared
             else texts.first_line(source)
         )
-        print(f"{name:16} {line}")
+        untried = " (never run on the original data)" if name in UNTRIED else ""
+        print(f"{name:16} {line}{untried}")
     return 0

@@ -17,7 +17,7 @@ from ocjax.cli import arguments as shared
 if TYPE_CHECKING:
     import numpy as np
 
-    from ocjax.data.folder import TestFile
+    from ocjax.data.sources.folder import TestFile
     from ocjax.inference.scorer import Scorer
 
 HEATMAPS = 64  # Pictures that are explained together.
@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ocjax import inference
     from ocjax._checks import InputError
     from ocjax.data import files
-    from ocjax.data import folder as folders
+    from ocjax.data.sources import folder as folders
     from ocjax.evaluation import metrics
     from ocjax.runs import conclusion
     from ocjax.runs.display import say

@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from absl import app, flags
 
 from ocjax import _checks, _extras
-from ocjax.data import prepared, signs
+from ocjax.data import prepared
+from ocjax.data.sources import signs
 
 NAMES = (*prepared.NAMES, "coil100", "gtsrb")
 
@@ -69,7 +70,7 @@ def _gtsrb(folder: pathlib.Path) -> None:
             f"There is no folder {source}; expected {signs.LAYOUT} in it. GTSRB is at "
             f"{signs.WHERE}"
         )
-    from ocjax.data import builders
+    from ocjax.data.sources import builders
 
     builder = builders.Gtsrb(
         source=source, data_dir=str(folder), file_format="array_record"

@@ -5,7 +5,7 @@ import pytest
 from ocjax import data
 from ocjax._checks import InputError
 from ocjax.attacks import classifier, stop_signs
-from ocjax.data import signs
+from ocjax.data.sources import signs
 
 CLASSES = 3
 QUICK = {

@@ -235,6 +235,8 @@ def test_methods_and_data_sets_are_listed(capsys):
     said = capsys.readouterr().out
     for name in ("ganomaly ", "magnetic_tile ", "hyper.latent="):
         assert name in said
+    untried = [line.split()[0] for line in said.splitlines() if "never run on" in line]
+    assert "casia_mfsd" in untried and "digits" not in untried
 
 
 @pytest.mark.parametrize("name", ["", *cli.COMMANDS])

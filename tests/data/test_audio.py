@@ -7,7 +7,7 @@ import pytest
 
 from ocjax import _extras
 from ocjax._checks import InputError
-from ocjax.data import audio
+from ocjax.data.sources import audio
 
 
 def write(path, samples, width=2, rate=audio.RATE):

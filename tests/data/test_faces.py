@@ -8,7 +8,7 @@ import pytest
 
 from ocjax import _extras, data
 from ocjax._checks import InputError
-from ocjax.data import faces, video
+from ocjax.data.sources import faces, video
 
 pytest.importorskip("av", reason="PyAV, the extra `video`, is not installed.")
 

@@ -6,7 +6,8 @@ from PIL import Image
 
 from ocjax import data
 from ocjax._checks import InputError
-from ocjax.data import dataset, folder
+from ocjax.data import dataset
+from ocjax.data.sources import folder
 
 
 def lay(root, layout):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ocjax._checks import InputError
-from ocjax.data import mixing, sounds
+from ocjax.data.sources import mixing, sounds
 
 
 def rms(samples):

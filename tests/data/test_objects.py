@@ -4,7 +4,7 @@ from PIL import Image
 
 from ocjax import data
 from ocjax._checks import InputError
-from ocjax.data import objects
+from ocjax.data.sources import objects
 
 
 def test_the_files_of_some_objects(shared_data):

@@ -6,7 +6,7 @@ from PIL import Image
 
 from ocjax import data
 from ocjax._checks import InputError
-from ocjax.data import patches
+from ocjax.data.sources import patches
 
 LAYOUT = {
     "train/0.normal": 5,

@@ -8,7 +8,8 @@ import pytest
 
 from ocjax import _extras
 from ocjax._checks import InputError
-from ocjax.data import cache, prepared, sources
+from ocjax.data import cache, prepared
+from ocjax.data.sources import registry
 
 MNIST_TEST = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
 
@@ -74,7 +75,7 @@ def test_other_files_parts_and_sizes_are_other_keys(tmp_path, monkeypatch):
 def test_counts_per_class(
     prepared_dir, monkeypatch, name, train, test, channels, class_name
 ):
-    dataset = sources.load(name, data_dir=prepared_dir)
+    dataset = registry.load(name, data_dir=prepared_dir)
     assert dataset.images.shape == (sum(train) + sum(test), 32, 32, channels)
     assert dataset.class_names[0] == class_name
     assert not dataset.official_test[: sum(train)].any()
@@ -82,7 +83,7 @@ def test_counts_per_class(
         labels = dataset.labels[dataset.official_test == part]
         np.testing.assert_array_equal(np.bincount(labels), expected)
     monkeypatch.setattr(prepared, "_decode", None)  # Nothing is decoded twice.
-    again = sources.load(name, data_dir=prepared_dir)
+    again = registry.load(name, data_dir=prepared_dir)
     np.testing.assert_array_equal(again.images, dataset.images)
 
 
@@ -90,7 +91,7 @@ def test_an_absent_data_set_says_at_once_how_to_prepare_it(tmp_path, monkeypatch
     # At once: TFDS, which would ask the network, is not even imported.
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
     with pytest.raises(InputError) as error:
-        sources.load("mnist", data_dir=tmp_path / "my data")
+        registry.load("mnist", data_dir=tmp_path / "my data")
     message = str(error.value)
     assert "\n" not in message
     assert f"is not prepared in {tmp_path}/my data" in message

@@ -7,7 +7,8 @@ from PIL import Image
 
 from ocjax import data
 from ocjax._checks import InputError
-from ocjax.data import prepare, signs
+from ocjax.data import prepare
+from ocjax.data.sources import signs
 
 HEADER = "Filename;Width;Height;Roi.X1;Roi.Y1;Roi.X2;Roi.Y2;ClassId"
 

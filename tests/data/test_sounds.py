@@ -12,7 +12,7 @@ import pytest
 
 from ocjax import _extras, data
 from ocjax._checks import InputError
-from ocjax.data import audio, mixing, sounds
+from ocjax.data.sources import audio, mixing, sounds
 
 SIZE = 16
 SHARED = pathlib.Path(__file__).parents[2].parent / "shared" / "data"

@@ -3,12 +3,12 @@ import pytest
 
 from ocjax import data
 from ocjax._checks import InputError
-from ocjax.data import sources
+from ocjax.data.sources import registry
 
 
 @pytest.fixture(scope="module")
 def digits():
-    return sources.load("digits")
+    return registry.load("digits")
 
 
 def test_digits_are_images_and_labels(digits):
@@ -20,7 +20,7 @@ def test_digits_are_images_and_labels(digits):
 
 
 def test_digits_come_in_the_size_asked_for():
-    small = sources.load("digits", size=8)
+    small = registry.load("digits", size=8)
     assert small.images.shape == (1797, 8, 8, 1)
     # Seventeen grey values, 0 to 16 sixteenths of 255.
     np.testing.assert_array_equal(
@@ -39,14 +39,14 @@ def test_training_images_come_first(digits):
 
 
 def test_digits_are_the_same_every_time(digits):
-    again = sources.load("digits")
+    again = registry.load("digits")
     np.testing.assert_array_equal(again.images, digits.images)
     np.testing.assert_array_equal(again.labels, digits.labels)
 
 
 def test_an_unknown_data_set_raises_with_near_names():
     with pytest.raises(InputError, match="did you mean 'fashion_mnist'"):
-        sources.load("fashionmnist")
+        registry.load("fashionmnist")
 
 
 def test_a_class_is_found_by_name_or_number(digits):
@@ -65,7 +65,7 @@ def test_digits_are_those_of_scikit_learn():
     from sklearn import datasets
 
     pixels, labels = datasets.load_digits(return_X_y=True)
-    ours = sources.load("digits", size=8)
+    ours = registry.load("digits", size=8)
     order = np.lexsort((*pixels.T, labels))
     flat = ours.images.reshape(len(labels), -1)
     again = np.lexsort((*flat.T, ours.labels))

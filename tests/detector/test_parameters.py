@@ -7,7 +7,7 @@ from tiny_detector import IMAGES, detector
 
 from ocjax import Detector, methods
 from ocjax._checks import InputError
-from ocjax._parameters import MOST, own_names
+from ocjax.detector.parameters import MOST, own_names
 
 NAN, WHOLE = float("nan"), "must be a whole number of at least"
 

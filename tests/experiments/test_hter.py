@@ -14,7 +14,7 @@ import pytest
 import releases
 
 from ocjax import data, runs
-from ocjax.data import faces, sources
+from ocjax.data.sources import faces, registry
 from ocjax.inference.run_folder import trained
 from ocjax.methods import autoencoder
 from ocjax.runs.folder import RunFolder
@@ -25,8 +25,8 @@ SOURCES = {"replay_attack": faces.replay_attack, "casia_mfsd": faces.casia_mfsd}
 # The command, which knows the data sets whether or not they are registered.
 COMMAND = """
 import runpy, sys
-from ocjax.data import faces, sources
-sources.SOURCES |= {n: getattr(faces, n) for n in ("replay_attack", "casia_mfsd")}
+from ocjax.data.sources import faces, registry
+registry.SOURCES |= {n: getattr(faces, n) for n in ("replay_attack", "casia_mfsd")}
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
@@ -55,7 +55,7 @@ def prepared(tmp_path, monkeypatch):
     """Keeps the tests out of the user's cache; knows the data sets by their names."""
     monkeypatch.setenv("OCJAX_CACHE", str(tmp_path / "cache"))
     for name, source in SOURCES.items():
-        monkeypatch.setitem(sources.SOURCES, name, source)
+        monkeypatch.setitem(registry.SOURCES, name, source)
 
 
 def task(**what):

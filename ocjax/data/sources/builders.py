@@ -6,7 +6,8 @@ import pathlib
 import numpy as np
 import tensorflow_datasets as tfds
 
-from ocjax.data import files, signs
+from ocjax.data import files
+from ocjax.data.sources import signs
 
 
 class Gtsrb(tfds.core.GeneratorBasedBuilder):

@@ -78,10 +78,12 @@ def _items(X: Any) -> list | None:
 
 
 def is_path(item: Any) -> bool:
+    """Whether it is the path of a file."""
     return isinstance(item, str | os.PathLike)
 
 
 def is_pil(item: Any) -> bool:
+    """Whether it is a picture of Pillow."""
     from PIL import Image
 
     return isinstance(item, Image.Image)

@@ -7,9 +7,9 @@ of that scene: as they are, and with an event mixed in. There are two sources:
   2017: 15 scenes; babies' cries, breaking glass and gun shots.
 * `sound_scenes`: few and short clips of six scenes, cries and gun shots.
 
-A picture is a second of sound at 16 kHz, as `ocjax.data.audio` draws it, which does not
-tell its level: mixing changes that, and it would be an easy sign. The level is kept as
-the baseline `energy`.
+A picture is a second of sound at 16 kHz, as `ocjax.data.sources.audio` draws it, which
+does not tell its level: mixing changes that, and it would be an easy sign. The level is
+kept as the baseline `energy`.
 
 References:
   Mesaros et al., DCASE 2017 challenge setup: tasks, datasets and baseline system, 2017.
@@ -27,9 +27,10 @@ import numpy as np
 
 from ocjax import _checks, _extras
 from ocjax._checks import InputError
-from ocjax.data import audio, cache, files, images, prepared
+from ocjax.data import cache, files, images, prepared
 from ocjax.data.dataset import Dataset
-from ocjax.data.mixing import SCALE, Mixing, Recipe, anomalous, mix, recipes
+from ocjax.data.sources import audio
+from ocjax.data.sources.mixing import SCALE, Mixing, Recipe, anomalous, mix, recipes
 
 SECONDS = 1.0  # Of a window.
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from ocjax import methods
 from ocjax._checks import InputError, one_of
-from ocjax._inputs import TRAINING
+from ocjax.detector.inputs import TRAINING
 from ocjax.runs.config import AUGMENTATIONS
 
 HYPER = "hyper__"

@@ -34,7 +34,7 @@ from ocjax import _checks
 from ocjax._checks import InputError
 from ocjax.data import cache, files, images, prepared
 from ocjax.data.dataset import Dataset
-from ocjax.data.video import frames
+from ocjax.data.sources.video import frames
 
 EVERY, MOST = 10, 20  # Frames; at 25 a second from the first eight seconds.
 GENUINE = 0  # The label of genuine faces.

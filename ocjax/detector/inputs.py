@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ocjax import _pictures
 from ocjax._checks import InputError
 from ocjax.data import images as images_lib
+from ocjax.detector import pictures as pictures_lib
 
 TRAINING = "training"  # As a `value_range`.
 _DARK = 32 / 255  # Images that reach no higher in their range are nearly black.
@@ -42,7 +42,7 @@ class Form(NamedTuple):
         images = None
         for start in range(0, len(X), _PIECE):
             part = self.ranged(X[start : start + _PIECE], "X")
-            part = _pictures.resized(part, self.size)
+            part = pictures_lib.resized(part, self.size)
             if images is None:
                 images = np.zeros((room, *part.shape[1:]), part.dtype)
             images[start : start + len(part)] = part
@@ -61,7 +61,7 @@ class Form(NamedTuple):
                 f"(={TRAINING!r}) is, got files or uint8 pictures."
             )
         shape = self.size, self.size, channels
-        return _pictures.read(pictures, shape, room, self.ranged)
+        return pictures_lib.read(pictures, shape, room, self.ranged)
 
     def ranged(self, X: np.ndarray, name: str) -> np.ndarray:
         """Images `[N, H, W, C]` as uint8, or float32 in [-1, 1].
@@ -132,7 +132,7 @@ def extremes(X: Any) -> Range | None:
       ValueError: a number is not finite.
     """
     items = X if isinstance(X, list) else [X]
-    if any(_pictures.is_path(item) or _pictures.is_pil(item) for item in items):
+    if any(pictures_lib.is_path(item) or pictures_lib.is_pil(item) for item in items):
         return None
     items = [np.asarray(item) for item in items]
     if any(item.dtype == np.uint8 for item in items):

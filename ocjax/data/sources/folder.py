@@ -11,7 +11,7 @@ from absl import logging
 
 from ocjax import _files
 from ocjax._checks import InputError
-from ocjax.data import cache, entries, files, layout, prepared
+from ocjax.data import cache, entries, files, layout
 from ocjax.data.dataset import Dataset
 from ocjax.data.entries import GOOD, Entry
 
@@ -84,22 +84,6 @@ def folder(
         groups=groups,
         masks=_masks(pictures, size),
         paths=places,
-    )
-
-
-def magnetic_tile(
-    *, data_dir: str | os.PathLike | None, size: int, skip_unreadable: bool = False
-) -> Dataset:
-    """Surfaces of magnetic tiles, some with one of five kinds of defects.
-
-    Looked for in `<data_dir>/magnetic_tile`, in the layout of MVTec AD.
-
-    References:
-      Huang, Qiu and Yuan, Surface defect saliency of magnetic tile, 2020.
-    """
-    root = prepared.data_folder(data_dir) / "magnetic_tile"
-    return folder(
-        data_dir=root, size=size, name="magnetic_tile", skip_unreadable=skip_unreadable
     )
 
 

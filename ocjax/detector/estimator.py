@@ -17,10 +17,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 import ocjax
-from ocjax import _inputs, _pictures, evaluation, methods, training
-from ocjax import _parameters as parameters_lib
+from ocjax import evaluation, methods, training
 from ocjax._checks import InputError, one_of
-from ocjax._parameters import HYPER
+from ocjax.detector import inputs, pictures
+from ocjax.detector import parameters as parameters_lib
+from ocjax.detector.parameters import HYPER
 from ocjax.evaluation import metrics, thresholds
 from ocjax.inference import detector_file
 from ocjax.inference.scorer import Card, Scorer, Verdicts, of_method
@@ -156,7 +157,7 @@ class Detector(OutlierMixin, BaseEstimator):
         method = self._method()
         filled, count = self._training_images(X)
         images = filled[:count]
-        alike = _inputs.alike(images)
+        alike = inputs.alike(images)
         if alike:
             warnings.warn(
                 f"All {count} training images are alike, so nothing can be learned of "
@@ -371,33 +372,33 @@ class Detector(OutlierMixin, BaseEstimator):
 
         Filled up, so that data sets of similar sizes share a compiled program.
         """
-        X = _pictures.taken(X)
+        X = pictures.taken(X)
         if isinstance(X, list):
             if len(X) < 2:
                 raise InputError(f"Expected 2 pictures or more, got {len(X)}.")
             for name in ("n_features_in_", "feature_names_in_"):
                 self.__dict__.pop(name, None)  # Of an earlier `fit`.
-            self.shape_ = None, None, _pictures.channels_of(X)
+            self.shape_ = None, None, pictures.channels_of(X)
         else:
-            _inputs.check_training_shape(tuple(X.shape))
+            inputs.check_training_shape(tuple(X.shape))
             X = self._valid(X, fitting=True)
             self.shape_ = X.shape[1:]
-        self.range_ = _inputs.range_of(X, self.value_range)
+        self.range_ = inputs.range_of(X, self.value_range)
         images = self._seen(X, self.shape_[-1], len(X) + -len(X) % _FILLED)
-        _inputs.warn_of_dark(X, images[: len(X)], self._form())
+        inputs.warn_of_dark(X, images[: len(X)], self._form())
         return images, len(X)
 
     def _images(self, X: Any) -> np.ndarray:
         """`[N, S, S, C]`, uint8 or float32 in [-1, 1], of images after `fit`."""
         check_is_fitted(self, "card_")
-        X, shape = _pictures.taken(X), self.shape_
+        X, shape = pictures.taken(X), self.shape_
         if isinstance(X, list):
             if len(shape) == 1 and self.image_shape is None:
                 raise InputError("Expected rows of numbers, as in `fit`, got pictures.")
         elif shape[0] is None:
-            X = _pictures.as_pictures(X, self.card_.channels)
+            X = pictures.as_pictures(X, self.card_.channels)
         else:
-            _inputs.check_shape(tuple(X.shape), shape)
+            inputs.check_shape(tuple(X.shape), shape)
             X = self._valid(X)
         return self._seen(X, self.card_.channels, len(X))
 
@@ -422,9 +423,9 @@ class Detector(OutlierMixin, BaseEstimator):
             return form.of_pictures(X, channels, room)
         return form.of_array(X, room)
 
-    def _form(self) -> _inputs.Form:
+    def _form(self) -> inputs.Form:
         size, shape = self.image_size, self.image_shape
-        return _inputs.Form(size, shape, self.value_range, self.range_)
+        return inputs.Form(size, shape, self.value_range, self.range_)
 
     def _set_offset(self) -> None:
         assert self.card_.threshold is not None  # `fit` sets it.

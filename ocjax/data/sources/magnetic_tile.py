@@ -1,0 +1,23 @@
+"""Magnetic tiles with surface defects."""
+
+import os
+
+from ocjax.data import prepared
+from ocjax.data.dataset import Dataset
+from ocjax.data.sources.folder import folder
+
+
+def magnetic_tile(
+    *, data_dir: str | os.PathLike | None, size: int, skip_unreadable: bool = False
+) -> Dataset:
+    """Surfaces of magnetic tiles, some with one of five kinds of defects.
+
+    Looked for in `<data_dir>/magnetic_tile`, in the layout of MVTec AD.
+
+    References:
+      Huang, Qiu and Yuan, Surface defect saliency of magnetic tile, 2020.
+    """
+    root = prepared.data_folder(data_dir) / "magnetic_tile"
+    return folder(
+        data_dir=root, size=size, name="magnetic_tile", skip_unreadable=skip_unreadable
+    )

@@ -1,0 +1,78 @@
+"""Data sets by name, as arrays.
+
+A source gives `uint8` images and integer labels, the training and the official test
+part pooled; a protocol (`ocjax.data.protocols`) decides which image is for what.
+"""
+
+import functools
+import os
+
+from ocjax import _checks
+from ocjax.data import prepared
+from ocjax.data.dataset import Dataset
+from ocjax.data.sources import (
+    digits,
+    faces,
+    folder,
+    magnetic_tile,
+    objects,
+    patches,
+    signs,
+    sounds,
+    tfds,
+)
+
+
+def load(
+    name: str,
+    *,
+    data_dir: str | os.PathLike | None = None,
+    size: int = 32,
+    skip_unreadable: bool = False,
+) -> Dataset:
+    """Loads a data set; never downloads one.
+
+    Args:
+      name: a key of `SOURCES`.
+      data_dir: where the data sets are, those of TFDS and others; by default
+        `$TFDS_DATA_DIR`, else `~/tensorflow_datasets`. The digits need none; of
+        "folder" it is the folder of pictures itself.
+      size: height and width of the images, resized bilinearly.
+      skip_unreadable: leave out files that cannot be read, with a warning.
+
+    Returns:
+      The whole data set, images of shape `[N, size, size, C]`.
+
+    Raises:
+      InputError: if the name is unknown, or the data set not there or not whole.
+    """
+    source = SOURCES[_checks.one_of("data set", name, SOURCES)]
+    if not skip_unreadable:
+        return source(data_dir=data_dir, size=size)
+    if name not in SKIPPING:
+        raise _checks.InputError(
+            f"`config.skip_unreadable` is for {' and '.join(SKIPPING)}, not {name!r}."
+        )
+    return source(data_dir=data_dir, size=size, skip_unreadable=True)
+
+
+SOURCES = {
+    "digits": digits.digits,
+    **{name: functools.partial(tfds.tfds, name) for name in prepared.NAMES},
+    "coil100": objects.coil100,
+    "coil100_17": objects.coil100_17,
+    "coil20": objects.coil20,
+    "gtsrb": signs.gtsrb,
+    "stop_signs": signs.stop_signs,
+    "folder": folder.folder,
+    "magnetic_tile": magnetic_tile.magnetic_tile,
+    "replay_attack": faces.replay_attack,
+    "casia_mfsd": faces.casia_mfsd,
+    "uba": patches.uba,
+    "dcase2017_task2": sounds.dcase2017_task2,
+    "sound_scenes": sounds.sound_scenes,
+}
+SKIPPING = ("folder", "magnetic_tile")  # Those that can leave files out.
+# Never run on the original data, which is licensed, not public or too large to have
+# been at hand: tested on made files in its layout.
+UNTRIED = ("coil100", "replay_attack", "casia_mfsd", "uba", "dcase2017_task2")

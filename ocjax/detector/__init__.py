@@ -1,0 +1,3 @@
+"""The detector: an estimator for scikit-learn, on arrays, rows or pictures."""
+
+from ocjax.detector.estimator import Detector as Detector
