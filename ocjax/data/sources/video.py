@@ -44,6 +44,8 @@ def frames(
     try:
         with av.open(name) as container:
             if container.streams.video:
+                # Threads would read ahead, and fail for frames that nobody asks for.
+                container.streams.video[0].thread_type = "NONE"
                 for number, frame in enumerate(container.decode(video=0)):
                     if number % every == 0:
                         yield number, frame.to_ndarray(format="rgb24")
