@@ -22,7 +22,7 @@ Rows = Sequence[Mapping[str, str | float]]
 
 
 def interleaved(
-    candidates: Mapping[str, Callable[[], int]], *, rounds: int, seconds: float
+    candidates: Mapping[str, Callable[[], float]], *, rounds: int, seconds: float
 ) -> dict[str, list[float]]:
     """Measures every candidate once a round, in the order given.
 
@@ -44,7 +44,7 @@ def interleaved(
     return rates
 
 
-def _rate(work: Callable[[], int], seconds: float) -> float:
+def _rate(work: Callable[[], float], seconds: float) -> float:
     images, start = 0, time.perf_counter()
     while (elapsed := time.perf_counter() - start) < seconds:
         images += work()

@@ -37,18 +37,18 @@ def candidates(name: str, method: Method) -> dict[str, tuple[Callable, float]]:
     order = jnp.arange(count * batch_size).reshape(count, batch_size)
     batch = to_float(images[:batch_size])
     own = jax.random.key_data(jax.random.key(2)), {}
+    works = steps.written_work(name, batch_size)
     found = {}
-    for i, stage in enumerate(method.stages):
+    for i, (stage, work) in enumerate(zip(method.stages, works, strict=True)):
         state = jax.jit(method.init)(jax.random.key(1), batch)
         jitted = jax.jit(functools.partial(loop.run_steps, stage.step))
 
         def run(state, jitted=jitted):
             return jitted(state, images, order, own, count)[0]
 
-        work = steps.repeated(run, state, count * batch_size)
-        megaflop = steps.written_work(stage.step, state, batch) / 1e6
+        train = steps.repeated(run, state, count * batch_size)
         stages = f", stage {i + 1}" if len(method.stages) > 1 else ""
-        found[name + stages] = work, megaflop
+        found[name + stages] = train, work / 1e6
     return found
 
 

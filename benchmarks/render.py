@@ -22,8 +22,8 @@ How to read: images a second differ between machines and hours, ratios far less.
 candidates take turns within one process, for the seconds among the settings, and a
 ratio is the median over the rounds of the candidates' ratio within a round; `lowest`
 and `highest` are its extremes. Above 1 is faster than the baseline named in the
-heading. Of all methods the ratio is that of GFLOP/s. Scaling and start take a process
-for each point.
+heading. Of all methods the ratio is that of GFLOP/s. Scaling, start and forms of
+convolution take a process for each point.
 
 - *PyTorch, authors' form* computes each step as the authors' code does.
 - *PyTorch, tuned* is the same mathematics with nothing computed twice, channels

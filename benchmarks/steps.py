@@ -1,12 +1,12 @@
 """Training steps as the benchmarks count and time them."""
 
-import functools
+import json
 from collections.abc import Callable
 
 import jax
+import processes
 
 from ocjax.methods import State
-from ocjax.modules import conv
 
 
 def repeated(run: Callable[[State], State], state: State, images: int):
@@ -26,17 +26,22 @@ def repeated(run: Callable[[State], State], state: State, images: int):
     return work
 
 
-def written_work(step: Callable, state: State, batch: jax.Array) -> float:
-    """Floating-point operations of a step for an image of `batch`.
+def written_work(method: str, batch_size: int) -> list[float]:
+    """Floating-point operations for an image, of a step of each stage of a method.
 
     As XLA counts them for a CPU after it has merged what is computed twice, with
     convolutions as they are written: what filtering saves is speed, not work. For a GPU
     it does not count what libraries compute.
+
+    Args:
+      method: name of the method, in its default configuration, on 32x32x1 images.
+      batch_size: images of a step.
     """
-    own = functools.partial(step)  # JAX keeps the trace of `step` itself for others.
-    with conv.forced("lax"), jax.default_device(jax.devices("cpu")[0]):
-        like = jax.tree.map(
-            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), (state, batch)
-        )
-        written = jax.jit(own).lower(*like, jax.random.key(0))
-    return float(written.compile().cost_analysis()["flops"]) / len(batch)
+    finished = processes.run(
+        "benchmarks/work.py",
+        f"--method={method}",
+        f"--batch_size={batch_size}",
+        OCJAX_CONVOLUTIONS="lax",
+        JAX_PLATFORMS="cpu",
+    )
+    return json.loads(finished.output.splitlines()[-1])

@@ -5,7 +5,10 @@ XLA's CPU backend differentiates `lax.conv` slowly, inside a loop catastrophical
 times as long as with matrix products of patches, and four times where many models
 train at once under `vmap` (benchmarks/convolutions.py). So these functions are matrix
 products (`products.py`) on both, and `lax.conv_general_dilated` elsewhere; which form
-it is, is decided when the program is lowered for a platform.
+it is, is decided when the program is lowered for a platform, unless a caller names one
+or the environment does: with `OCJAX_CONVOLUTIONS=lax`, read once at import, every
+convolution of the process that is called without a form has this one. Benchmarks
+compare whole networks so.
 
 Kernels are matrices, the same for both functions: `[O, k * k * C]`, where the `O` side
 is the smaller image. A convolution reads `C` channels and writes `O`; the transposed
@@ -14,67 +17,71 @@ convolution with the same kernel reads `O` and writes `C`. Patches are laid out 
 is that of the result; products of bfloat16 are added up in float32.
 """
 
-import contextlib
 import functools
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
+from ocjax import _checks
 from ocjax.modules import products
 from ocjax.modules.products import Geometry
 
 # The form that is fastest on a platform.
 PLATFORMS = {"cpu": "products", "cuda": "patches", "default": "lax"}
 
-_forced: str | None = None
+# The form of convolutions that are called without one, in place of the platform's.
+_ENVIRONMENT = os.environ.get("OCJAX_CONVOLUTIONS") or None
 
 
-@contextlib.contextmanager
-def forced(form: str) -> Iterator[None]:
-    """Traces convolutions in one form on every platform, not that of `PLATFORMS`.
-
-    What was traced before, and is cached, stays as it is.
-
-    Args:
-      form: "lax"; "products", those that `products.choose` names; or one of
-        `products.FORMS`, and patches where it does not fit.
-    """
-    global _forced
-    before, _forced = _forced, form
-    try:
-        yield
-    finally:
-        _forced = before
-
-
-def conv(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
+def conv(
+    x: jax.Array, kernel: jax.Array, geometry: Geometry, form: str | None = None
+) -> jax.Array:
     """Convolves images.
 
     Args:
       x: images, shape `[B, H, W, C]`.
       kernel: matrix of shape `[O, k * k * C]`.
       geometry: kernel side, stride and padding.
+      form: "lax"; "products", the one that `products.choose` names; or one of
+        `products.FORMS`, and patches where it does not fit. By default that of
+        `OCJAX_CONVOLUTIONS`, else that of `PLATFORMS`.
 
     Returns:
       Images of shape `[B, H', W', O]`, `H' = (H + 2 p - k) // s + 1`.
+
+    Raises:
+      InputError: there is no form of this name.
     """
-    return _conv(x, kernel, geometry, _forced)
+    return _conv(x, kernel, geometry, _known(form))
 
 
-def conv_transpose(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
+def conv_transpose(
+    x: jax.Array, kernel: jax.Array, geometry: Geometry, form: str | None = None
+) -> jax.Array:
     """Convolves images transposed, the adjoint of `conv` with the same kernel.
 
     Args:
       x: images, shape `[B, H', W', O]`.
       kernel: matrix of shape `[O, k * k * C]`.
       geometry: kernel side, stride and padding.
+      form: as of `conv`.
 
     Returns:
       Images of shape `[B, H, W, C]`, `H = s (H' - 1) + k - 2 p`.
+
+    Raises:
+      InputError: there is no form of this name.
     """
-    return _conv_transpose(x, kernel, geometry, _forced)
+    return _conv_transpose(x, kernel, geometry, _known(form))
+
+
+def _known(form: str | None) -> str | None:
+    name = "form of convolution" if form else "OCJAX_CONVOLUTIONS"
+    form = form or _ENVIRONMENT
+    return form and _checks.one_of(name, form, ("lax", "products", *products.FORMS))
 
 
 # Matrix products. With K for `expand(kernel)`, one product or a list of them:
@@ -175,27 +182,28 @@ def _differentiable(matmul: Callable, backward: Callable, on_lax: Callable) -> C
     lax_backward = _lax_backward(on_lax)
 
     @functools.lru_cache(64)
-    def by_platform(matmul, on_lax, geometry, form):
+    def compiled(form_fn, lax_fn, geometry, form):
         def in_form(form):
             if form == "lax":
-                return functools.partial(on_lax, geometry)
-            return functools.partial(matmul, form, geometry)
+                return functools.partial(lax_fn, geometry)
+            return functools.partial(form_fn, form, geometry)
 
-        chosen = in_form(form)
         if form is None:
-            forms = {name: in_form(own) for name, own in PLATFORMS.items()}
-            chosen = functools.partial(lax.platform_dependent, **forms)
+            by_platform = {name: in_form(fast) for name, fast in PLATFORMS.items()}
+            chosen = functools.partial(lax.platform_dependent, **by_platform)
+        else:
+            chosen = in_form(form)
         return jax.jit(chosen, inline=True)  # Traced once for equal shapes.
 
     @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
     def function(x, kernel, geometry, form):
-        return by_platform(matmul, on_lax, geometry, form)(x, kernel)
+        return compiled(matmul, on_lax, geometry, form)(x, kernel)
 
     def run_forward(x, kernel, geometry, form):
         return function(x, kernel, geometry, form), (x, kernel)
 
     def run_backward(geometry, form, residuals, dy):
-        return by_platform(backward, lax_backward, geometry, form)(*residuals, dy)
+        return compiled(backward, lax_backward, geometry, form)(*residuals, dy)
 
     function.defvjp(run_forward, run_backward)
     return function

@@ -1,6 +1,7 @@
 """The matrix form of convolutions against `lax`, for every geometry in use."""
 
 import functools
+import importlib.util
 import itertools
 
 import jax
@@ -9,8 +10,9 @@ import numpy as np
 import pytest
 from jax import lax
 
+from ocjax import _checks
 from ocjax.modules import conv as conv_lib
-from ocjax.modules import dcgan, layers, products
+from ocjax.modules import layers, products
 from ocjax.modules.products import Geometry
 
 GEOMETRIES = [
@@ -49,13 +51,13 @@ def _assert_close(actual, expected):
     np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5 * scale)
 
 
-def _compare(function, reference, x, kernel, geometry):
+def _compare(function, reference, x, kernel, geometry, form=None):
     """Value and both gradients of `function` equal those of `reference`."""
 
     def expected(x, kernel):
         return reference(x, conv_lib.to_hwio(kernel, geometry.kernel), geometry)
 
-    y, pull = jax.vjp(jax.jit(lambda x, k: function(x, k, geometry)), x, kernel)
+    y, pull = jax.vjp(jax.jit(lambda x, k: function(x, k, geometry, form)), x, kernel)
     y_expected, pull_expected = jax.vjp(jax.jit(expected), x, kernel)
     _assert_close(y, y_expected)
     dy = jax.random.normal(jax.random.key(1), y.shape)
@@ -101,8 +103,7 @@ def test_every_form_equals_lax(function, form, geometry):
         size = [geometry.smaller(n) for n in size]
         x, _ = _inputs(geometry, size, 5, 5)
         reference = _reference_conv_transpose
-    with conv_lib.forced(form):
-        _compare(function, reference, x, kernel, geometry)
+    _compare(function, reference, x, kernel, geometry, form)
 
 
 def test_forms_are_those_that_suit_the_layer():
@@ -128,8 +129,7 @@ def test_a_convolution_by_hand(form):
     # A row of a 3x3 image is 3 more than the one above it.
     x = jnp.arange(9.0).reshape(1, 3, 3, 1)
     kernel = jnp.array([[1.0, 10.0, 100.0, 1000.0]])
-    with conv_lib.forced(form):
-        y = conv_lib.conv(x, kernel, Geometry(2, 1, 0))
+    y = conv_lib.conv(x, kernel, Geometry(2, 1, 0), form)
     expected = [
         [0 + 10 * 1 + 100 * 3 + 1000 * 4, 1 + 10 * 2 + 100 * 4 + 1000 * 5],
         [3 + 10 * 4 + 100 * 6 + 1000 * 7, 4 + 10 * 5 + 100 * 7 + 1000 * 8],
@@ -137,26 +137,75 @@ def test_a_convolution_by_hand(form):
     np.testing.assert_array_equal(y[0, :, :, 0], expected)
 
 
+def _autoencoder(params, x, form):
+    """Down by 2 and by 4 and up again, normalized between."""
+    down, up, last = Geometry(4, 2, 1), Geometry(4, 2, 1), Geometry(4, 1, 0)
+    y = conv_lib.conv(x, params["down"], down, form)
+    places = {"axis": (0, 1, 2), "keepdims": True}
+    y = jax.nn.leaky_relu((y - y.mean(**places)) / y.std(**places))
+    y = conv_lib.conv(y, params["last"], last, form)
+    y = jax.nn.relu(conv_lib.conv_transpose(y, params["last"], last, form))
+    return jnp.tanh(conv_lib.conv_transpose(y, params["up"], up, form))
+
+
 def test_a_network_has_the_same_gradient_in_all_forms():
-    # In double precision: BatchNorm would amplify the rounding of single precision.
+    # In double precision: normalizing would amplify the rounding of single precision.
     with jax.enable_x64(True):
-        network = dcgan.Encoder(3, features=4, dtype=jnp.float64)
-        x = jax.random.normal(jax.random.key(0), (4, 32, 32, 1), jnp.float64)
-        variables = network.init(jax.random.key(1), x, train=True)
-        stats = {"batch_stats": variables["batch_stats"]}
-
-        def loss(params):
-            both = {"params": params, **stats}
-            (z, _), _ = network.apply(both, x, train=True, mutable="batch_stats")
-            return jnp.square(z).sum()
-
-        found = {}
-        for form in ("lax", *products.FORMS):
-            with conv_lib.forced(form):
-                found[form] = jax.jit(lambda p: jax.grad(loss)(p))(variables["params"])
+        normal = lambda i, *shape: jax.random.normal(
+            jax.random.key(i), shape, jnp.float64
+        )
+        x = normal(0, 4, 8, 8, 3)
+        params = {
+            "down": normal(1, 5, 4 * 4 * 3),
+            "last": normal(2, 6, 4 * 4 * 5),
+            "up": normal(3, 5, 4 * 4 * 3),
+        }
+        loss = lambda params, form: jnp.square(_autoencoder(params, x, form) - x).sum()
+        gradients = {
+            form: jax.jit(jax.grad(loss), static_argnums=1)(params, form)
+            for form in ("lax", *products.FORMS)
+        }
         close = functools.partial(np.testing.assert_allclose, rtol=1e-9, atol=1e-12)
-        for gradients in found.values():
-            jax.tree.map(close, gradients, found["lax"])
+        for gradient in gradients.values():
+            jax.tree.map(close, gradient, gradients["lax"])
+
+
+def test_a_form_that_is_none_is_refused_by_name():
+    x, kernel = _inputs(Geometry(3, 1, 1), (4, 4), 3, 3)
+    for function in (conv_lib.conv, conv_lib.conv_transpose):
+        with pytest.raises(_checks.InputError, match="did you mean 'patches'"):
+            function(x, kernel, Geometry(3, 1, 1), "patch")
+
+
+def _imported_anew():
+    """The module as a process would import it in today's environment."""
+    spec = importlib.util.find_spec("ocjax.modules.conv")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_environment_names_the_form_of_all_that_name_none(monkeypatch):
+    geometry = Geometry(3, 1, 1)
+    x, kernel = _inputs(geometry, (4, 4), 3, 3)
+
+    def convolutions(module, function, *form):
+        function = getattr(module, function)
+        lowered = jax.jit(lambda x, k: function(x, k, geometry, *form)).lower(x, kernel)
+        return lowered.as_text().count("stablehlo.convolution")
+
+    monkeypatch.setenv("OCJAX_CONVOLUTIONS", "lax")
+    module = _imported_anew()
+    for function in ("conv", "conv_transpose"):
+        assert convolutions(module, function) == 1
+        assert convolutions(module, function, "patches") == 0
+        assert convolutions(conv_lib, function) == 0  # Imported before.
+    monkeypatch.setenv("OCJAX_CONVOLUTIONS", "")
+    assert convolutions(_imported_anew(), "conv") == 0
+    monkeypatch.setenv("OCJAX_CONVOLUTIONS", "cudnn")
+    with pytest.raises(_checks.InputError, match="OCJAX_CONVOLUTIONS 'cudnn'"):
+        _imported_anew().conv(x, kernel, geometry)
 
 
 @pytest.mark.parametrize("geometry", [Geometry(4, 2, 1), Geometry(4, 1, 0)], ids=str)
@@ -166,8 +215,8 @@ def test_the_accelerator_form_equals_the_cpu_form(function, geometry):
     if function is conv_lib.conv_transpose:
         x = jnp.concatenate([x, x[..., :2]], axis=-1)
     y, pull = jax.vjp(lambda x, k: function(x, k, geometry), x, kernel)
-    with conv_lib.forced("lax"):
-        y_lax, pull_lax = jax.vjp(lambda x, k: function(x, k, geometry), x, kernel)
+    on_lax = lambda x, k: function(x, k, geometry, "lax")
+    y_lax, pull_lax = jax.vjp(on_lax, x, kernel)
     _assert_close(y, y_lax)
     jax.tree.map(_assert_close, pull(y), pull_lax(y))
 
@@ -228,13 +277,12 @@ def test_bfloat16_is_near_float32_in_both_forms(function):
     x, kernel = _inputs(geometry, (8, 8), 5 if "trans" in function.__name__ else 3, 5)
     half = lambda a: a.astype(jnp.bfloat16)
     single = lambda a: half(a).astype(jnp.float32)  # The same numbers.
-    form = lambda x, k: function(x, k, geometry)
-    y, pull = jax.vjp(form, single(x), single(kernel))
+    y, pull = jax.vjp(lambda x, k: function(x, k, geometry), single(x), single(kernel))
     dy = jax.random.normal(jax.random.key(1), y.shape)
     expected = y, *pull(single(dy))
-    for name in ("patches", "lax"):
-        with conv_lib.forced(name):
-            y, pull = jax.vjp(form, half(x), half(kernel))
+    for form in ("patches", "lax"):
+        in_form = lambda x, k, form=form: function(x, k, geometry, form)
+        y, pull = jax.vjp(in_form, half(x), half(kernel))
         for actual, wanted in zip((y, *pull(half(dy))), expected, strict=True):
             assert actual.dtype == jnp.bfloat16
             # One rounding of the sum: eight bits.
