@@ -16,6 +16,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 
+from ocjax import _markdown
+
 RESULTS = pathlib.Path(__file__).parent / "results"
 
 Rows = Sequence[Mapping[str, str | float]]
@@ -73,9 +75,7 @@ def compare(rates: Mapping[str, Sequence[float]], *, baselines: Sequence[str]) -
 
 def table(rows: Rows) -> str:
     """Rows with equal keys as a Markdown table."""
-    lines = [list(rows[0]), ["---"] * len(rows[0])]
-    lines += [[_cell(value) for value in row.values()] for row in rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return _markdown.table(list(rows[0]), [map(_cell, row.values()) for row in rows])
 
 
 def _cell(value: str | float) -> str:

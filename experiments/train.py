@@ -18,7 +18,7 @@ import shlex  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Mapping  # noqa: E402
 
-import results  # noqa: E402
+import paper  # noqa: E402
 from absl import flags  # noqa: E402
 from ml_collections import config_flags  # noqa: E402
 
@@ -94,7 +94,7 @@ def _published(config: Mapping) -> dict[str, float]:
     """What the paper of the method has, where it is one of these experiments."""
     folder = pathlib.Path(__file__).parent / config["method"]
     file = folder / f"{config['dataset']}.py"
-    return results.Paper(folder).published(config) if file.exists() else {}
+    return paper.Paper(folder).published(config) if file.exists() else {}
 
 
 def parse(arguments: list[str]) -> list[str]:

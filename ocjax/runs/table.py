@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ocjax import _files, data
+from ocjax import _files, _markdown, data
 from ocjax._checks import InputError
 from ocjax.data import files
 from ocjax.evaluation import plots
@@ -257,8 +257,7 @@ class Table:
             paper = "–" if row.published is None else f"{row.published:.3f}"
             choice = map(str, row.choice.values())
             lines.append([*choice, row.name, *cells, paper])
-        lines = [self._header(), ["---"] * len(self._header()), *lines]
-        return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+        return _markdown.table(self._header(), lines) + "\n"
 
     def write(self, folder: RunFolder) -> None:
         """Writes `table.md`, `table.csv`, `table.png` and `results.jsonl`."""

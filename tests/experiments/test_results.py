@@ -3,7 +3,9 @@ import json
 import pathlib
 import shutil
 
+import keep
 import pytest
+import tables
 
 ROOT = pathlib.Path(__file__).parents[2]
 EXPERIMENTS = ROOT / "experiments"
@@ -17,9 +19,6 @@ def load(name):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-results = load("results")
 
 
 def line(auroc, *, seed=0, name="2", leaks=(), epochs=15, **hyper):
@@ -64,8 +63,8 @@ def render(tmp_path):
     def rendered(lines, of=folder):
         text = "".join(json.dumps(line) + "\n" for line in lines)
         (folder / "results.jsonl").write_text(text)
-        results.render(folder)
-        results.render_overall(tmp_path)
+        tables.render(folder)
+        tables.render_overall(tmp_path)
         return (of / "README.md").read_text()
 
     return rendered
@@ -134,7 +133,7 @@ def test_the_table_of_all_methods(render, tmp_path):
 @pytest.fixture
 def runs(tmp_path, monkeypatch):
     """A folder of two finished runs, and where their results go."""
-    monkeypatch.setattr(results, "HERE", tmp_path)
+    monkeypatch.setattr(keep, "HERE", tmp_path)
     (tmp_path / "caent").mkdir()
     for name in ("a", "b"):
         summary = line(0.9, name=name)
@@ -152,8 +151,8 @@ def runs(tmp_path, monkeypatch):
 
 def test_runs_are_added_once(runs):
     folder, kept = runs
-    results.main(["add", str(folder / "b")])
-    results.main(["add", str(folder)])
+    keep.main([str(folder / "b")])
+    keep.main([str(folder)])
     found = [json.loads(text) for text in kept.read_text().splitlines()]
     assert [result["normal_class"] for result in found] == ["b", "a"]
     expected = line(0.9, name="a")
@@ -165,10 +164,35 @@ def test_what_is_no_commit_or_no_run_is_refused(runs):
     folder, kept = runs
     (folder / "a" / "env.json").write_text('{"commit": "abc+"}')
     with pytest.raises(SystemExit, match="is no commit"):
-        results.main(["add", str(folder)])
+        keep.main([str(folder)])
     with pytest.raises(SystemExit, match="no finished run"):
-        results.main(["add", str(kept.parent)])
+        keep.main([str(kept.parent)])
     assert not kept.exists()
+
+
+def test_damaged_runs_are_refused_in_one_line(runs):
+    folder, kept = runs
+    files = [folder / "a" / name for name in ("run.json", "env.json")]
+    summary = folder / "a" / "eval" / "summary.json"
+    for file in (*files, summary):
+        whole = file.read_text()
+        for content in ("{", "[" * 100_000, "{}", "[]", "3", "null"):
+            file.write_text(content)
+            with pytest.raises(SystemExit, match=r"a: .*(damaged|lacks)") as error:
+                keep.main([str(folder / "a")])
+            assert "\n" not in str(error.value)
+        file.unlink()
+        if file is not summary:  # Without it, a run is not finished.
+            with pytest.raises(SystemExit, match="missing"):
+                keep.main([str(folder / "a")])
+        file.write_text(whole)
+    assert not kept.exists()
+
+
+def test_a_command_without_a_folder_says_how_it_is_used():
+    for module, arguments in ((keep, []), (keep, ["--help"]), (tables, ["render"])):
+        with pytest.raises(SystemExit, match=f"python experiments/{module.__name__}"):
+            module.main(arguments)
 
 
 @pytest.fixture
@@ -180,7 +204,7 @@ def by_kind(tmp_path):
         text = "\n".join(map(json.dumps, lines))
         (tmp_path / "caent" / "results.jsonl").write_text(text)
         (tmp_path / "other_data.md").write_text(README)
-        results.render_kinds(tmp_path)
+        tables.render_kinds(tmp_path)
         return (tmp_path / "other_data.md").read_text()
 
     return rendered
@@ -229,7 +253,7 @@ def test_a_score_without_training_has_no_interval_of_another(by_kind):
 def test_all_tables_are_those_of_the_results(tmp_path):
     for name in ("experiments", "docs"):
         shutil.copytree(ROOT / name, tmp_path / name)
-    results.render_all(tmp_path)
+    tables.render_all(tmp_path)
     pages = [*tmp_path.glob("experiments/**/*.md"), *tmp_path.glob("docs/*.md")]
     for page in pages:
         assert page.read_text() == (ROOT / page.relative_to(tmp_path)).read_text()

@@ -1,0 +1,156 @@
+"""What the paper of a method has, and what was found here, beside each other.
+
+Published numbers are in `experiments/METHOD/paper.json`:
+
+    "published": name -> tables, each with "table", "dataset", "protocol", and
+        "classes" (class -> AUROC), or "mean" over classes, or both
+    "variants": rows of the paper's ablation, each with "name", the "hyper" parameters
+        in which it differs from the configuration file, and the name of what is
+        "published" of it
+
+Results here are the lines of `experiments/METHOD/results.jsonl`, by `keep.py`.
+"""
+
+import functools
+import importlib.util
+import json
+import pathlib
+import statistics
+from collections.abc import Mapping
+from typing import Any
+
+from ocjax import data
+from ocjax.runs.config import RunConfig
+
+# Settings beside hyper-parameters that make another configuration.
+COMPARED = (
+    "epochs batch_size image_size split_seed validation_fraction precision augment "
+    "standardize tile tile_overlap tile_reduction"
+).split()
+MEAN = "mean"
+CLASSES = {"coil100_17": 17, "sound_scenes": 6}  # Other data sets have ten.
+
+
+class Paper:
+    """The folder of one method: the published numbers and the results here.
+
+    Attributes:
+      variants: of the method, as `paper.json` has them; the first is its default.
+      results: lines of `results.jsonl`.
+    """
+
+    def __init__(self, folder: pathlib.Path):
+        """Reads `paper.json`, and `results.jsonl` where there is one."""
+        self._folder = folder
+        content = json.loads((folder / "paper.json").read_text())
+        self.variants: list[dict] = content["variants"]
+        self._published: dict[str, list[dict]] = content["published"]
+        self.results = read_results(folder / "results.jsonl")
+
+    def configuration(self, result: Mapping) -> tuple[dict, list[str]]:
+        """The variant that a result is nearest to, and in what else it differs."""
+        config = result["config"]
+        standard = _standard(self._folder, config["dataset"])
+        settings = config["hyper"] | compared(config)
+
+        def differences(variant):
+            wanted = standard | variant["hyper"]
+            return [f"{k}={v}" for k, v in settings.items() if v != wanted.get(k)]
+
+        variant = min(self.variants, key=lambda variant: len(differences(variant)))
+        return variant, differences(variant)
+
+    def theirs(self, variant: Mapping, dataset, protocol, name) -> float | None:
+        """The published AUROC of a class or of the mean, if any."""
+        for table in self._published.get(variant.get("published", ""), []):
+            if (table["dataset"], table["protocol"]) == (dataset, protocol):
+                classes = table.get("classes", {})
+                if name == MEAN and MEAN in table:
+                    return table[MEAN]
+                if name == MEAN and len(classes) == CLASSES.get(dataset, 10):
+                    return statistics.mean(classes.values())
+                return classes.get(name)
+        return None
+
+    def published(self, config: Mapping) -> dict[str, float]:
+        """Class, or "mean", -> AUROC in the paper of what is nearest to `config`."""
+        variant, _ = self.configuration({"config": config})
+        names = self.reported().get((config["dataset"], config["protocol"]), [])
+        where = (variant, config["dataset"], config["protocol"])
+        aurocs = {name: self.theirs(*where, name) for name in [*names, MEAN]}
+        return {name: auroc for name, auroc in aurocs.items() if auroc is not None}
+
+    def ours(self, variant: Mapping, dataset, protocol, name) -> list[float]:
+        """AUROCs of honest runs that differ in nothing else.
+
+        There is one for each seed on each kind of device: these round otherwise, and
+        adversarial training makes of that what it makes of another seed.
+        """
+        by_class = self._honest.get((variant["name"], dataset, protocol), {})
+        if name != MEAN:
+            return list(by_class.get(name, {}).values())
+        if len(by_class) < CLASSES.get(dataset, 10):
+            return []
+        complete = set.intersection(*(set(runs) for runs in by_class.values()))
+        return [
+            statistics.mean(runs[run] for runs in by_class.values())
+            for run in sorted(complete)
+        ]
+
+    @functools.cached_property
+    def _honest(self) -> dict[tuple[str, ...], dict[str, dict[tuple, float]]]:
+        """(Variant, data set, protocol) -> class -> (device, seed) -> AUROC."""
+        aurocs = {}
+        for result in self.results:
+            variant, differences = self.configuration(result)
+            if differences or leaks(result):
+                continue
+            where = (variant["name"], result["dataset"], result["protocol"])
+            runs = aurocs.setdefault(where, {}).setdefault(target(result), {})
+            runs[result["environment"]["device"], result["seed"]] = result["auroc"]
+        return aurocs
+
+    def reported(self) -> dict[tuple[str, str], list[str]]:
+        """Data set and protocol -> classes that the paper has or that ran here."""
+        classes = {}
+        for tables in self._published.values():
+            for table in tables:
+                names = classes.setdefault((table["dataset"], table["protocol"]), {})
+                names |= dict.fromkeys(table.get("classes", {}))
+        for result in self.results:
+            names = classes.setdefault((result["dataset"], result["protocol"]), {})
+            names[target(result)] = None
+        return {where: list(names) for where, names in classes.items()}
+
+
+@functools.cache
+def _standard(folder: pathlib.Path, dataset: str) -> dict[str, Any]:
+    """Settings of the configuration file of a data set."""
+    path = folder / f"{dataset}.py"
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    config = module.get_config().to_dict()
+    return config["hyper"] | {name: config[name] for name in COMPARED}
+
+
+def compared(config: Mapping) -> dict[str, Any]:
+    """The settings of `COMPARED`; a run older than a field did as its default does."""
+    return {name: config.get(name, getattr(RunConfig, name)) for name in COMPARED}
+
+
+def read_results(path: pathlib.Path) -> list[dict]:
+    """Lines of a file of results; none where there is no file."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [json.loads(line) for line in lines]
+
+
+def target(result: Mapping) -> str:
+    """The class that a result is about."""
+    return result[data.TARGET[result["protocol"]]]
+
+
+def leaks(result: Mapping) -> list[str]:
+    """Sentences on what is not honest about a result."""
+    return result.get("leaks", [])

@@ -1,0 +1,268 @@
+"""Rewrites all tables of results.
+
+    python experiments/tables.py
+
+Tables stand between the two marker lines of `experiments/METHOD/README.md`,
+`experiments/README.md`, `experiments/other_data.md` and `docs/methods.md`; what is
+between them is never typed. They are made from the lines that `keep.py` keeps and from
+the published numbers of `paper.py`.
+"""
+
+import json
+import pathlib
+import statistics
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from paper import MEAN, Paper, compared, leaks, read_results, target
+
+from ocjax import _markdown, data
+
+ROOT = pathlib.Path(__file__).parents[1]
+BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
+MOST_KINDS = 6  # Columns of a table.
+# Data sets on which results are told apart by the kind of anomaly.
+BY_KIND = {
+    "stop_signs": "Stop signs under attack",
+    "magnetic_tile": "Magnetic tiles",
+    "sound_scenes": "Sounds in six scenes",
+    "coil100_17": "Seventeen objects of COIL-100",
+}
+OVERALL = {
+    "MNIST": ("mnist", ("8", "4")),
+    "Fashion-MNIST": ("fashion_mnist", ("Sandal", "Shirt")),
+    "CIFAR-10": ("cifar10", ("airplane", "frog")),
+}
+
+
+def render_all(root: pathlib.Path) -> None:
+    """Rewrites all tables of a checkout."""
+    experiments = root / "experiments"
+    for path in sorted(experiments.glob("*/paper.json")):
+        render(path.parent)
+    render_overall(experiments, root / "docs" / "methods.md")
+    render_kinds(experiments)
+
+
+def render(folder: pathlib.Path) -> None:
+    """Rewrites the tables in the README of one method."""
+    paper = Paper(folder)
+    honest = [result for result in paper.results if not leaks(result)]
+    dishonest = [result for result in paper.results if leaks(result)]
+    parts = [_markdown_of(_comparison(paper))]
+    if honest:
+        parts += ["Every run:", _markdown_of(_run(paper, result) for result in honest)]
+    if dishonest:
+        rows = (
+            {"leak": " ".join(leaks(result))} | _run(paper, result)
+            for result in dishonest
+        )
+        title = "Not honest, to show what a leak in published code is worth:"
+        parts += [title, _markdown_of(rows)]
+    _replace(folder / "README.md", "\n\n".join(parts))
+
+
+def render_overall(folder: pathlib.Path, *pages: pathlib.Path) -> None:
+    """Rewrites the table of all methods in `folder / "README.md"` and in `pages`."""
+    rows = []
+    for path in sorted(folder.glob("*/paper.json")):
+        paper, row = Paper(path.parent), {"method": path.parent.name}
+        for title, (dataset, names) in OVERALL.items():
+            for name in names:
+                where = (paper.variants[0], dataset, "p2", name)
+                cell = _cell(paper.ours(*where), paper.theirs(*where))
+                row[f"{title}, {name}"] = cell or "–"
+        rows.append(row)
+    for page in (folder / "README.md", *pages):
+        _replace(page, _markdown_of(rows))
+
+
+def render_kinds(folder: pathlib.Path) -> None:
+    """Rewrites the tables by kind of anomaly in `folder / "other_data.md"`."""
+    paths = sorted(folder.glob("*/results.jsonl"))
+    honest = [r for path in paths for r in read_results(path) if not leaks(r)]
+    parts = []
+    for dataset, title in BY_KIND.items():
+        results = [result for result in honest if result["dataset"] == dataset]
+        if results:
+            note = f"{results[0]['note']} " if results[0].get("note") else ""
+            parts += [f"### {title}", f"{note}Protocol `{results[0]['protocol']}`."]
+            parts.append(_markdown_of(_kinds(results)))
+    _replace(folder / "other_data.md", "\n\n".join(parts) or "Nothing yet.")
+
+
+def _comparison(paper: Paper) -> Iterable[dict[str, str]]:
+    """A row for each class: ours and the paper's, of every variant."""
+    for (dataset, protocol), names in paper.reported().items():
+        for name in [*names, MEAN]:
+            cells = {}
+            for variant in paper.variants:
+                where = (variant, dataset, protocol, name)
+                cell = _cell(paper.ours(*where), paper.theirs(*where))
+                cells[variant["name"]] = cell
+            if any(cells.values()):
+                title = name if name == MEAN else f"{name} {_role(protocol)}"
+                yield {"data set": f"{dataset}, {protocol}", "class": title} | cells
+
+
+def _cell(ours: list[float], theirs: float | None) -> str:
+    if not ours and theirs is None:
+        return ""
+    text = _spread(ours) if ours else "–"
+    if len(ours) > 1:
+        text += f" ({len(ours)})"
+    return f"{text} / {'–' if theirs is None else f'{theirs:.3f}'}"
+
+
+def _run(paper: Paper, result: Mapping) -> dict[str, str]:
+    """A row of one run."""
+    variant, differences = paper.configuration(result)
+    name, environment = target(result), result["environment"]
+    theirs = paper.theirs(variant, result["dataset"], result["protocol"], name)
+    return {
+        "data set": result["dataset"],
+        "protocol": result["protocol"],
+        "class": f"{name} {_role(result['protocol'])}",
+        "configuration": ", ".join([variant["name"], *differences]),
+        "seed": str(result["seed"]),
+        "epochs": str(result["epochs"]),
+        "AUROC (95 % interval)": f"{result['auroc']:.3f} {_interval(result)}",
+        "hardest kind": _hardest(result),
+        "paper": "" if theirs is None else f"{theirs:.3f}",
+        "difference": "" if theirs is None else f"{result['auroc'] - theirs:+.3f}",
+        "normals / anomalies": f"{result['normals']:,} / {result['anomalies']:,}",
+        "false positives: promised, reached": _rates(result),
+        "training": f"{result['train_seconds'] / 60:.0f} min",
+        "device": f"{environment['device']}, {environment['cores']} cores",
+        "commit": environment["commit"],
+    }
+
+
+def _interval(result: Mapping) -> str:
+    return f"({result['auroc_low']:.3f} to {result['auroc_high']:.3f})"
+
+
+def _rates(result: Mapping) -> str:
+    """The two false-positive rates; none where too few normals were held out."""
+    if result["reached_false_positive_rate"] is None:
+        return "none"
+    promised = result["promised_false_positive_rate"]
+    return f"{promised:.1%}, {result['reached_false_positive_rate']:.1%}"
+
+
+def _hardest(result: Mapping) -> str:
+    """The kind of anomaly that is told from normal images worst, where there are many.
+
+    Below 0.5 its images look more normal than the normal ones.
+    """
+    kinds = {k: kind["auroc"] for k, kind in result.get("kinds", {}).items()}
+    if len(kinds) < 2:
+        return ""
+    worst = min(kinds, key=kinds.__getitem__)
+    return f"{worst}: {kinds[worst]:.3f}"
+
+
+def _role(protocol: str) -> str:
+    """Whether the class of a protocol is "normal" or "anomalous"."""
+    return data.TARGET[protocol].removesuffix("_class")
+
+
+def _kinds(results: list[dict]) -> Iterable[dict[str, str]]:
+    """A row for each method and configuration: mean and deviation over its runs."""
+    columns = sorted(set().union(*map(_by_kind, results)))
+    columns = columns if len(columns) <= MOST_KINDS else []
+    rows = {}
+    for result in results:
+        key = json.dumps(_configuration(result), sort_keys=True)
+        rows.setdefault(key, []).append(result)
+    configurations = [json.loads(key) for key in rows]
+    for configuration, runs in zip(configurations, rows.values(), strict=True):
+        title = [configuration["method"]]
+        if epochs := runs[0]["epochs"]:
+            title.append(f"{epochs} epochs")
+        title += _distinctions(configuration, configurations)
+        yield _of_kinds(", ".join(title), runs, columns)
+    # Scores that need no training are the same whatever ran.
+    once = {(target(r), r["config"]["split_seed"], r["anomalies"]): r for r in results}
+    for name in results[0].get("baselines", {}):
+        runs = [
+            run | {"auroc_low": None} | run["baselines"][name] for run in once.values()
+        ]
+        yield _of_kinds(f"{name} alone", runs, columns)
+
+
+def _configuration(result: Mapping) -> dict[str, Any]:
+    """Settings of a run, but for what makes it a repetition of another."""
+    settings = compared(result["config"])
+    del settings["split_seed"]
+    names = {"method": result["method"], "protocol": result["protocol"]}
+    return settings | names | {"hyper": result["config"]["hyper"]}
+
+
+def _distinctions(configuration: dict, configurations: list[dict]) -> list[str]:
+    """Settings in which configurations of one method are not alike, as "a=b"."""
+    method = configuration["method"]
+    alike = [other for other in configurations if other["method"] == method]
+    return [
+        f"{name}={value}"
+        for name, value in configuration.items()
+        if name not in ("epochs", "hyper") and any(value != o[name] for o in alike)
+    ]
+
+
+def _of_kinds(name: str, runs: list[dict], columns: list[str]) -> dict[str, str]:
+    """A row: the AUROC of all anomalies, and of each kind that has a column."""
+    first, classes = runs[0], {target(run) for run in runs}
+    row = {
+        "method": name,
+        "runs": str(len(runs)),
+        "normal": target(first) if len(classes) == 1 else f"{len(classes)} classes",
+        "AUROC": _spread([run["auroc"] for run in runs]),
+    }
+    if len(runs) == 1 and first["auroc_low"] is not None:
+        row["AUROC"] += f" {_interval(first)}"
+    for kind in columns:
+        aurocs = [_by_kind(run)[kind] for run in runs if kind in _by_kind(run)]
+        row[kind] = _spread(aurocs) if aurocs else "–"
+    counts = {f"{run['normals']:,} / {run['anomalies']:,}" for run in runs}
+    row["normals / anomalies"] = counts.pop() if len(counts) == 1 else "vary"
+    return row
+
+
+def _by_kind(run: Mapping) -> dict[str, float]:
+    """AUROCs; of "rain+gun_shot" the event, as the scene is the normal class."""
+    kinds = run["kinds"].items()
+    return {name.rsplit("+")[-1]: kind["auroc"] for name, kind in kinds}
+
+
+def _spread(values: list[float]) -> str:
+    text = f"{statistics.mean(values):.3f}"
+    return text if len(values) == 1 else f"{text} ± {statistics.stdev(values):.3f}"
+
+
+def _markdown_of(rows: Iterable[Mapping[str, str]]) -> str:
+    """Rows with equal keys, which are the header."""
+    rows = list(rows)
+    if not rows:
+        return "Nothing is published or measured yet."
+    return _markdown.table(list(rows[0]), [row.values() for row in rows])
+
+
+def _replace(page: pathlib.Path, text: str) -> None:
+    before, begin, rest = page.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise SystemExit(f"{page}: the lines {BEGIN} and {END} are missing.")
+    page.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
+
+
+def main(arguments: list[str]) -> None:
+    """Rewrites the tables of this checkout."""
+    if arguments:
+        raise SystemExit(__doc__)
+    render_all(ROOT)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
