@@ -12,10 +12,10 @@ import numpy as np
 from ocjax import data, evaluation
 from ocjax._checks import InputError
 from ocjax.evaluation import metrics
+from ocjax.methods import Method, State
 from ocjax.runs.config import SELECTED_ON, PaperCode
 from ocjax.runs.folder import RunFolder
 from ocjax.runs.task import Task
-from ocjax.methods import Method, State
 
 BEST = "eval/best_epoch.npz"
 

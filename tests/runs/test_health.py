@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from ocjax import runs
-from ocjax.runs import health
 from ocjax.methods import Method, Stage, State
+from ocjax.runs import health
 
 STATE = State({}, {}, {}, jnp.int32(0))
 IMAGES = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 1), np.uint8)

@@ -7,10 +7,10 @@ import pytest
 
 from ocjax import runs
 from ocjax._checks import InputError
+from ocjax.methods import Method, Stage, State, preprocessing
 from ocjax.runs import build, paper_code
 from ocjax.runs.config import PaperCode, parse
 from ocjax.runs.folder import RunFolder
-from ocjax.methods import Method, Stage, State, preprocessing
 
 STATE = State({}, {}, {}, jnp.zeros((), jnp.int32))
 TINY = {"latent": 3, "features": 2}

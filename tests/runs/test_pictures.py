@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from ocjax import data, runs
+from ocjax.methods import Groups, Method, Stage, State, Views
 from ocjax.runs import pictures
 from ocjax.runs.config import parse
 from ocjax.runs.folder import RunFolder
 from ocjax.runs.task import Task
-from ocjax.methods import Groups, Method, Stage, State, Views
 
 ALWAYS = ["score_histogram", "roc", "examples", "image_grid", "most_anomalous"]
 
