@@ -3,8 +3,9 @@
 import functools
 
 import jax
+import jax.numpy as jnp
 
-from ocjax.methods import autoencoder, caent, ganomaly, ics, lrgdan, skip_ganomaly
+from ocjax.methods import autoencoder, caent, ganomaly, ics, lrgdan, pca, skip_ganomaly
 
 _Autoencoder = functools.partial(autoencoder.Config, latent=3, features=2)
 _Caent = functools.partial(caent.Config, latent=3, features=2)
@@ -50,6 +51,8 @@ METHODS = {
         autoencoder.autoencoder,
         _Autoencoder(noise=0.1, score="ssim"),
     ),
+    "pca": (pca.pca, pca.Config(components=3)),
+    "pca, by variance, absolute": (pca.pca, pca.Config(0.5, error="absolute")),
 }
 
 # Of each method the configuration that is its default, only small.
@@ -57,9 +60,23 @@ MAIN = {name: tiny for name, tiny in METHODS.items() if "," not in name}
 
 
 def step_of_each_stage(method, state, images, key):
-    """The state after one step of each stage, and the metrics of all."""
+    """The state after one step or pass of each stage, and the metrics of all.
+
+    It is not to be compiled for methods that have a pass.
+    """
     metrics = {}
     for i, stage in enumerate(method.stages):
+        if stage.computed is not None:
+            state = after_a_pass(stage.computed, state, images)
+            continue
         state, terms = stage.step(state, images, jax.random.fold_in(key, i))
         metrics |= terms
     return state, metrics
+
+
+def after_a_pass(computed, state, images):
+    """The state after a pass over images that are one batch."""
+    sums = computed.start(state, images.shape[1:], len(images))
+    sums = jax.jit(computed.add)(state, sums, images, jnp.arange(len(images)))
+    state = computed.finish(state, jax.device_get(sums))
+    return jax.tree.map(jnp.asarray, state._replace(step=state.step + 1))

@@ -107,9 +107,10 @@ def _check_hyper(method: str, given: Mapping[str, Any], own: list[str]) -> None:
         if name not in standard:
             names = [*own, *(HYPER + known for known in standard)]
             one_of("parameter of Detector", HYPER + str(name), names)
-        kind, name = type(standard[name]), HYPER + name
+        default, name = standard[name], HYPER + name
+        kind = type(default)
         if kind is int:
-            _check_whole(name, value, 1)
+            _check_whole(name, value, min(1, default))
         elif kind is float:
             _check_number(name, value)
         elif kind is str:

@@ -120,15 +120,36 @@ def read(file: archive.Archive) -> Saved:
         like = jax.eval_shape(method.init, jax.random.key(0), images)
         like = like.params, like.stats
         leaves = archive.arrays(file.members[_STATE])
-        kinds = [(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(like)]
-        if [(leaf.shape, leaf.dtype) for leaf in leaves] != kinds:
-            raise ValueError("parameters of other networks")
+        params, stats = jax.tree.unflatten(jax.tree.structure(like), leaves)
+        _check_kinds(method, like, (params, stats))
+        scores = jax.eval_shape(method.score, state_of(params, stats), images)
+        if scores.shape != (1,):
+            raise ValueError(f"scores of shape {scores.shape} of one image")
     except Exception as error:  # Of damaged bytes anything may come.
         raise InputError(
             f"{file.path} is damaged, or of another version: {error}"
         ) from error
-    params, stats = jax.tree.unflatten(jax.tree.structure(like), leaves)
     return Saved(file.card, parameters, fitted, method, state_of(params, stats))
+
+
+def _check_kinds(method: Method, like: Any, read: Any) -> None:
+    """Raises `ValueError` unless parameters and statistics have the expected shapes.
+
+    What is computed from images may have other shapes than before, of the same rank.
+    """
+
+    def kinds(tree):
+        params, stats = tree
+        free = {name: params[name] for name in method.computes}
+        fixed = {name: params[name] for name in params.keys() - free.keys()}
+        kind = lambda x: (str(x.dtype), x.shape)
+        return (
+            jax.tree.map(kind, (fixed, stats)),
+            jax.tree.map(lambda x: (str(x.dtype), len(x.shape)), free),
+        )
+
+    if kinds(read) != kinds(like):
+        raise ValueError("parameters of other networks")
 
 
 def _fitted(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -61,9 +61,14 @@ def trained(run_folder: str | os.PathLike) -> Trained:
     state = None
     if folder.checkpoints.is_dir():
         with Checkpoints(folder.checkpoints) as checkpoints:
-            state = checkpoints.restore(like)
+            state = checkpoints.restore(like, method.computes)
     if state is None:
         raise InputError(f"{folder.path} has no checkpoint yet.")
+    if state.sums:
+        raise InputError(
+            f"{folder.path} has not seen all training images yet: start its command "
+            "again."
+        )
     card = _card(folder, config, known.channels)
     return Trained(
         folder.path,

@@ -1,7 +1,8 @@
 """What a method is: pure functions over one explicit state.
 
 A method is an `init`, stages of training and a `score`, with its losses listed as
-data: each `Objective` says what it minimizes, which networks it trains and how.
+data: each `Objective` says what it minimizes, which networks it trains and how. What is
+not descended to but computed from the training images is a `Pass`.
 Networks are named; parameters, BatchNorm statistics and optimizer states are mappings
 by name.
 
@@ -45,6 +46,8 @@ class State(NamedTuple):
     stats: Networks  # BatchNorm statistics, same keys; {} without BatchNorm.
     opt: Mapping[str, optax.OptState]  # One for each objective.
     step: jax.Array  # Steps taken, int32 scalar.
+    # What a pass has added up so far, nested mappings of arrays; {} outside of it.
+    sums: Mapping[str, Any] = {}
 
 
 class Groups(NamedTuple):
@@ -54,17 +57,45 @@ class Groups(NamedTuple):
     grades: Mapping[str, np.ndarray]  # What it was made by: name -> `[N]`.
 
 
-class Stage(NamedTuple):
-    """A part of training: some epochs of one kind of step.
+class Pass(NamedTuple):
+    """A computation from all training images, gone through once in their order.
 
-    Where `groups` is given, a batch of an epoch takes one image of each group in turn
-    (`images[0::2]` and `images[1::2]` of two groups), each group in random order and
-    over again as often as it takes to fill the epoch.
+    Each image counts once, the remainder of less than a batch too. `add` is compiled,
+    and written for one device as a step is: on several, each has a part of the batch,
+    and `axis.total` or `axis.gather` make sums that are the same on all. `finish` runs
+    on the host and may use what it likes there.
     """
 
-    step: Callable  # step(state, images, key) -> (State, Metrics)
-    epochs: int | None = None  # None, of the last stage alone: as the run says.
-    groups: Callable | None = None  # groups(state, host images) -> Groups
+    # Names of the parameters that `finish` computes. `init` has them too, with the
+    # same names and dtypes inside; shapes may depend on the images.
+    computes: tuple[str, ...]
+    # start(state, shape, count) -> sums before the first image, nested mappings of
+    # arrays; `count` images of `shape`, (S, S, C), are to come.
+    start: Callable
+    # add(state, sums, images, numbers) -> sums of the same shapes. `numbers`, int32
+    # `[B]`, are those of the images in the pass, from 0 on; -1 of images that fill up
+    # a batch and must not count.
+    add: Callable
+    finish: Callable  # finish(state, sums) -> State
+
+
+class Stage(NamedTuple):
+    """A part of training: some epochs of one kind of step, or one pass.
+
+    Where a stage has `grade` and `divide`, it divides the training images when it
+    begins: a batch of an epoch takes one image of each group in turn (`images[0::2]`
+    and `images[1::2]` of two groups), each group in random order and over again as
+    often as it takes to fill the epoch.
+    """
+
+    step: Callable | None = None  # step(state, images, key) -> (State, Metrics)
+    # None, of the last stage with steps alone: as the run says.
+    epochs: int | None = None
+    # grade(state, images) -> [B], an image's value its own alone; higher is more
+    # atypical.
+    grade: Callable | None = None
+    divide: Callable | None = None  # divide(grades `[N]` on the host) -> Groups
+    computed: Pass | None = None  # In place of a step.
 
 
 class Views(NamedTuple):
@@ -87,12 +118,23 @@ class Method(NamedTuple):
     stages: tuple[Stage, ...]  # In their order; most methods have one.
     score: Callable  # score(state, images) -> [B], higher is more anomalous.
     objectives: Mapping[str, Objective]  # Of all stages.
-    # (state, images) -> images of equal shape, that the score compares with.
+    # (state, images) -> images of equal shape in [-1, 1], that the score compares with.
     reconstruct: Callable | None = None
     embed: Callable | None = None  # (state, images) -> latents [B, D].
     views: Views = Views()
     diagnose: Callable | None = None  # (state, images, key) -> Metrics, now and then.
     score_batchwise: Callable | None = None  # As score, by statistics of the batch.
+
+    @property
+    def descends(self) -> bool:
+        """Whether any stage takes steps, so that epochs and losses mean something."""
+        return any(stage.step is not None for stage in self.stages)
+
+    @property
+    def computes(self) -> tuple[str, ...]:
+        """Names of the parameters that passes compute."""
+        passes = [stage.computed for stage in self.stages if stage.computed]
+        return tuple(name for each in passes for name in each.computes)
 
 
 class Autoencoding(NamedTuple):

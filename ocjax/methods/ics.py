@@ -30,7 +30,6 @@ import optax
 from jax.typing import DTypeLike
 
 from ocjax import _checks
-from ocjax.data import mapping
 from ocjax.losses import reconstruction
 from ocjax.losses import splitting as losses
 from ocjax.methods import base
@@ -177,7 +176,7 @@ def ics(
         }
         return base.init_state(key, modules, objectives)
 
-    def divide(state, images, key):
+    def split(state, images, key):
         _check_batch(len(images), parts)
         return base.alternate(dividing, state, images, key)
 
@@ -213,16 +212,18 @@ def ics(
         x_hat = _to_unit(reconstruct(state, x))
         return reconstruction.ssim(_to_unit(x), x_hat, **SSIM[config.ssim])
 
-    def groups(state, images):
-        similarity = mapping.map_images(ssim, images, arguments=(state,))
-        return _divide_by(similarity, config.rho)
+    def grade(state, x):
+        return -ssim(state, x)
+
+    def divide(grades):
+        return _divide_by(-grades, config.rho)
 
     if not config.splitting:
         stages = (base.Stage(classify),)
         return base.Method(init, stages, score, objectives, embed=embed)
     stages = (
-        base.Stage(divide, epochs=config.splitting_epochs),
-        base.Stage(classify, groups=groups),
+        base.Stage(split, epochs=config.splitting_epochs),
+        base.Stage(classify, grade=grade, divide=divide),
     )
     # The score is the classifier's: reconstructions are pictures of the first stage.
     views = base.Views(

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from ocjax._checks import InputError
-from ocjax.methods.base import Method, Views
+from ocjax.methods.base import Method, Pass, Views
 from ocjax.modules.noise import example_keys
 
 PADDING = 4  # Pixels on each side, as is usual at 32x32 (He et al., 2016).
@@ -55,7 +55,18 @@ def augment(
 
 
 def augmented(method: Method, *, crop: bool, flip: bool) -> Method:
-    """The method, trained on augmented images; scores are of images as they are."""
+    """The method, trained on augmented images.
+
+    Scores, grades and passes are of images as they are.
+
+    Raises:
+      InputError: the method takes no steps, so that nothing would be augmented.
+    """
+    if not method.descends:
+        raise InputError(
+            "Augmentation is for methods that train in steps, and this one is computed "
+            "from the images as they are: leave augment empty."
+        )
 
     def step(inner):
         def on_augmented(state, images, key):
@@ -65,7 +76,9 @@ def augmented(method: Method, *, crop: bool, flip: bool) -> Method:
 
         return on_augmented
 
-    stages = [stage._replace(step=step(stage.step)) for stage in method.stages]
+    stages = [
+        stage._replace(step=stage.step and step(stage.step)) for stage in method.stages
+    ]
     return method._replace(stages=tuple(stages))
 
 
@@ -81,26 +94,34 @@ def standardized(
       method: any.
       mean: of pixels in [0, 1], one for each channel or one for all.
       deviation: of pixels in [0, 1], likewise.
-
-    Raises:
-      InputError: a stage of the method looks at images by itself, as that of `ics`.
     """
-    if any(stage.groups for stage in method.stages):
-        raise InputError("`config.standardize` is not for methods that group images.")
+    scale, shift = jnp.asarray(deviation), jnp.asarray(mean)
+
+    def standardize(x):
+        shape = (1,) * (x.ndim - 1) + (-1,)
+        return ((x + 1) / 2 - shift.reshape(shape)) / scale.reshape(shape)
 
     def on_standardized(function) -> Callable | None:
         if function is None:
             return None
-        scale, shift = jnp.asarray(deviation), jnp.asarray(mean)
-
-        def standardize(x):
-            shape = (1,) * (x.ndim - 1) + (-1,)
-            return ((x + 1) / 2 - shift.reshape(shape)) / scale.reshape(shape)
-
         return lambda state, x, *rest: function(state, standardize(x), *rest)
 
+    def computed_on_standardized(computed: Pass) -> Pass:
+        def add(state, sums, x, numbers):
+            return computed.add(state, sums, standardize(x), numbers)
+
+        return computed._replace(add=add)
+
+    stages = [
+        stage._replace(
+            step=on_standardized(stage.step),
+            grade=on_standardized(stage.grade),
+            computed=stage.computed and computed_on_standardized(stage.computed),
+        )
+        for stage in method.stages
+    ]
     return method._replace(
-        stages=tuple(s._replace(step=on_standardized(s.step)) for s in method.stages),
+        stages=tuple(stages),
         score=on_standardized(method.score),
         embed=on_standardized(method.embed),
         score_batchwise=on_standardized(method.score_batchwise),

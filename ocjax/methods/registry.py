@@ -5,7 +5,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 # Of a method's file, and of the builder in it.
-NAMES = ("lrgdan", "caent", "ics", "ganomaly", "skip_ganomaly", "autoencoder")
+NAMES = (
+    "lrgdan", "caent", "ics", "ganomaly", "skip_ganomaly", "autoencoder", "pca"
+)  # fmt: skip
 
 
 class Registry(Mapping[str, tuple[Any, Any]]):

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ocjax._checks import InputError, one_of
-from ocjax.methods.base import Method, Views
+from ocjax.methods.base import Method, Pass, Views
 from ocjax.modules.noise import example_keys
 
 REDUCTIONS = {"max": jnp.max, "mean": jnp.mean}
@@ -24,26 +24,24 @@ def tiled(
 ) -> Method:
     """The method on tiles of larger pictures `[B, S, S, C]`, `S >= size`.
 
-    A step sees one tile of each picture of its batch, anywhere in it. A score is the
-    largest of the tiles' scores, for small defects, or their mean. Reconstructions are
+    A step sees one tile of each picture of its batch, anywhere in it; a pass sees all
+    tiles of each picture, as images of their own. A score is the largest of the tiles'
+    scores, for small defects, or their mean, and a grade likewise. Reconstructions are
     stitched: a pixel is the mean over the tiles that have it. Latents are left out, for
     they are of tiles.
 
     Args:
-      method: any that trains in stages which do not group images.
+      method: any.
       size: of a tile, the method's own image size.
       overlap: the part of a tile that the next one covers too, at least; in [0, 1).
       reduction: a key of `REDUCTIONS`.
 
     Raises:
-      InputError: the overlap or the reduction cannot be, or a stage of the method
-        groups images, as that of `ics`.
+      InputError: the overlap or the reduction cannot be.
     """
     reduce = REDUCTIONS[one_of("tile reduction", reduction, REDUCTIONS)]
     if not 0 <= overlap < 1:
         raise InputError(f"The overlap of tiles (={overlap}) must be in [0, 1).")
-    if any(stage.groups for stage in method.stages):
-        raise InputError("Tiles are not for methods that group images, as `ics`.")
 
     def init(key, pictures):
         starts(pictures.shape[1], size, overlap)  # Raises where tiles do not fit.
@@ -57,19 +55,29 @@ def tiled(
 
         return on_tiles
 
-    def score(state, pictures):
-        # One tile after another: what is compiled does not grow with their number.
-        scores = jax.lax.map(
-            lambda place: method.score(state, _cut(pictures, place, size)),
-            _places(pictures.shape[1], size, overlap),
-        )
-        return reduce(scores, axis=0)
+    def reduced(inner):
+        def of_pictures(state, pictures):
+            # One tile after another: what is compiled does not grow with their number.
+            values = jax.lax.map(
+                lambda place: inner(state, _cut(pictures, place, size)),
+                _places(pictures.shape[1], size, overlap),
+            )
+            return reduce(values, axis=0)
 
-    stages = tuple(stage._replace(step=step(stage.step)) for stage in method.stages)
+        return of_pictures
+
+    stages = [
+        stage._replace(
+            step=stage.step and step(stage.step),
+            grade=stage.grade and reduced(stage.grade),
+            computed=stage.computed and _of_all_tiles(stage.computed, size, overlap),
+        )
+        for stage in method.stages
+    ]
     return method._replace(
         init=init,
-        stages=stages,
-        score=score,
+        stages=tuple(stages),
+        score=reduced(method.score),
         reconstruct=_stitched(method.reconstruct, size, overlap),
         embed=None,
         views=Views(),
@@ -121,6 +129,27 @@ def _cut(pictures: jax.Array, place: jax.Array, size: int) -> jax.Array:
     """A tile of all pictures, `[B, size, size, C]`."""
     rows = jax.lax.dynamic_slice_in_dim(pictures, place[0], size, 1)
     return jax.lax.dynamic_slice_in_dim(rows, place[1], size, 2)
+
+
+def _of_all_tiles(computed: Pass, size: int, overlap: float) -> Pass:
+    """The pass over all tiles of pictures; those of a picture follow each other."""
+
+    def start(state, shape, count):
+        tiles = count * len(_places(shape[0], size, overlap))
+        return computed.start(state, (size, size, shape[-1]), tiles)
+
+    def add(state, sums, pictures, numbers):
+        places = _places(pictures.shape[1], size, overlap)
+
+        def one(sums, tile):
+            place, number = tile
+            own = jnp.where(numbers < 0, -1, numbers * len(places) + number)
+            return computed.add(state, sums, _cut(pictures, place, size), own), None
+
+        tiles = places, np.arange(len(places), dtype=np.int32)
+        return jax.lax.scan(one, sums, tiles)[0]
+
+    return computed._replace(start=start, add=add)
 
 
 def _stitched(

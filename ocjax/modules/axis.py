@@ -31,6 +31,16 @@ def mean(tree) -> Any:
     return jax.lax.pmean(tree, NAME) if size() > 1 else tree
 
 
+def total(tree) -> Any:
+    """Adds each array of a tree up over the devices that share a batch."""
+    return jax.lax.psum(tree, NAME) if size() > 1 else tree
+
+
+def gather(tree) -> Any:
+    """Returns the whole batch: arrays `[B, ...]` of all parts, joined in order."""
+    return jax.lax.all_gather(tree, NAME, tiled=True) if size() > 1 else tree
+
+
 def shift(batch: jax.Array) -> jax.Array:
     """Returns the example before each in its batch, cyclically.
 

@@ -202,11 +202,14 @@ def check(settings: Settings) -> Settings:
     one_of("config.paper_code.best_epoch", flags.best_epoch, BEST_EPOCH)
     standard = type(hyper)()
     for name, value in dataclasses.asdict(hyper).items():
-        # Whole numbers are sizes or counts, all of them.
+        # Whole numbers are sizes or counts, all of them; 0 where that is the default.
         if type(getattr(standard, name)) is not int:
             continue
-        if value < 1:
-            raise InputError(f"`config.hyper.{name}` (={value}) must be at least 1.")
+        least = min(1, getattr(standard, name))
+        if value < least:
+            raise InputError(
+                f"`config.hyper.{name}` (={value}) must be at least {least}."
+            )
         if value > LARGEST:
             raise InputError(
                 f"`config.hyper.{name}` (={value}) must be at most {LARGEST}."

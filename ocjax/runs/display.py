@@ -38,9 +38,9 @@ class Display:
         if self._bar:
             self._bar.stop()
 
-    def add(self, name: str, epochs: int, steps_per_epoch: int) -> "Run":
+    def add(self, name: str, epochs: int, steps: int) -> "Run":
         """A run that waits for its turn."""
-        run = Run(self, name, epochs, steps_per_epoch, self._bar)
+        run = Run(self, name, epochs, steps, self._bar)
         self._runs.append(run)
         return run
 
@@ -65,9 +65,9 @@ class Display:
 class Run:
     """How far one run is."""
 
-    def __init__(self, display: Display, name: str, epochs: int, per_epoch: int, bar):
+    def __init__(self, display: Display, name: str, epochs: int, steps: int, bar):
         """Shows that it waits."""
-        self.name, self.steps = name, epochs * per_epoch
+        self.name, self.steps = name, steps
         self.first = self.done = 0
         self.ended = False
         self._display, self._epochs, self._bar = display, epochs, bar
@@ -96,7 +96,7 @@ class Run:
         self,
         step: int,
         epoch: int,
-        loss: float,
+        loss: float | None,
         held_out_error: float | None,
         images_per_second: float,
     ) -> None:
@@ -105,12 +105,14 @@ class Run:
         Args:
           step: taken so far.
           epoch: counted from 0.
-          loss: of what is trained, a mean over the last steps.
+          loss: of what is trained, a mean over the last steps; None of a pass.
           held_out_error: of held-out normal images when they were last looked at.
           images_per_second: that train.
         """
         self.done = step
-        parts = [f"epoch {epoch + 1}/{self._epochs}", f"loss {loss:.4g}"]
+        parts = [f"epoch {epoch + 1}/{self._epochs}"]
+        if loss is not None:
+            parts.append(f"loss {loss:.4g}")
         if held_out_error is not None:
             parts.append(f"held-out error {held_out_error:.4g}")
         text = "  ".join([*parts, f"{images_per_second:.0f} images/s"])

@@ -131,10 +131,12 @@ def _warnings(
 ) -> list[str]:
     """Signs that the run has not learned, each with what to do."""
     images, split = task.dataset.images, task.split
-    per_epoch = len(split.train) // task.config.batch_size
-    warnings = health.of_training(
-        summary["steps"], per_epoch, folder.metrics(), str(folder.path)
-    )
+    warnings = []
+    if method.descends:
+        per_epoch = len(split.train) // task.config.batch_size
+        warnings += health.of_training(
+            summary["steps"], per_epoch, folder.metrics(), str(folder.path)
+        )
     if method.reconstruct is not None and len(split.validation):
         held_out = images[split.validation[: health.LOOKED_AT]]
         looked_at = health.reconstruction(method, state, held_out)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import jax
 import numpy as np
 
-from ocjax import data
+from ocjax import data, training
 from ocjax.evaluation import heatmaps, metrics, plots
 from ocjax.runs.folder import RunFolder
 from ocjax.runs.task import Task
@@ -85,7 +85,7 @@ def draw(
         figures["distances"] = _distances(task, method.views.distance, state, members)
     rows = folder.metrics()
     terms = sorted({name for row in rows for name in row} - NOT_TERMS)
-    if terms:
+    if terms and method.descends:
         figures["training_curves"] = plots.training_curves(rows, terms)
     return {name: plots.png(figure) for name, figure in figures.items()}
 
@@ -97,8 +97,9 @@ def _map(function: Callable, state: State, images: np.ndarray):
 def _groups(task: Task, method: Method, state: State) -> Groups | None:
     """How the method's stages divide the training images, if they do."""
     for stage in method.stages:
-        if stage.groups is not None:
-            return stage.groups(state, task.dataset.images[task.split.train])
+        if stage.grade is not None:
+            images = task.dataset.images[task.split.train]
+            return training.divided(stage, state, images)
     return None
 
 

@@ -45,14 +45,17 @@ class Run:
         self.method, self.task, self.folder = method, task, folder
         self.first_step_at = None  # `time.monotonic()` after the first step.
         config = task.config
-        self._steps_per_epoch = len(task.split.train) // config.batch_size
-        self._epochs = training.total_epochs(method, config.epochs)
+        spans = training.spans(
+            method, len(task.split.train), config.epochs, config.batch_size
+        )
+        self._first_epoch = spans[-1].first_epoch  # Of the last stage.
         self._compile_seconds = 0.0
         self._writes = processes.primary()
         self.is_open = False
         self._checkpoints = self._progress = self._saved = None
         self._log: Any = None  # Until a state is restored.
-        self.show = display.add(name, self._epochs, self._steps_per_epoch)
+        epochs = training.total_epochs(method, config.epochs)
+        self.show = display.add(name, epochs, spans[-1].end)
 
     def open(self) -> State | None:
         """Begins, or goes on: the newest state in the folder, if there is one.
@@ -67,7 +70,7 @@ class Run:
         state = None
         if self._writes:
             self._checkpoints = Checkpoints(self.folder.checkpoints)
-            state = self._checkpoints.restore(like)
+            state = self._checkpoints.restore(like, self.method.computes)
         state = _shared(state, like)
         step = 0 if state is None else int(state.step)
         if self._writes:
@@ -84,19 +87,18 @@ class Run:
 
     def write(self, progress: training.Progress) -> None:
         """Logs every so many steps, and sees to what is due after an epoch."""
-        if not progress.metrics:
+        if not progress.count:
             self._compile_seconds += progress.seconds
         elif not progress.error:
             self._progress = progress
             self.first_step_at = self.first_step_at or time.monotonic()
             if self._writes:
                 self._log_steps(progress)
-            epochs, into = divmod(progress.step, self._steps_per_epoch)
-            before = self._epochs - self.task.config.epochs  # Of earlier stages.
-            if into == 0 and epochs > before:
-                self._look(progress, epochs - before)
+            epochs, ends = progress.epoch + 1, progress.ends_epoch
+            if ends and progress.epoch >= self._first_epoch:
+                self._look(progress, epochs - self._first_epoch)
             every = self.task.execution.checkpoint_epochs
-            if progress.done or (into == 0 and every and epochs % every == 0):
+            if progress.done or (ends and every and epochs % every == 0):
                 self.save()
 
     @property
@@ -145,7 +147,8 @@ class Run:
     def _log_steps(self, progress: training.Progress) -> None:
         config = self.task.config
         count = progress.count
-        rate = count * config.batch_size / progress.seconds
+        images = min(count * config.batch_size, len(self.task.split.train))
+        rate = images / progress.seconds
         self._seconds += progress.seconds
         shared = {
             "epoch": progress.epoch + 1,
@@ -157,7 +160,9 @@ class Run:
             if step % self.task.execution.log_every == 0:
                 terms = {name: float(v[i]) for name, v in progress.metrics.items()}
                 self._log.write({"step": step, **shared, **terms})
-        loss = float(progress.metrics[self._main_loss(progress.metrics)].mean())
+        loss = None
+        if progress.metrics:
+            loss = float(progress.metrics[self._main_loss(progress.metrics)].mean())
         error = self._watch.held_out_error
         self.show.update(progress.step, progress.epoch, loss, error, rate)
 
@@ -168,7 +173,9 @@ class Run:
 
     def _look(self, progress: training.Progress, epoch: int) -> None:
         state = progress.state  # By all processes, which may have parts of it.
-        found = self._watch.look(state, epoch) if self._writes else {}
+        found = {}
+        if self._writes:
+            found = self._watch.look(state, epoch, last=progress.done)
         if found:
             shared = {"epoch": progress.epoch + 1, "seconds": round(self._seconds, 3)}
             self._log.write({"step": progress.step, **shared, **found})
@@ -183,7 +190,7 @@ class Profile:
 
     def look(self, progress: training.Progress) -> None:
         """Begins, or ends, after the steps that progress was made by."""
-        if not progress.metrics or not self._left:
+        if not progress.count or not self._left:
             return
         if self._on:
             self._left = max(0, self._left - progress.count)
@@ -208,7 +215,9 @@ def _shared(state: State | None, like: State) -> State | None:
         return None
     if state is None:
         state = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like)
-    return processes.share(state)
+    mappings = {"params": state.params, "stats": state.stats, "sums": state.sums}
+    opt, step = processes.share((state.opt, state.step))
+    return State(opt=opt, step=step, **processes.share_mappings(mappings))
 
 
 class Watch:
@@ -231,10 +240,9 @@ class Watch:
         self._best = BestEpoch(task, folder) if flags.best_epoch else None
         self.held_out_error: float | None = None
 
-    def look(self, state: State, epoch: int) -> dict[str, float]:
+    def look(self, state: State, epoch: int, *, last: bool) -> dict[str, float]:
         """What there is to say after `epoch` of the last stage, counted from 1."""
         row = {}
-        last = epoch == self._task.config.epochs
         if (last or epoch % self._every == 0) and len(self._held_out):
             row |= self._held_out_row(state)
             if self._diagnose:

@@ -97,7 +97,7 @@ def run_all(
                 run = runs[number]
                 profile.look(progress)
                 run.write(progress)
-                if progress.last or not progress.metrics:
+                if progress.last or not progress.count:
                     _see_to([run for run in runs.values() if run.is_open], request)
                 if progress.done:
                     try:
@@ -225,10 +225,11 @@ def _builder(task: Task) -> Callable[..., Method]:
 def _devices(task: Task, runs: int, all_runs: int) -> training.Devices:
     """Devices for so many of all runs, which they share out.
 
-    They share the batches of one run alone, and of runs whose images are streamed.
+    They share the batches of one run alone, of runs whose images are streamed, and of
+    runs with a pass over the images.
     """
     found = training.choose_devices(task.execution.devices)
-    if all_runs == 1 or _streamed(task):
+    if all_runs == 1 or _streamed(task) or _builder(task)().computes:
         return training.Devices(found)
     width = training.width(runs, len(found), task.execution.models_at_once)
     return training.ModelDevices(found, width=width)

@@ -1,8 +1,10 @@
 """Training: the loop, sweeps of many models, devices, checkpoints."""
 
-from ocjax.training.loop import Model as Model
-from ocjax.training.loop import NonFiniteError as NonFiniteError
-from ocjax.training.loop import Progress as Progress
+from ocjax.training.lane import Model as Model
+from ocjax.training.lane import NonFiniteError as NonFiniteError
+from ocjax.training.lane import Progress as Progress
+from ocjax.training.lane import divided as divided
+from ocjax.training.lane import spans as spans
 from ocjax.training.loop import check as check
 from ocjax.training.loop import fit as fit
 from ocjax.training.loop import fitting_batch_size as fitting_batch_size

@@ -11,7 +11,7 @@ import shutil
 import sys
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import jax
@@ -68,11 +68,13 @@ class Checkpoints:
                 ),
             )
 
-    def restore(self, like: State) -> State | None:
+    def restore(self, like: State, computes: Collection[str] = ()) -> State | None:
         """The newest whole state, or None if there is no checkpoint.
 
         Args:
-          like: a state (or its shapes) of the same structure.
+          like: a first state (or its shapes) of the same method.
+          computes: names of the method's parameters whose shapes depend on the images
+            that trained. Sums of a pass are restored as they are.
 
         Raises:
           InputError: there are checkpoints, but none is whole.
@@ -80,7 +82,7 @@ class Checkpoints:
         damaged = {}
         for step in sorted(self._manager.all_steps(), reverse=True):
             try:
-                state = self._read(step, like)
+                state = self._read(step, like, computes)
             except Exception as error:  # Orbax raises whatever its storage met.
                 damaged[step] = error
                 continue
@@ -129,8 +131,14 @@ class Checkpoints:
             code = int(number[1]) if number else error.errno or errno.EIO  # pyright: ignore
             raise OSError(code, os.strerror(code), str(self._folder)) from error
 
-    def _read(self, step: int, like: State) -> State:
+    def _read(self, step: int, like: State, computes: Collection[str]) -> State:
         host = lambda x: np.zeros(x.shape, x.dtype)
+        kept: Any = self._kept(step) if computes else {}
+        if computes:
+            own = {name: kept["params"][name] for name in computes}
+            like = like._replace(
+                params={**like.params, **own}, sums=kept.get("sums", {})
+            )
         read: Any = self._manager.restore(
             step,
             args=self._ocp.args.Composite(
@@ -149,6 +157,11 @@ class Checkpoints:
         if wrong:
             raise ValueError(f"checksum of {wrong[0]} differs")
         return state
+
+    def _kept(self, step: int) -> Any:
+        """Shapes and dtypes of the arrays of a checkpoint, as nested mappings."""
+        folder = pathlib.Path(self._manager.directory) / str(step) / "state"
+        return self._ocp.StandardCheckpointHandler().metadata(folder).item_metadata.tree
 
     def _set_aside(self, step: int, error: Exception) -> None:
         folder = self._folder.parent / "damaged_checkpoints"

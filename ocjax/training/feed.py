@@ -18,7 +18,7 @@ STREAMED_STEPS = 16  # In one piece when images are streamed: room for their bat
 
 
 class Course(NamedTuple):
-    """Which images one model sees, step by step from the start of training."""
+    """Which images one model sees, step by step from the start of a stage."""
 
     order: Order
     batch_size: int

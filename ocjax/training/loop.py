@@ -1,18 +1,15 @@
 """The one training loop; it knows no method in particular.
 
-A method's stages follow each other, each with its own step, over one state. Many steps
-run in one compiled call, which gathers its batches from images on the device. Every
-random choice is a function of (key, epoch, step), so that training can
+A method's stages follow each other, each with its own step or pass, over one state.
+Many steps run in one compiled call, which gathers its batches from images on the
+device. Every random choice is a function of (key, epoch, step), so that training can
 be stopped after any step and resumed to the same bits.
 """
 
-import copy
 import dataclasses
 import functools
-import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,53 +18,12 @@ import numpy as np
 from ocjax._checks import InputError
 from ocjax.data import images as images_lib
 from ocjax.methods.base import Method, State
-from ocjax.training import order, processes
-from ocjax.training.feed import MOST_STEPS, Course, Resident, Streamed
+from ocjax.training import passes, processes
+from ocjax.training.feed import MOST_STEPS, Resident, Streamed
+from ocjax.training.lane import Lane, Model, Progress, sample, stage_epochs
 from ocjax.training.parallel import Devices
 
 FIRST_STEPS = 1  # In the first compiled call, before its speed is known.
-
-
-class NonFiniteError(FloatingPointError):
-    """A loss or a parameter became infinite or not a number."""
-
-
-class Model(NamedTuple):
-    """What one model has of its own, where several share images and a method."""
-
-    key: jax.Array  # Of all randomness.
-    rows: np.ndarray | None = None  # Indices of its images; None for all.
-    state: State | Callable[[], State | None] | None = None  # Where to go on, or how
-    # to find it when this model's turn comes; None for a new state.
-    hyper: Mapping[str, float] = {}  # Hyper-parameters that are the model's own.
-
-
-@dataclasses.dataclass(frozen=True)
-class Progress:
-    """What happened to one model since the last one."""
-
-    fetch: Callable[[int], State]  # What `state` calls, once, with `step`.
-    step: int  # Steps taken since training began.
-    epoch: int  # That these steps belong to, counted from 0.
-    metrics: dict[str, np.ndarray]  # `[n]` each: one value for each of the n steps.
-    seconds: float  # That the n steps took.
-    error: NonFiniteError | None = None  # What ended this model's training early.
-    done: bool = False  # No more follows of this model.
-    last: bool = False  # No more follows of the compiled call that took the steps.
-
-    @property
-    def count(self) -> int:
-        """Steps since the last one."""
-        return len(next(iter(self.metrics.values()), ()))
-
-    @functools.cached_property
-    def state(self) -> State:
-        """After `step` steps; kept from when it is first asked for.
-
-        Raises:
-          RuntimeError: it is first asked for when training has gone on.
-        """
-        return self.fetch(self.step)
 
 
 def fit(method: Method, images: np.ndarray, key: jax.Array, **options) -> State:
@@ -130,14 +86,14 @@ def together(
     """Trains one model in each lane of `devices`, none of which affects another.
 
     Epochs go over a model's images in random order; the remainder of less than a batch
-    is left out.
+    is left out. A pass goes over all of them, in their order.
 
     Args:
       method: what to train.
       images: shape `[N, S, S, C]`, `uint8`, or floats in `[-1, 1]`; shared.
       models: at most one for each lane.
-      epochs: passes over the images in the last stage; earlier ones have their own.
-      batch_size: images a step of a model, over all devices that share it.
+      epochs: of the last stage with steps; earlier ones have their own.
+      batch_size: images of a step of a model, over all devices that share it.
       devices: where to train; by default one.
       streamed: read batches from host memory as they are needed instead of keeping
         all images on the device; for one lane.
@@ -157,22 +113,30 @@ def together(
         raise ValueError(
             f"Images are streamed to one lane, and `devices` has {devices.lanes}."
         )
+    if method.computes and devices.lanes > 1:
+        raise ValueError(f"A pass takes one lane, and `devices` has {devices.lanes}.")
     images = check(method, images, models, epochs, batch_size, devices)
-    lanes = [_Lane(method, images, model, epochs, batch_size) for model in models]
+    lanes = [Lane(method, images, model, epochs, batch_size) for model in models]
+    last_epoch = total_epochs(method, epochs) - 1
     for number, lane in enumerate(lanes):
         if lane.finished:
-            epoch = lane.step // lane.steps_per_epoch - 1
-            yield number, Progress(lane.state_at, lane.step, epoch, {}, 0.0, done=True)
+            yield (
+                number,
+                Progress(lane.state_at, lane.step, last_epoch, 0, {}, 0.0, done=True),
+            )
     lanes += [lanes[0].idle() for _ in range(devices.lanes - len(lanes))]
-    steps = steps or [stage.step for stage in method.stages]
-    for stage, step in enumerate(steps):
-        if all(lane.next(stage) is None for lane in lanes):
+    for number, stage in enumerate(method.stages):
+        if all(lane.next(number) is None for lane in lanes):
             continue
-        courses = [
-            lane.course(method, images, stage, batch_size, devices) for lane in lanes
-        ]
+        for lane in lanes:
+            lane.begin(number)
+        courses = [lane.course(images, number, devices) for lane in lanes]
         feed = (Streamed if streamed else Resident)(images, courses, devices)
-        yield from _take_steps(step, lanes, stage, feed, devices, seconds_per_call)
+        if stage.computed is not None:
+            run = passes.program(stage.computed, devices)
+        else:
+            run = _program(steps[number] if steps else stage.step, devices)
+        yield from _take_steps(run, lanes, number, feed, devices, seconds_per_call)
 
 
 def fitting_batch_size(method: Method, batch_size: int, count: int) -> int:
@@ -183,123 +147,25 @@ def fitting_batch_size(method: Method, batch_size: int, count: int) -> int:
     """
     if batch_size <= count:
         return batch_size
-    grouped = any(stage.groups for stage in method.stages)
+    grouped = any(stage.grade for stage in method.stages)
     return count - count % 4 if grouped and count >= 4 else count
 
 
 def total_epochs(method: Method, epochs: int) -> int:
-    """Epochs of all stages, the last one having `epochs`."""
-    return _ends(method, epochs)[-1]
-
-
-def _ends(method: Method, epochs: int) -> list[int]:
-    """The epoch before which each stage ends."""
-    lengths = [stage.epochs or 0 for stage in method.stages[:-1]]
-    return list(itertools.accumulate([*lengths, epochs]))
-
-
-class _Lane:
-    """A model in training: where it is, and where it gets its images."""
-
-    def __init__(self, method, images, model: Model, epochs: int, batch_size: int):
-        keys = jax.random.split(model.key, 3)
-        self._order_key, self.step_key = keys[1], jax.random.key_data(keys[2])
-        self.hyper = {k: np.float32(v) for k, v in model.hyper.items()}
-        self.rows = np.arange(len(images)) if model.rows is None else model.rows
-        state = model.state() if callable(model.state) else model.state
-        if state is None:
-            state = jax.jit(method.init)(keys[0], _sample(images))
-        self.fetch = lambda: state
-        self.step = int(state.step)
-        self.steps_per_epoch = len(self.rows) // batch_size
-        self.stops = [self.steps_per_epoch * end for end in _ends(method, epochs)]
-
-    @property
-    def finished(self) -> bool:
-        return self.step >= self.stops[-1]
-
-    def next(self, stage: int) -> int | None:
-        """The step to take next in a stage; None after its end."""
-        return None if self.step >= self.stops[stage] else self.step
-
-    def state_at(self, step: int) -> State:
-        """The state after `step` steps: of the last step alone, others are gone."""
-        if step != self.step:
-            raise RuntimeError(
-                f"The state after step {step} is gone, for training is at step "
-                f"{self.step}: ask for `Progress.state` before the next one."
-            )
-        return self.fetch()
-
-    def stop(self) -> None:
-        """Takes no more steps."""
-        self.stops = [0] * len(self.stops)
-
-    def idle(self) -> "_Lane":
-        """A lane that takes no steps, where there are more lanes than models."""
-        lane = copy.copy(self)
-        lane.stop()
-        return lane
-
-    def course(self, method, images, stage: int, batch_size: int, devices) -> Course:
-        """The order of the images in each epoch of a stage that begins, or goes on."""
-        length, rows = self.steps_per_epoch * batch_size, self.rows
-        groups = method.stages[stage].groups
-        if groups is None or self.next(stage) is None:
-            found = order.shuffled(self._order_key, len(rows), length)
-        else:
-            # Of a job's processes each would round in its own way. As a list, for of
-            # a mapping JAX would sort the names.
-            found = groups(self.fetch(), images[rows]).members
-            shared = processes.share(list(found.values()))
-            members = dict(zip(found, shared, strict=True))
-            order.check_groups(members, batch_size, devices.sharing)
-            found = order.grouped(self._order_key, list(members.values()), length)
-        return Course(
-            functools.lru_cache(2)(lambda epoch: rows[found(epoch)]),
-            batch_size,
-            self.steps_per_epoch,
-            self.step,
-            self.stops[stage],
-        )
-
-    def advance(
-        self, count: int, metrics, finite: bool, seconds: float, last: bool
-    ) -> Progress:
-        """Notes that `count` steps were taken, and whether parameters are finite."""
-        error = _non_finite(metrics, self.step, self.steps_per_epoch)
-        epoch = self.step // self.steps_per_epoch
-        self.step += count
-        if not finite and error is None:
-            error = NonFiniteError(
-                f"Not finite: parameters after step {self.step} (epoch {epoch + 1}). "
-                "Try a smaller learning rate."
-            )
-        if error:
-            self.stop()
-        return Progress(
-            self.state_at,
-            self.step,
-            epoch,
-            metrics,
-            seconds,
-            error,
-            self.finished,
-            last,
-        )
+    """Epochs of all stages, the last one with steps having `epochs`."""
+    return sum(stage_epochs(method, epochs))
 
 
 def _take_steps(
-    step: Callable,
-    lanes: Sequence[_Lane],
+    run: Callable,
+    lanes: Sequence[Lane],
     stage: int,
     feed: Resident | Streamed,
     devices: Devices,
     seconds_per_call: float,
 ) -> Iterator[tuple[int, Progress]]:
     """Brings all lanes to the end of a stage."""
-    run = _program(step, devices)
-    own = devices.own([(lane.step_key, lane.hyper) for lane in lanes])
+    own = devices.own([lane.arguments(stage) for lane in lanes])
 
     def call(state, piece, counts):
         counts = devices.own([np.int32(count) for count in counts])
@@ -312,8 +178,7 @@ def _take_steps(
     _, seconds = call(state, piece, [0] * len(lanes))
     for number, lane in enumerate(lanes):
         if lane.next(stage) is not None:
-            epoch = lane.step // lane.steps_per_epoch
-            yield number, Progress(lane.state_at, lane.step, epoch, {}, seconds)
+            yield number, lane.compiled(stage, seconds)
     while True:
         (state, metrics, finite), seconds = call(state, piece, piece.steps)
         states = functools.cache(functools.partial(devices.each, state))
@@ -324,10 +189,8 @@ def _take_steps(
             if count:
                 rows, finite = logged[number]
                 taken = {name: values[:count] for name, values in rows.items()}
-                yield (
-                    number,
-                    lane.advance(count, taken, bool(finite), seconds, number == last),
-                )
+                progress = lane.advance(stage, count, taken, bool(finite), seconds)
+                yield number, dataclasses.replace(progress, last=number == last)
         upcoming = [lane.next(stage) for lane in lanes]
         if all(step is None for step in upcoming):
             return
@@ -404,34 +267,18 @@ def check(
     """
     images = images_lib.check_ready(images)
     fewest = min(len(images if m.rows is None else m.rows) for m in models)
-    if not 1 <= batch_size <= fewest:
+    if fewest < 1:
+        raise InputError("Expected training images, got none.")
+    if batch_size < 1 or (method.descends and batch_size > fewest):
         raise InputError(
             f"`batch_size` (={batch_size}) must be at least 1 and not exceed the "
             f"number of training images (={fewest})."
         )
     if epochs < 1:
         raise InputError(f"`epochs` (={epochs}) must be at least 1.")
-    devices.check_batch_size(batch_size)
+    if method.descends:
+        devices.check_batch_size(batch_size)
     # Compiled later on: so it is traced once.
-    jax.eval_shape(jax.jit(method.init), jax.random.key(0), _sample(images))
+    state = jax.eval_shape(jax.jit(method.init), jax.random.key(0), sample(images))
+    passes.check(method, state, images.shape[1:], fewest)
     return images
-
-
-def _sample(images: np.ndarray) -> jax.Array:
-    """One image, for its shape."""
-    return jnp.zeros((1, *images.shape[1:]))
-
-
-def _non_finite(metrics, step: int, steps_per_epoch: int) -> NonFiniteError | None:
-    """Names the first step with a non-finite metric."""
-    bad = {name: ~np.isfinite(values) for name, values in metrics.items()}
-    first = {name: int(np.argmax(where)) for name, where in bad.items() if where.any()}
-    if not first:
-        return None
-    offset = min(first.values())
-    terms = sorted(name for name, at in first.items() if at == offset)
-    step += offset
-    return NonFiniteError(
-        f"Not finite: {', '.join(terms)} at step {step} (epoch "
-        f"{step // steps_per_epoch + 1}). Try a smaller learning rate."
-    )

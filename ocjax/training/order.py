@@ -16,6 +16,15 @@ def shuffled(key: jax.Array, count: int, length: int) -> Order:
     return lambda epoch: _permutation(jax.random.fold_in(key, epoch), count)[:length]
 
 
+def in_order(count: int, batch_size: int, width: int) -> Order:
+    """All images in their order, each batch filled up to `width` by its last one."""
+    steps = -(-count // batch_size)
+    starts, places = np.arange(steps) * batch_size, np.arange(width)
+    filled = starts[:, None] + np.minimum(places, batch_size - 1)
+    numbers = np.minimum(filled, count - 1).ravel()
+    return lambda epoch: numbers
+
+
 def grouped(key: jax.Array, groups: Sequence[np.ndarray], length: int) -> Order:
     """One image of each group in turn, `length` in all.
 

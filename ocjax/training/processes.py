@@ -4,6 +4,8 @@ All run the same program and take the same decisions in the same order. Where cl
 signals or files decide, process 0 decides for all; it alone writes.
 """
 
+import json
+
 import jax
 import numpy as np
 
@@ -85,6 +87,21 @@ def share(tree):
         shared.append(found.reshape(leaf.shape))
         start += leaf.nbytes
     return jax.tree.unflatten(structure, shared)
+
+
+def share_mappings(tree):
+    """Process 0's nested mappings of arrays, whatever the others' names and shapes."""
+    if jax.process_count() == 1:
+        return tree
+    kinds = jax.tree.map(lambda x: [np.shape(x), np.result_type(x).name], tree)
+    text = np.frombuffer(json.dumps(kinds).encode(), np.uint8)
+    size = agree(len(text))
+    text = share(text if primary() else np.zeros(size, np.uint8))
+    is_kind = lambda x: isinstance(x, list)
+    zeros = jax.tree.map(
+        lambda kind: np.zeros(*kind), json.loads(text.tobytes()), is_leaf=is_kind
+    )
+    return share(tree if primary() else zeros)
 
 
 def lost(error: BaseException) -> bool:

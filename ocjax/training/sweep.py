@@ -14,7 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ocjax.methods.base import Method
-from ocjax.training.loop import Model, Progress, together
+from ocjax.training.lane import Model, Progress
+from ocjax.training.loop import together
 from ocjax.training.parallel import Devices, ModelDevices
 
 
@@ -34,8 +35,8 @@ def sweep(
         program for each choice of them.
       images: shared, shape `[N, S, S, C]`, as `train` takes them.
       models: what to train; all have a value for the same hyper-parameters.
-      devices: that share out the models, or share the batches of one after another; by
-        default one, as wide as suits it.
+      devices: that share out the models, or share the batches of one after another, as
+        a method with a pass needs it; by default one, as wide as suits it.
       **options: of `together`.
 
     Yields:
@@ -44,8 +45,10 @@ def sweep(
     """
     if not models:
         return
-    devices = devices or ModelDevices(width=width(len(models)))
     built = functools.cache(build)
+    if devices is None and built(**models[0].hyper).computes:
+        devices = Devices()
+    devices = devices or ModelDevices(width=width(len(models)))
     alone = devices.lanes == 1
     steps = None if alone or not models[0].hyper else _steps(build, models[0].hyper)
     for start in range(0, len(models), devices.lanes):

@@ -110,11 +110,6 @@ def test_messages_of_runs_are_in_the_names_of_parameters():
     assert str(caught.value) == expected
 
 
-def test_tiles_for_a_method_that_takes_none_are_told_in_one_line():
-    with pytest.raises(InputError, match="Tiles are not for methods that group"):
-        Detector("ics", tile=32, image_size=64).fit(IMAGES)
-
-
 @pytest.mark.parametrize("method", methods.METHODS)
 def test_the_defaults_of_every_method_pass(method, monkeypatch):
     def stop(*_, **__):

@@ -25,7 +25,7 @@ class Case(NamedTuple):
     state: State
     images: jax.Array
     init: Any
-    step: Any  # One step of each stage.
+    step: Any  # One step or pass of each stage.
     score: Any
 
 
@@ -34,13 +34,19 @@ def _cases(methods):
     return [pytest.param(n, marks=pytest.mark.xdist_group(n)) for n in methods]
 
 
+BUILT = {name: build(config) for name, (build, config) in METHODS.items()}
+STEPPING = [name for name, method in BUILT.items() if not method.computes]
+
+
 def _having(field):
-    built = {name: build(config) for name, (build, config) in METHODS.items()}
-    return _cases(n for n, method in built.items() if getattr(method, field))
+    return _cases(n for n, method in BUILT.items() if getattr(method, field))
 
 
 # What takes more compiling is tested of each method once.
 of_each_method = pytest.mark.parametrize("case", _cases(MAIN), indirect=True)
+of_each_with_steps_alone = pytest.mark.parametrize(
+    "case", _cases(name for name in MAIN if name in STEPPING), indirect=True
+)
 
 
 @pytest.fixture(scope="module", params=_cases(METHODS))
@@ -50,14 +56,16 @@ def case(request):
     images = jax.random.uniform(jax.random.key(0), (8, 32, 32, 1), minval=-1)
     init = jax.jit(method.init)
     before = init(jax.random.key(1), images)
-    step = jax.jit(functools.partial(step_of_each_stage, method))
+    step = functools.partial(step_of_each_stage, method)
+    if not method.computes:
+        step = jax.jit(step)
     state, _ = step(before, images, jax.random.key(2))
     return Case(method, before, state, images, init, step, jax.jit(method.score))
 
 
 def _moved(before, after):
     """Names of the networks of which any leaf changed."""
-    differs = lambda a, b: bool((np.asarray(a) != np.asarray(b)).any())
+    differs = lambda a, b: not np.array_equal(a, b)
     return {
         name
         for name in before
@@ -102,8 +110,9 @@ def test_each_objective_moves_exactly_what_it_trains(case):
 
 def test_each_network_is_trained_and_one_step_moves_all(case):
     trained = {n for o in case.method.objectives.values() for n in o.trains}
-    assert trained == set(case.before.params)
-    assert _moved(case.before.params, case.state.params) == trained
+    learned = trained | set(case.method.computes)
+    assert learned == set(case.before.params)
+    assert _moved(case.before.params, case.state.params) == learned
 
 
 def test_statistics_of_every_network_with_batch_norm_are_updated(case):
@@ -117,6 +126,7 @@ def test_same_key_gives_the_same_bits(case):
     _assert_equal(again, case.state)
 
 
+@pytest.mark.parametrize("case", _cases(STEPPING), indirect=True)
 def test_step_keeps_structure_and_compiles_once(case):
     before = case.step._cache_size()
     after, metrics = case.step(case.state, case.images, jax.random.key(3))
@@ -128,7 +138,7 @@ def test_step_keeps_structure_and_compiles_once(case):
     assert case.step._cache_size() == before == 1
 
 
-@of_each_method
+@of_each_with_steps_alone
 def test_seeds_under_vmap_equal_one_at_a_time(case):
     keys = jax.random.split(jax.random.key(KEY), 2)
 
@@ -149,7 +159,7 @@ def test_seeds_under_vmap_equal_one_at_a_time(case):
         jax.tree.map(close, states.stats, state.stats)
 
 
-@of_each_method
+@of_each_with_steps_alone
 def test_a_non_finite_loss_stops_training_and_says_where(case):
     images = np.zeros((8, 32, 32, 1), np.uint8)
     params = jax.tree.map(lambda x: x * jnp.nan, case.before.params)
@@ -160,9 +170,18 @@ def test_a_non_finite_loss_stops_training_and_says_where(case):
         )
 
 
-def test_only_the_last_stage_takes_the_epochs_of_the_run(case):
-    *earlier, last = case.method.stages
+def test_only_the_last_stage_with_steps_takes_the_epochs_of_the_run(case):
+    *earlier, last = [s for s in case.method.stages if s.step] or case.method.stages
     assert all(stage.epochs for stage in earlier) and last.epochs is None
+
+
+@pytest.mark.parametrize("case", _having("computes"), indirect=True)
+def test_a_pass_keeps_names_dtypes_and_ranks_and_leaves_no_sums(case):
+    kinds = lambda params: jax.tree.map(lambda x: (x.dtype, x.ndim), params)
+    assert kinds(case.state.params) == kinds(case.before.params)
+    assert case.state.sums == {} and all(
+        jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(case.state)
+    )
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from ocjax.losses import splitting as losses
 from ocjax.methods import Method, State, base
 from ocjax.methods.ics import Config, ics
 from ocjax.modules.splitting import Distance
+from ocjax.training import divided
 
 CONFIG = Config(latent=8, width=0.05)
 IMAGES = jax.random.uniform(jax.random.key(0), (8, 32, 32, 1), minval=-1)
@@ -107,7 +108,7 @@ def test_networks_and_stages_of_the_paper_s_three_methods(change, networks, stag
     state = jax.eval_shape(method.init, jax.random.key(1), IMAGES)
     assert set(state.params) == networks
     assert len(method.stages) == stages
-    assert (method.stages[-1].groups is not None) == (stages == 2)
+    assert (method.stages[-1].grade is not None) == (stages == 2)
     assert ("reconstruction" in method.views.images) == ("splitter" in networks)
     assert (method.views.distance is not None) == ("distance" in networks)
 
@@ -143,8 +144,8 @@ def test_the_worst_reconstructed_images_are_atypical(case):
         "authors": {"data_range": 2.0, "sample_covariance": True},
     }
     for name, option in options.items():
-        groups: Any = ics(dataclasses.replace(CONFIG, ssim=name)).stages[1].groups
-        members, grades = groups(case.state, images)
+        stage = ics(dataclasses.replace(CONFIG, ssim=name)).stages[1]
+        members, grades = divided(stage, case.state, images)
         # The quantile lies between the numbers floor(0.1 * 23) = 2 and 3, from 0.
         atypical = grades["ssim"] <= np.quantile(grades["ssim"], 0.1)
         assert atypical.sum() == 3
@@ -156,17 +157,13 @@ def test_the_worst_reconstructed_images_are_atypical(case):
 
 def test_the_same_state_divides_the_images_in_the_same_way(case):
     images = to_uint8(IMAGES)
-    groups = case.method.stages[1].groups
-    one, again = groups(case.state, images), groups(case.state, images)
+    one, again = (divided(case.method.stages[1], case.state, images) for _ in "ab")
     jax.tree.map(np.testing.assert_array_equal, one, again)
 
 
 def test_images_that_are_all_alike_are_divided_too(case):
-    members = (
-        case.method.stages[1]
-        .groups(case.state, np.zeros_like(to_uint8(IMAGES)))
-        .members
-    )
+    images = np.zeros_like(to_uint8(IMAGES))
+    members = divided(case.method.stages[1], case.state, images).members
     assert {name: len(m) for name, m in members.items()} == {
         "typical": 7,
         "atypical": 1,

@@ -36,7 +36,9 @@ def cases(request):
 
 def _case(method):
     state, metrics = jax.jit(method.init)(jax.random.key(1), IMAGES), {}
-    step = jax.jit(functools.partial(step_of_each_stage, method))
+    step = functools.partial(step_of_each_stage, method)
+    if not method.computes:
+        step = jax.jit(step)
     for i in range(2):
         state, metrics = step(state, IMAGES, jax.random.key(2 + i))
     return Case(method, state, metrics, jax.jit(method.score)(state, IMAGES))
@@ -65,7 +67,7 @@ def _equations(jaxpr):
         yield from _equations(part)
 
 
-@pytest.mark.parametrize("name", MAIN)
+@pytest.mark.parametrize("name", sorted(set(MAIN) - {"pca"}))
 def test_products_are_of_bfloat16_but_no_sum_and_no_exponential(name):
     build, config = MAIN[name]
     method = build(config, dtype=jnp.bfloat16)

@@ -7,7 +7,7 @@ import pytest
 from tiny_methods import METHODS
 
 from ocjax._checks import InputError
-from ocjax.methods import preprocessing
+from ocjax.methods import Pass, Stage, preprocessing
 from ocjax.methods.preprocessing import PADDING, augment
 from ocjax.modules import axis
 
@@ -69,6 +69,26 @@ def test_pixels_are_standardized_channel_by_channel():
     seen = wrapped.score(None, jnp.array([[[[1.0, -1.0]]]]))
     # 1 is white: (1 - 0.5) / 0.5; -1 is black: (0 - 0.25) / 0.25.
     np.testing.assert_allclose(seen[0, 0, 0], [1.0, -1.0])
-    with pytest.raises(InputError, match="not for methods that group images"):
-        build, config = METHODS["ics"]
-        preprocessing.standardized(build(config), [0.5], [0.5])
+
+
+def test_grades_and_passes_are_of_standardized_pixels():
+    computed = Pass(
+        ("none",),
+        start=lambda state, shape, count: {},
+        add=lambda state, sums, x, numbers: {"seen": x},
+        finish=lambda state, sums: state,
+    )
+    stages = Stage(lambda *_: None, grade=lambda state, x: x), Stage(computed=computed)
+    build, config = METHODS["autoencoder"]
+    method = build(config)._replace(stages=stages)
+    first, second = preprocessing.standardized(method, [0.5], [0.25]).stages
+    white = jnp.ones((1, 1, 1, 1))
+    np.testing.assert_allclose(first.grade(None, white), 2.0)
+    sums = second.computed.add(None, {}, white, jnp.zeros(1, int))
+    np.testing.assert_allclose(sums["seen"], 2.0)
+
+
+def test_a_method_without_steps_is_not_augmented():
+    build, config = METHODS["pca"]
+    with pytest.raises(InputError, match="leave augment empty"):
+        preprocessing.augmented(build(config), crop=True, flip=False)

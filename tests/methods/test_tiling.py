@@ -1,5 +1,6 @@
 """Tiles of larger pictures."""
 
+import functools
 from typing import Any
 
 import jax
@@ -11,7 +12,7 @@ import tiny_methods
 from ocjax._checks import InputError
 from ocjax.data import map_images
 from ocjax.evaluation import heatmaps
-from ocjax.methods import Method, Stage, tiling
+from ocjax.methods import Method, Pass, Stage, tiling
 
 
 def toy() -> Any:
@@ -57,7 +58,7 @@ def test_training_sees_every_place_of_each_picture():
     np.testing.assert_array_equal(tiles[:, -1, 0, 0] - tiles[:, 0, 0, 0], 31)
 
 
-@pytest.mark.parametrize("name", sorted(set(tiny_methods.MAIN) - {"ics"}))
+@pytest.mark.parametrize("name", tiny_methods.MAIN)
 def test_every_method_trains_scores_and_explains_pictures(name):
     builder, config = tiny_methods.MAIN[name]
     inner = builder(config)
@@ -66,9 +67,12 @@ def test_every_method_trains_scores_and_explains_pictures(name):
     state = jax.jit(method.init)(jax.random.key(1), pictures)
     like = jax.eval_shape(inner.init, jax.random.key(1), pictures[:, :32, :32])
     assert jax.tree.map(jnp.shape, state) == jax.tree.map(jnp.shape, like)
-    (stage,) = method.stages
-    step = jax.eval_shape(stage.step, state, pictures, jax.random.key(2))[0]
-    assert jax.tree.map(jnp.shape, step) == jax.tree.map(jnp.shape, like)
+    step = functools.partial(tiny_methods.step_of_each_stage, method)
+    if method.computes:
+        state, _ = step(state, pictures, jax.random.key(2))
+    else:
+        after, _ = jax.eval_shape(step, state, pictures, jax.random.key(2))
+        assert jax.tree.map(jnp.shape, after) == jax.tree.map(jnp.shape, like)
     scores, maps = map_images(
         heatmaps.explained(method), np.asarray(pictures), arguments=(state,), chunk=4
     )
@@ -91,6 +95,36 @@ def test_what_cannot_be_is_refused():
         tiling.tiled(toy(), 32, overlap=1.0)
     with pytest.raises(InputError, match="cannot be larger"):
         tiling.starts(32, 64, 0.5)
-    grouping = toy()._replace(stages=(Stage(lambda *_: None, groups=lambda *_: None),))
-    with pytest.raises(InputError, match="group images"):
-        tiling.tiled(grouping, 32)
+
+
+def test_a_grade_is_that_of_the_most_atypical_tile_or_of_all_by_hand():
+    mean = lambda state, x: x.mean((1, 2, 3))
+    grading = toy()._replace(stages=(Stage(lambda *_: None, grade=mean),))
+    pictures = np.zeros((2, 64, 64, 1), np.float32)
+    pictures[1, :32, 32:] = 1
+    for reduction, expected in (("max", [0, 1]), ("mean", [0, 0.25])):
+        method = tiling.tiled(grading, 32, overlap=0.0, reduction=reduction)
+        grades = method.stages[0].grade(None, pictures)
+        np.testing.assert_allclose(grades, expected)
+
+
+def test_a_pass_sees_every_tile_of_each_picture_once():
+    def add(state, sums, tiles, numbers):
+        rows = jnp.where(numbers < 0, len(sums["tiles"]), numbers)
+        return {"tiles": sums["tiles"].at[rows].set(tiles, mode="drop")}
+
+    start = lambda state, shape, count: {"tiles": jnp.zeros((count, *shape))}
+    computed = Pass(("none",), start, add, lambda state, sums: state)
+    inner = toy()._replace(stages=(Stage(computed=computed),))
+    (stage,) = tiling.tiled(inner, 32).stages
+    pictures = jax.random.uniform(jax.random.key(0), (3, 48, 48, 2))
+    sums = stage.computed.start(None, (48, 48, 2), 3)
+    for batch, numbers in ((pictures[:2], [0, 1]), (pictures[jnp.array([2, 2])], [2, -1])):
+        sums = jax.jit(stage.computed.add)(None, sums, batch, jnp.array(numbers))
+    expected = [
+        picture[i : i + 32, j : j + 32]
+        for picture in pictures
+        for i in (0, 16)
+        for j in (0, 16)
+    ]
+    np.testing.assert_array_equal(sums["tiles"], expected)

@@ -6,7 +6,7 @@ import pytest
 from ocjax.modules import axis
 
 BATCH = jnp.arange(12.0).reshape(6, 2)
-KEPT = 1, 0, BATCH.mean(0), np.roll(BATCH, 1, axis=0)  # Of one device.
+KEPT = 1, 0, BATCH.mean(0), np.roll(BATCH, 1, axis=0), BATCH.sum(0), BATCH
 
 
 def act(part):
@@ -15,6 +15,8 @@ def act(part):
         jnp.array(axis.index()),
         axis.mean({"mean": part.mean(0)})["mean"],
         axis.shift(part),
+        axis.total({"sum": part.sum(0)})["sum"],
+        axis.gather({"whole": part})["whole"],
     )
 
 
@@ -29,11 +31,14 @@ def same(results, expected):
 
 @pytest.mark.parametrize("parts", [1, 2, 3, 6])
 def test_parts_of_a_batch_act_as_the_whole_does(parts):
-    size, index, mean, shifted = in_parts(act, parts)
+    size, index, mean, shifted, total, whole = in_parts(act, parts)
     same((size, index), (np.full(parts, parts), np.arange(parts)))
     np.testing.assert_allclose(mean, np.tile(KEPT[2], (parts, 1)), rtol=1e-6)
     # Each has its predecessor, none itself.
     np.testing.assert_array_equal(shifted.reshape(BATCH.shape), KEPT[3])
+    for each in range(parts):  # The same everywhere, in the order of the batch.
+        np.testing.assert_allclose(total[each], KEPT[4], rtol=1e-6)
+        np.testing.assert_array_equal(whole[each], BATCH)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +60,7 @@ def test_lanes_do_not_act_on_each_other(options):
     devices = jax.pmap(mapped, axis_name="devices")(lanes[None])
     for results in (jax.jit(mapped)(lanes), [result[0] for result in devices]):
         for lane, factor in enumerate((1, 2)):
-            expected = *KEPT[:2], factor * KEPT[2], factor * KEPT[3]
+            expected = *KEPT[:2], *(factor * kept for kept in KEPT[2:])
             same([result[lane] for result in results], expected)
 
 

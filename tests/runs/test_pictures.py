@@ -45,7 +45,11 @@ def reconstruct(state, x):
 
 
 def grade(state, images):
-    values = np.linspace(1, 0, len(images))
+    return -images.mean(axis=(1, 2, 3))
+
+
+def divide(grades):
+    values = np.linspace(1, 0, len(grades))
     return Groups(
         {"typical": np.arange(15), "atypical": np.arange(15, 20)}, {"grade": values}
     )
@@ -65,7 +69,10 @@ def method(stages=ONE_STAGE, **parts):
 
 
 EVERYTHING = method(
-    stages=(Stage(lambda *_: None, epochs=1), Stage(lambda *_: None, groups=grade)),
+    stages=(
+        Stage(lambda *_: None, epochs=1),
+        Stage(lambda *_: None, grade=grade, divide=divide),
+    ),
     reconstruct=reconstruct,
     embed=embed,
     views=Views(

@@ -16,7 +16,7 @@ from tiny_methods import MAIN
 from ocjax import evaluation
 from ocjax.data import images as images_lib
 from ocjax.modules import axis
-from ocjax.training import Devices, ModelDevices, loop, sweep
+from ocjax.training import Devices, Model, ModelDevices, loop, sweep
 
 STEPS, BATCH_SIZE = 10, 16
 
@@ -73,7 +73,7 @@ def check_sweeps(method):
         alone.append(jax.device_get(last.state))
     for width in (1, 2):  # Five models in lanes of four: twice with idle ones.
         devices = ModelDevices(jax.local_devices()[: 4 // width], width=width)
-        models = [loop.Model(*model(i)) for i in range(5)]
+        models = [Model(*model(i)) for i in range(5)]
         found = {}
         for i, progress in sweep(
             lambda: method, images, models, devices=devices, **sizes

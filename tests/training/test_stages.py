@@ -10,7 +10,7 @@ from tiny_methods import MAIN
 
 from ocjax import training
 from ocjax._checks import InputError
-from ocjax.methods import Groups, Method, Stage, State
+from ocjax.methods import Groups, Method, Stage, State, preprocessing, tiling
 from ocjax.methods.ics import Config, ics
 from ocjax.training import loop, processes
 
@@ -96,8 +96,13 @@ def test_a_finished_training_is_left_alone(whole):
     _assert_same_bits(again.state, whole[-1].state)
 
 
-def _counting(groups):
-    """A method that logs the first pixels of each batch; groups in its 2nd stage."""
+def _grade(state, images):
+    """The first pixels."""
+    return images[:, 0, 0, 0]
+
+
+def _counting(divide, grade=_grade):
+    """A method that logs the first pixels of each batch; divides in its 2nd stage."""
 
     def step(state, images, key):
         del key
@@ -106,7 +111,7 @@ def _counting(groups):
         return state._replace(step=state.step + 1), logged
 
     init = lambda key, images: State({}, {}, {}, jnp.zeros((), jnp.int32))
-    stages = Stage(step, epochs=1), Stage(step, groups=groups)
+    stages = Stage(step, epochs=1), Stage(step, grade=grade, divide=divide)
     return Method(init, stages, score=step, objectives={})
 
 
@@ -115,15 +120,15 @@ def test_batches_take_one_image_of_each_group_in_turn():
     images[:, 0, 0, 0] = np.arange(12) / 12
     asked = []
 
-    def groups(state, given):
-        asked.append((int(state.step), len(given)))
+    def divide(grades):
+        asked.append(grades)
         return Groups({"low": np.arange(9), "high": np.arange(9, 12)}, {})
 
-    progress = training.train(
-        _counting(groups), images, jax.random.key(0), epochs=3, batch_size=4
-    )
+    method = _counting(divide, lambda state, x: _grade(state, x) + state.step)
+    progress = training.train(method, images, jax.random.key(0), epochs=3, batch_size=4)
     seen = [list(metrics.values()) for metrics in _logged(progress).values()]
-    assert asked == [(3, 12)]  # Once, of the state after the first stage.
+    (grades,) = asked  # Once, of the state after the first stage.
+    np.testing.assert_allclose(grades, images[:, 0, 0, 0] + 3, rtol=1e-6)
     numbers = np.round(12 * np.array(seen)).astype(int)
     assert set(numbers[:3].ravel()) == set(range(12))
     for low, high in numbers[3:].reshape(-1, 2):
@@ -131,13 +136,11 @@ def test_batches_take_one_image_of_each_group_in_turn():
 
 
 def test_groups_without_members_are_refused_by_name():
-    groups = lambda state, images: Groups(
-        {"low": np.arange(12), "high": np.arange(0)}, {}
-    )
+    divide = lambda grades: Groups({"low": np.arange(12), "high": np.arange(0)}, {})
     images = np.zeros((12, 1, 1, 1), np.float32)
     with pytest.raises(InputError, match="no high ones"):
         training.fit(
-            _counting(groups), images, jax.random.key(0), epochs=1, batch_size=4
+            _counting(divide), images, jax.random.key(0), epochs=1, batch_size=4
         )
 
 
@@ -148,7 +151,7 @@ def test_what_processes_share_keeps_the_order_of_groups(monkeypatch):
     images[:, 0, 0, 0] = np.arange(12) / 12
     groups = {"z": np.arange(6), "a": np.arange(6, 12)}
     progress = training.train(
-        _counting(lambda state, given: Groups(groups, {})),
+        _counting(lambda grades: Groups(groups, {})),
         images,
         jax.random.key(0),
         epochs=1,
@@ -166,3 +169,34 @@ def test_what_processes_share_keeps_the_order_of_groups(monkeypatch):
 def test_a_batch_shrinks_to_the_images_that_train(method, count, size):
     build, config = MAIN[method]
     assert training.fitting_batch_size(build(config), 64, count) == size
+
+
+@pytest.mark.parametrize(
+    "wrap, side, see",
+    [
+        (
+            lambda method: tiling.tiled(method, 32),
+            40,
+            lambda x: [x[:, i : i + 32, j : j + 32] for i in (0, 8) for j in (0, 8)],
+        ),
+        (
+            lambda method: preprocessing.standardized(method, [0.5], [0.25]),
+            32,
+            lambda x: [x * 2],
+        ),
+    ],
+    ids=["tiles", "standardize"],
+)
+def test_splitting_divides_what_its_networks_see(wrap, side, see):
+    method = wrap(METHOD)
+    images = np.random.default_rng(0).integers(0, 256, (19, 40, 40, 1), np.uint8)
+    images = images[:, :side, :side]
+    state = training.fit(method, images, jax.random.key(0), **OPTIONS)
+    assert state.step == 8
+    members, grades = training.divided(method.stages[1], state, images)
+    parts = see(images / np.float32(127.5) - 1)
+    similarities = [-METHOD.stages[1].grade(state, part) for part in parts]
+    # A picture is as atypical as its most atypical tile, the least similar one.
+    np.testing.assert_allclose(grades["ssim"], np.min(similarities, 0), atol=1e-5)
+    expected = np.argsort(grades["ssim"], kind="stable")[:2]
+    np.testing.assert_array_equal(members["atypical"], np.sort(expected))

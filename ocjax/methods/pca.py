@@ -1,0 +1,202 @@
+"""Principal components of the pixels: the yardstick that needs no training.
+
+An image is anomalous when the directions in which normal images differ most do not
+reconstruct it. Mean and covariance come from one pass over the training images. For
+float32 to be enough, a batch b of n_b images is centred on its own mean m_b and merged
+into what came before (Chan, Golub and LeVeque, 1979, "Updating formulae and a pairwise
+algorithm for computing sample variances", for products as for squares):
+
+    d = m_b - m,    m <- m + d n_b / (n + n_b),
+    P <- P + sum (x - m_b)(x - m_b)^T + d d^T n n_b / (n + n_b).
+
+Eigenvectors of P are the components. Departs from common practice: scores are sums over
+pixels of the error, and reconstructions are shown within [-1, 1], where the score
+compares with what they are.
+"""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import DTypeLike
+
+from ocjax import _checks
+from ocjax.losses import reconstruction
+from ocjax.methods import base
+from ocjax.modules import axis
+
+ERRORS = {"squared": reconstruction.squared_error, "absolute": reconstruction.l1}
+MOST_VALUES = 8192  # Of an image: products of all pairs are 256 MiB then.
+# Variance along a component, for each value of an image, that rounding alone can leave.
+ROUNDING = np.finfo(np.float32).eps ** 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Hyper-parameters; all are choices."""
+
+    # Share of the training images' variance that the components explain.
+    variance: float = 0.95
+    components: int = 0  # Number of components; 0 for as many as explain the share.
+    error: str = "squared"  # Error of a pixel: "squared" or "absolute".
+
+
+def pca(
+    config: Config = Config(),
+    dtype: DTypeLike = jnp.float32,
+) -> base.Method:
+    """Builds the method for images `[B, S, S, C]` of at most `MOST_VALUES` values.
+
+    Args:
+      config: hyper-parameters.
+      dtype: that images are projected in; sums and what is returned are float32.
+
+    Returns:
+      The method; it has one pass and no networks. Its parameters `pca` are `mean`
+      `[S, S, C]` and `components` `[K, S * S * C]`, orthonormal rows.
+
+    Raises:
+      InputError: an option of `config` is unknown or out of range.
+    """
+    _check(config)
+    error = ERRORS[config.error]
+    exact = jnp.promote_types(dtype, jnp.float32)
+
+    def init(key, images):
+        del key
+        shape = images.shape[1:]
+        _check_shape(shape, config.components)
+        directions = jnp.zeros((max(config.components, 1), np.prod(shape)), exact)
+        params = {"mean": jnp.zeros(shape, exact), "components": directions}
+        return base.State({"pca": params}, {"pca": {}}, {}, jnp.zeros((), jnp.int32))
+
+    def start(state, shape, count):
+        del state
+        if config.components >= count:
+            raise _checks.InputError(
+                f"`hyper.components` (={config.components}) must be less than the "
+                f"number of training images (={count})."
+            )
+        zeros = functools.partial(jnp.zeros, dtype=exact)
+        size = np.prod(shape)
+        return {"count": zeros(()), "mean": zeros(size), "products": zeros((size,) * 2)}
+
+    def add(state, sums, images, numbers):
+        del state
+        x, counts = images.reshape(len(images), -1), (numbers >= 0)[:, None]
+        count = axis.total(counts.sum().astype(exact))
+        mean = axis.total(jnp.where(counts, x, 0).sum(0)) / jnp.maximum(count, 1)
+        centred = jnp.where(counts, x - mean, 0)
+        products = axis.total(_product(centred.T, centred, exact))
+        both = jnp.maximum(sums["count"] + count, 1)
+        shift = mean - sums["mean"]
+        weight = sums["count"] * count / both
+        return {
+            "count": sums["count"] + count,
+            "mean": sums["mean"] + shift * (count / both),
+            "products": sums["products"] + products + weight * jnp.outer(shift, shift),
+        }
+
+    def finish(state, sums):
+        params = state.params["pca"]
+        directions = _components(sums["products"], float(sums["count"]), config)
+        computed = {
+            "mean": np.reshape(sums["mean"], params["mean"].shape),
+            "components": directions.astype(params["components"].dtype),
+        }
+        return state._replace(params={**state.params, "pca": computed})
+
+    def embed(state, x):
+        params = state.params["pca"]
+        centred = (x - params["mean"]).reshape(len(x), -1)
+        return _product(centred, params["components"].T, dtype)
+
+    def project(state, z, shape):
+        params = state.params["pca"]
+        offset = _product(z, params["components"], dtype).reshape(-1, *shape)
+        return params["mean"] + offset
+
+    def decode(state, z, shape):
+        return jnp.clip(project(state, z, shape), -1, 1)
+
+    def reconstruct(state, x):
+        return decode(state, embed(state, x), x.shape[1:])
+
+    def score(state, x):
+        x_hat = project(state, embed(state, x), x.shape[1:])
+        return error(x, x_hat, reduction="sum")
+
+    computed = base.Pass(("pca",), start, add, finish)
+    return base.Method(
+        init=init,
+        stages=(base.Stage(computed=computed),),
+        score=score,
+        objectives={},
+        reconstruct=reconstruct,
+        embed=embed,
+        views=base.Views(decode=decode),
+    )
+
+
+def _product(a: jax.Array, b: jax.Array, dtype: DTypeLike) -> jax.Array:
+    """The matrix product of `a` and `b`, cast to `dtype`, with sums in full."""
+    return jnp.matmul(
+        a.astype(dtype),
+        b.astype(dtype),
+        precision=jax.lax.Precision.HIGHEST,
+        preferred_element_type=jnp.promote_types(dtype, jnp.float32),
+    )
+
+
+def _components(products: np.ndarray, count: float, config: Config) -> np.ndarray:
+    """Orthonormal rows `[K, D]`, those along which images vary most first.
+
+    Rows along which they do not vary are zero, so that the mean is all there is of
+    images that are all alike.
+
+    Args:
+      products: sums of products of the pixels of centred images, `[D, D]`.
+      count: of the images.
+      config: that says how many there are.
+    """
+    values, vectors = np.linalg.eigh(products.astype(np.float64))
+    variances = np.maximum(values[::-1], 0) / max(count - 1, 1)
+    varies = variances > len(variances) * ROUNDING
+    kept = config.components
+    if not kept:
+        share = np.cumsum(variances * varies) / max(variances.sum(), ROUNDING)
+        kept = int(np.searchsorted(share, config.variance, side="right")) + 1
+        kept = min(kept, max(int(varies.sum()), 1))
+    return (vectors.T[::-1] * varies[:, None])[:kept]
+
+
+def _check(config: Config) -> None:
+    """Raises `InputError` unless the configuration can be built."""
+    _checks.one_of("hyper.error", config.error, ERRORS)
+    if not 0 < config.variance < 1:
+        raise _checks.InputError(
+            f"`hyper.variance` (={config.variance}) must be between 0 and 1, both "
+            "excluded."
+        )
+    if config.components < 0:
+        raise _checks.InputError(
+            f"`hyper.components` (={config.components}) must be at least 0."
+        )
+
+
+def _check_shape(shape: tuple[int, ...], components: int) -> None:
+    """Raises `InputError` unless images of a shape have few values, yet enough."""
+    size = int(np.prod(shape))
+    of = f"pictures of {' x '.join(map(str, shape))} have {size:,}"
+    if size > MOST_VALUES:
+        raise _checks.InputError(
+            f"pca takes at most {MOST_VALUES:,} values of a picture, and {of}: lower "
+            "image_size, or set config.tile."
+        )
+    if components > size:
+        raise _checks.InputError(
+            f"`hyper.components` (={components}) must not exceed the number of values "
+            f"of a picture, and {of}."
+        )

@@ -1,0 +1,268 @@
+"""A model in training: where it is, and which images its next steps see."""
+
+import copy
+import dataclasses
+import functools
+import itertools
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ocjax.data.mapping import map_images
+from ocjax.methods.base import Groups, Method, Stage, State
+from ocjax.training import order, passes, processes
+from ocjax.training.feed import Course
+from ocjax.training.parallel import Devices
+
+_COMPUTED = ", computed from the training images; look at those."
+
+
+class NonFiniteError(FloatingPointError):
+    """A loss or a parameter became infinite or not a number."""
+
+
+class Model(NamedTuple):
+    """What one model has of its own, where several share images and a method."""
+
+    key: jax.Array  # Of all randomness.
+    rows: np.ndarray | None = None  # Indices of its images; None for all.
+    state: State | Callable[[], State | None] | None = None  # Where to go on, or how
+    # to find it when this model's turn comes; None for a new state.
+    hyper: Mapping[str, float] = {}  # Hyper-parameters that are the model's own.
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """What happened to one model since the last one."""
+
+    fetch: Callable[[int], State]  # What `state` calls, once, with `step`.
+    step: int  # Steps taken since training began.
+    epoch: int  # That these steps belong to, counted from 0.
+    count: int  # Steps since the last one; 0 after a compilation.
+    metrics: dict[str, np.ndarray]  # `[count]` each: one value for each step.
+    seconds: float  # That the steps took.
+    error: NonFiniteError | None = None  # What ended this model's training early.
+    ends_epoch: bool = False  # Whether the last of the steps is that of its epoch.
+    done: bool = False  # No more follows of this model.
+    last: bool = False  # No more follows of the compiled call that took the steps.
+
+    @functools.cached_property
+    def state(self) -> State:
+        """After `step` steps; kept from when it is first asked for.
+
+        Raises:
+          RuntimeError: it is first asked for when training has gone on.
+        """
+        return self.fetch(self.step)
+
+
+class Span(NamedTuple):
+    """Steps and epochs of a stage, counted from the start of training."""
+
+    first_step: int
+    steps_per_epoch: int
+    first_epoch: int
+    epochs: int
+
+    @property
+    def end(self) -> int:
+        """The step before which the stage ends."""
+        return self.first_step + self.epochs * self.steps_per_epoch
+
+    def epoch(self, step: int) -> int:
+        """The epoch of a step of the stage."""
+        return self.first_epoch + (step - self.first_step) // self.steps_per_epoch
+
+
+def stage_epochs(method: Method, epochs: int) -> list[int]:
+    """Epochs of each stage: 1 of a pass, and `epochs` where a stage has none itself."""
+    return [1 if s.computed else s.epochs or epochs for s in method.stages]
+
+
+def spans(method: Method, count: int, epochs: int, batch_size: int) -> list[Span]:
+    """Steps and epochs of each stage.
+
+    Args:
+      method: whose stages they are.
+      count: images that train.
+      epochs: of the stages that have none themselves.
+      batch_size: images of a step.
+    """
+    lengths = stage_epochs(method, epochs)
+    first_epochs = itertools.accumulate(lengths, initial=0)
+    found, first_step = [], 0
+    for stage, first_epoch, length in zip(
+        method.stages, first_epochs, lengths, strict=False
+    ):
+        whole, rest = divmod(count, batch_size)
+        steps = whole + (1 if rest and stage.computed else 0)
+        found.append(Span(first_step, steps, first_epoch, length))
+        first_step = found[-1].end
+    return found
+
+
+def divided(stage: Stage, state: State, images: np.ndarray) -> Groups:
+    """How a stage with grades divides host images `[N, S, S, C]`."""
+    assert stage.grade is not None and stage.divide is not None
+    return stage.divide(map_images(stage.grade, images, arguments=(state,)))
+
+
+class Lane:
+    """A model in training: where it is, and where it gets its images."""
+
+    def __init__(self, method, images, model: Model, epochs: int, batch_size: int):
+        """Finds the state to go on from, or makes the first one."""
+        keys = jax.random.split(model.key, 3)
+        self._order_key, self.step_key = keys[1], jax.random.key_data(keys[2])
+        self.hyper = {k: np.float32(v) for k, v in model.hyper.items()}
+        self.rows = np.arange(len(images)) if model.rows is None else model.rows
+        state = model.state() if callable(model.state) else model.state
+        if state is None:
+            state = jax.jit(method.init)(keys[0], sample(images))
+        self.set_state(state)
+        self.step = int(state.step)
+        self._spans = spans(method, len(self.rows), epochs, batch_size)
+        self._stages, self._batch_size = method.stages, batch_size
+        self._shape = images.shape[1:]
+        self._stopped = False
+
+    @property
+    def finished(self) -> bool:
+        """Whether no step is left."""
+        return self._stopped or self.step >= self._spans[-1].end
+
+    def next(self, stage: int) -> int | None:
+        """The step of a stage to take next, from 0 on; None after its end."""
+        span = self._spans[stage]
+        if self._stopped or self.step >= span.end:
+            return None
+        return self.step - span.first_step
+
+    def set_state(self, state: State) -> None:
+        """Notes the state after the steps that were taken."""
+        self.fetch = lambda: state
+
+    def state_at(self, step: int) -> State:
+        """The state after `step` steps: of the last step alone, others are gone."""
+        if step != self.step:
+            raise RuntimeError(
+                f"The state after step {step} is gone, for training is at step "
+                f"{self.step}: ask for `Progress.state` before the next one."
+            )
+        return self.fetch()
+
+    def idle(self) -> "Lane":
+        """A lane that takes no steps, where there are more lanes than models."""
+        lane = copy.copy(self)
+        lane._stopped = True
+        return lane
+
+    def begin(self, stage: int) -> None:
+        """Makes the sums of a pass, where it is the first step of one that comes."""
+        computed = self._stages[stage].computed
+        if computed is not None and self.next(stage) == 0:
+            count = len(self.rows)
+            self.set_state(passes.begin(computed, self.fetch(), self._shape, count))
+
+    def arguments(self, stage: int) -> Any:
+        """What the program of a stage takes as `own`."""
+        if self._stages[stage].computed is None:
+            return self.step_key, self.hyper
+        first = self._spans[stage].first_step
+        return np.int32([first, len(self.rows), self._batch_size])
+
+    def course(self, images: np.ndarray, stage: int, devices: Devices) -> Course:
+        """The order of the images in each epoch of a stage that begins, or goes on."""
+        span, rows, part = self._spans[stage], self.rows, self._stages[stage]
+        batch_size = self._batch_size
+        length = span.steps_per_epoch * batch_size
+        if part.computed is not None:
+            width = -(-batch_size // devices.sharing) * devices.sharing
+            of_epoch = order.in_order(len(rows), batch_size, width)
+            batch_size = width
+        elif part.grade is None or self.next(stage) is None:
+            of_epoch = order.shuffled(self._order_key, len(rows), length)
+        else:
+            # Of a job's processes each would round in its own way. As a list, for of
+            # a mapping JAX would sort the names.
+            members = divided(part, self.fetch(), images[rows]).members
+            shared = processes.share(list(members.values()))
+            members = dict(zip(members, shared, strict=True))
+            order.check_groups(members, batch_size, devices.sharing)
+            of_epoch = order.grouped(self._order_key, list(members.values()), length)
+        return Course(
+            functools.lru_cache(2)(
+                lambda epoch: rows[of_epoch(span.first_epoch + epoch)]
+            ),
+            batch_size,
+            span.steps_per_epoch,
+            self.next(stage) or 0,
+            span.end - span.first_step,
+        )
+
+    def compiled(self, stage: int, seconds: float) -> Progress:
+        """What there is to say when a stage was compiled, and no step taken."""
+        epoch = self._spans[stage].epoch(self.step)
+        return Progress(self.state_at, self.step, epoch, 0, {}, seconds)
+
+    def advance(
+        self,
+        stage: int,
+        count: int,
+        metrics: dict[str, np.ndarray],
+        finite: bool,
+        seconds: float,
+    ) -> Progress:
+        """Notes `count` steps, and whether parameters are finite; finishes a pass."""
+        span, computed = self._spans[stage], self._stages[stage].computed
+        error = _non_finite(metrics, self.step, span)
+        epoch = span.epoch(self.step)
+        self.step += count
+        if computed is not None and self.step == span.end and finite:
+            start = time.perf_counter()
+            state = passes.finish(computed, self.fetch())
+            self.set_state(state)
+            finite = passes.is_finite(state.params)
+            seconds += time.perf_counter() - start
+        if not finite and error is None:
+            error = NonFiniteError(
+                f"Not finite: parameters after step {self.step} (epoch {epoch + 1})"
+                f"{'. Try a smaller learning rate.' if computed is None else _COMPUTED}"
+            )
+        if error:
+            self._stopped = True
+        return Progress(
+            self.state_at,
+            self.step,
+            epoch,
+            count,
+            metrics,
+            seconds,
+            error,
+            ends_epoch=(self.step - span.first_step) % span.steps_per_epoch == 0,
+            done=self.finished,
+        )
+
+
+def sample(images: np.ndarray) -> jax.Array:
+    """One image, for its shape."""
+    return jnp.zeros((1, *images.shape[1:]))
+
+
+def _non_finite(metrics, step: int, span: Span) -> NonFiniteError | None:
+    """Names the first step with a non-finite metric."""
+    bad = {name: ~np.isfinite(values) for name, values in metrics.items()}
+    first = {name: int(np.argmax(where)) for name, where in bad.items() if where.any()}
+    if not first:
+        return None
+    offset = min(first.values())
+    terms = sorted(name for name, at in first.items() if at == offset)
+    step += offset
+    return NonFiniteError(
+        f"Not finite: {', '.join(terms)} at step {step} (epoch "
+        f"{span.epoch(step) + 1}). Try a smaller learning rate."
+    )
