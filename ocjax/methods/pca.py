@@ -16,6 +16,7 @@ compares with what they are.
 
 import dataclasses
 import functools
+import math
 
 import jax
 import jax.numpy as jnp
@@ -68,7 +69,7 @@ def pca(
         del key
         shape = images.shape[1:]
         _check_shape(shape, config.components)
-        directions = jnp.zeros((max(config.components, 1), np.prod(shape)), exact)
+        directions = jnp.zeros((max(config.components, 1), math.prod(shape)), exact)
         params = {"mean": jnp.zeros(shape, exact), "components": directions}
         return base.State({"pca": params}, {"pca": {}}, {}, jnp.zeros((), jnp.int32))
 
@@ -80,15 +81,19 @@ def pca(
                 f"number of training images (={count})."
             )
         zeros = functools.partial(jnp.zeros, dtype=exact)
-        size = np.prod(shape)
-        return {"count": zeros(()), "mean": zeros(size), "products": zeros((size,) * 2)}
+        size = math.prod(shape)
+        return {
+            "count": zeros(()),
+            "mean": zeros(size),
+            "products": zeros((size, size)),
+        }
 
     def add(state, sums, images, numbers):
         del state
         x, counts = images.reshape(len(images), -1), (numbers >= 0)[:, None]
         count = axis.total(counts.sum().astype(exact))
         mean = axis.total(jnp.where(counts, x, 0).sum(0)) / jnp.maximum(count, 1)
-        centred = jnp.where(counts, x - mean, 0)
+        centred = jnp.where(counts, x - mean[None], 0)
         products = axis.total(_product(centred.T, centred, exact))
         both = jnp.maximum(sums["count"] + count, 1)
         shift = mean - sums["mean"]
@@ -110,13 +115,13 @@ def pca(
 
     def embed(state, x):
         params = state.params["pca"]
-        centred = (x - params["mean"]).reshape(len(x), -1)
+        centred = (x - params["mean"][None]).reshape(len(x), -1)
         return _product(centred, params["components"].T, dtype)
 
     def project(state, z, shape):
         params = state.params["pca"]
         offset = _product(z, params["components"], dtype).reshape(-1, *shape)
-        return params["mean"] + offset
+        return params["mean"][None] + offset
 
     def decode(state, z, shape):
         return jnp.clip(project(state, z, shape), -1, 1)
@@ -188,7 +193,7 @@ def _check(config: Config) -> None:
 
 def _check_shape(shape: tuple[int, ...], components: int) -> None:
     """Raises `InputError` unless images of a shape have few values, yet enough."""
-    size = int(np.prod(shape))
+    size = math.prod(shape)
     of = f"pictures of {' x '.join(map(str, shape))} have {size:,}"
     if size > MOST_VALUES:
         raise _checks.InputError(

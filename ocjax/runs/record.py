@@ -213,10 +213,9 @@ def _shared(state: State | None, like: State) -> State | None:
     """The state that process 0 found."""
     if not processes.agree(state is not None):
         return None
-    if state is None:
-        state = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like)
-    mappings = {"params": state.params, "stats": state.stats, "sums": state.sums}
-    opt, step = processes.share((state.opt, state.step))
+    known: State = state or jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like)
+    mappings = {"params": known.params, "stats": known.stats, "sums": known.sums}
+    opt, step = processes.share((known.opt, known.step))
     return State(opt=opt, step=step, **processes.share_mappings(mappings))
 
 

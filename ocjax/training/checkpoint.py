@@ -160,8 +160,8 @@ class Checkpoints:
 
     def _kept(self, step: int) -> Any:
         """Shapes and dtypes of the arrays of a checkpoint, as nested mappings."""
-        folder = pathlib.Path(self._manager.directory) / str(step) / "state"
-        return self._ocp.StandardCheckpointHandler().metadata(folder).item_metadata.tree
+        folder: Any = self._manager.directory / str(step) / "state"
+        return self._ocp.StandardCheckpointHandler().metadata(folder).tree
 
     def _set_aside(self, step: int, error: Exception) -> None:
         folder = self._folder.parent / "damaged_checkpoints"

@@ -173,7 +173,7 @@ class Lane:
         if self._stages[stage].computed is None:
             return self.step_key, self.hyper
         first = self._spans[stage].first_step
-        return np.int32([first, len(self.rows), self._batch_size])
+        return np.array([first, len(self.rows), self._batch_size], np.int32)
 
     def course(self, images: np.ndarray, stage: int, devices: Devices) -> Course:
         """The order of the images in each epoch of a stage that begins, or goes on."""

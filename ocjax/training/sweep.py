@@ -8,6 +8,7 @@ another, each gets the very bits of a run of its own.
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -106,6 +107,8 @@ def _steps(build: Callable[..., Method], hyper: Mapping[str, float]) -> list[Cal
 
 @functools.lru_cache(8)
 def _step(build: Callable[..., Method], stage: int) -> Callable:
-    return lambda state, images, key, **hyper: (
-        build(**hyper).stages[stage].step(state, images, key)
-    )
+    def step(state, images, key, **hyper):
+        inner: Any = build(**hyper).stages[stage].step
+        return inner(state, images, key)
+
+    return step

@@ -1,4 +1,5 @@
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -53,10 +54,9 @@ def test_only_training_is_augmented():
     assert augmented.score is method.score
     images = jnp.zeros((4, 32, 32, 1)).at[:, :, :9].set(1.0)
     state = method.init(jax.random.key(0), images)
-    (one,), (other,) = method.stages, augmented.stages
+    stages: Any = (*method.stages, *augmented.stages)
     losses = [
-        jax.jit(stage.step)(state, images, jax.random.key(1))[1]
-        for stage in (one, other)
+        jax.jit(stage.step)(state, images, jax.random.key(1))[1] for stage in stages
     ]
     assert jax.tree.all(jax.tree.map(jnp.isfinite, losses[1]))
     assert losses[0] != losses[1]

@@ -119,7 +119,10 @@ def test_a_pass_sees_every_tile_of_each_picture_once():
     (stage,) = tiling.tiled(inner, 32).stages
     pictures = jax.random.uniform(jax.random.key(0), (3, 48, 48, 2))
     sums = stage.computed.start(None, (48, 48, 2), 3)
-    for batch, numbers in ((pictures[:2], [0, 1]), (pictures[jnp.array([2, 2])], [2, -1])):
+    for batch, numbers in (
+        (pictures[:2], [0, 1]),
+        (pictures[jnp.array([2, 2])], [2, -1]),
+    ):
         sums = jax.jit(stage.computed.add)(None, sums, batch, jnp.array(numbers))
     expected = [
         picture[i : i + 32, j : j + 32]
