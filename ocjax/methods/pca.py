@@ -115,6 +115,11 @@ def pca(
 
     def embed(state, x):
         params = state.params["pca"]
+        if x.shape[1:] != params["mean"].shape:
+            raise _checks.InputError(
+                "Expected `images` of the size and channels of training, "
+                f"{list(params['mean'].shape)}, got {list(x.shape[1:])}."
+            )
         centred = (x - params["mean"][None]).reshape(len(x), -1)
         return _product(centred, params["components"].T, dtype)
 

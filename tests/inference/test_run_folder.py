@@ -8,10 +8,11 @@ import pytest
 import tiny_methods
 from PIL import Image
 
-from ocjax import data, runs
+from ocjax import Detector, data, runs
 from ocjax._checks import InputError
 from ocjax.inference.run_folder import trained
 from ocjax.runs.folder import RunFolder
+from ocjax.runs.train import run_all
 from ocjax.training.checkpoint import Checkpoints
 
 pytestmark = pytest.mark.xdist_group("trained")  # They share a run.
@@ -293,3 +294,32 @@ def test_a_bad_folder_costs_one_line(what, copy):
         trained(copy)
     assert "\n" not in str(caught.value) and str(copy) in str(caught.value)
     assert sorted(path for path in copy.parent.rglob("*")) == before
+
+
+def test_principal_components_come_back_from_runs_sweeps_and_detectors(tmp_path):
+    what = task("pca", hyper={"variance": 0.5, "error": "absolute"}, report=True)
+    # Epochs and steps mean nothing to it, so few of them are no sign of anything.
+    assert not [
+        w for w in runs.run(what, tmp_path / "run")["warnings"] if "step" in w
+    ]
+    run, images = trained(tmp_path / "run"), what.dataset.images
+    assert 1 < len(run.state.params["pca"]["components"]) < 10
+    with open(tmp_path / "run" / "eval" / "scores.csv") as file:
+        scores = [float(row["score"]) for row in csv.DictReader(file)]
+    assert run.score(images[what.split.test]).tolist() == scores
+    plots = {path.stem for path in (tmp_path / "run" / "plots").iterdir()}
+    assert {"image_grid", "latents", "manifold"} <= plots
+    assert "training_curves" not in plots
+
+    tasks = [what._replace(seed=seed) for seed in range(2)]
+    run_all(tasks, [tmp_path / "0", tmp_path / "1"])
+    for name in "01":
+        np.testing.assert_array_equal(
+            trained(tmp_path / name).score(images), run.score(images)
+        )
+
+    detector = Detector("pca", hyper__variance=0.5, random_state=0).fit(images)
+    again = Detector.load(detector.save(tmp_path / "detector"))
+    np.testing.assert_array_equal(
+        again.anomaly_score(images), detector.anomaly_score(images)
+    )

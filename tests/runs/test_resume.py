@@ -10,6 +10,7 @@ import pytest
 from commands import PLAIN, TINY, result, run, start, wait_for_checkpoint
 
 from ocjax import methods, runs
+from ocjax.training import passes
 from ocjax.training.checkpoint import Checkpoints
 
 STREAMED = "--config.memory_budget_mb=0"
@@ -192,3 +193,35 @@ def test_the_python_functions_do_what_the_command_does(whole, tmp_path):
     assert again["auroc"] == summary["auroc"]
     assert list((tmp_path / "run" / "profile").rglob("*.xplane.pb"))
     _assert_same(tmp_path / "run", workdir)
+
+
+def test_a_pass_that_was_broken_off_goes_on_from_its_sums(tmp_path, monkeypatch):
+    config = runs.configure(
+        method="pca",
+        batch_size=8,
+        checkpoint_seconds=1e-6,
+        report=False,
+        hyper={"components": 5},
+    )
+    task = runs.load(config.to_dict(), seed=0)
+    expected = runs.run(task, tmp_path / "whole")
+    assert expected["warnings"] == [] and expected["steps"] == 15
+
+    def break_off(*_):
+        raise OSError("The power is gone.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(passes, "finish", break_off)
+        with pytest.raises(OSError, match="power"):
+            runs.run(task, tmp_path / "broken")
+    steps = [int(path.name) for path in (tmp_path / "broken" / "checkpoints").iterdir()]
+    assert 0 < max(steps) < 15  # In the middle, with sums and without components.
+    begun, begin = [], passes.begin
+    monkeypatch.setattr(passes, "begin", lambda *a: begun.append(a) or begin(*a))
+    again = runs.run(task, tmp_path / "broken")
+    assert not begun and again["auroc"] == expected["auroc"]
+    scores = [
+        (tmp_path / name / "eval" / "scores.csv").read_text()
+        for name in ("whole", "broken")
+    ]
+    assert scores[0] == scores[1]

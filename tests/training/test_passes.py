@@ -128,7 +128,7 @@ def test_a_saved_state_goes_on_to_the_same_bits(name, streamed, tmp_path):
         with Checkpoints(tmp_path / str(progress.step)) as checkpoints:
             checkpoints.save(progress.state)
         with Checkpoints(tmp_path / str(progress.step)) as checkpoints:
-            state = checkpoints.restore(like, METHODS[name].computes)
+            state: Any = checkpoints.restore(like, METHODS[name].computes)
         _assert_same_bits(state, progress.state)
         rest = _trained(name, state=state, streamed=streamed)
         assert rest[0].step == progress.step and rest[-1].done
