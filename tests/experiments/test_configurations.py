@@ -64,7 +64,7 @@ def test_every_file_is_the_configuration_that_its_name_says(path):
     assert getattr(config, field) in CLASSES[config.dataset]
     assert config.paper_code.leaks() == []
     _, build = methods.METHODS[config.method]
-    assert build(hyper).objectives
+    assert build(hyper).stages
 
 
 def test_every_method_has_files_for_the_four_data_sets_and_published_numbers():
@@ -83,7 +83,7 @@ def test_variants_are_different_methods_that_can_be_built(path):
     for variant in paper["variants"]:
         values = runs.configure(method=method, hyper=variant["hyper"]).to_dict()
         _, hyper, _ = configs.parse(values)
-        assert build(hyper).objectives
+        assert build(hyper).stages
         assert hyper not in built
         built.append(hyper)
     used = {v["published"] for v in paper["variants"] if "published" in v}

@@ -318,7 +318,8 @@ def test_principal_components_come_back_from_runs_sweeps_and_detectors(tmp_path)
             trained(tmp_path / name).score(images), run.score(images)
         )
 
-    detector = Detector("pca", hyper__variance=0.5, random_state=0).fit(images)
+    options = {"random_state": 0, "false_positive_rate": 0.25}
+    detector = Detector("pca", hyper__variance=0.5, **options).fit(images)
     again = Detector.load(detector.save(tmp_path / "detector"))
     np.testing.assert_array_equal(
         again.anomaly_score(images), detector.anomaly_score(images)

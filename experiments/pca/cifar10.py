@@ -1,0 +1,10 @@
+"""Principal components of the pixels on CIFAR-10, the yardstick."""
+
+from ocjax.launch import configure
+
+
+def get_config():
+    """One class normal, the official split."""
+    return configure(
+        method="pca", dataset="cifar10", protocol="p2", normal_class="airplane"
+    )

@@ -1,0 +1,8 @@
+"""Principal components of the pixels on MNIST, the yardstick."""
+
+from ocjax.launch import configure
+
+
+def get_config():
+    """One class normal, the official split."""
+    return configure(method="pca", dataset="mnist", protocol="p2", normal_class="8")
