@@ -1,6 +1,6 @@
 """Principal components of the pixels on the embedded digits, the yardstick."""
 
-from ocjax.launch import configure
+from ocjax.runs import configure
 
 
 def get_config():

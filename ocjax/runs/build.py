@@ -8,8 +8,8 @@ import jax.numpy as jnp
 
 from ocjax import methods
 from ocjax._checks import InputError
-from ocjax.runs.config import PaperCode, RunConfig
 from ocjax.methods import Method, preprocessing, tiling
+from ocjax.runs.config import PaperCode, RunConfig
 
 MNIST_MEAN, MNIST_DEVIATION = 0.1307, 0.3081  # Of pixels in [0, 1].
 USUAL_SIDES = (32, 64, 128, 256)  # Of images, in pixels.

@@ -9,11 +9,11 @@ import numpy as np
 
 from ocjax import data, evaluation
 from ocjax.evaluation import heatmaps, metrics, thresholds
+from ocjax.methods import Method, State
 from ocjax.runs import health, known, paper_code, pictures
 from ocjax.runs.display import say
 from ocjax.runs.folder import RunFolder
 from ocjax.runs.task import Task
-from ocjax.methods import Method, State
 
 
 def judge(

@@ -11,10 +11,10 @@ import numpy as np
 
 from ocjax import data, training
 from ocjax.evaluation import heatmaps, metrics, plots
-from ocjax.runs.folder import RunFolder
-from ocjax.runs.task import Task
 from ocjax.methods import Method, State
 from ocjax.methods.base import Groups
+from ocjax.runs.folder import RunFolder
+from ocjax.runs.task import Task
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,13 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from ocjax import data, evaluation, training
+from ocjax.methods import Method, State
 from ocjax.runs import health
 from ocjax.runs.display import Display, say
 from ocjax.runs.folder import RunFolder
 from ocjax.runs.log import MetricsLog
 from ocjax.runs.paper_code import BestEpoch
 from ocjax.runs.task import Task
-from ocjax.methods import Method, State
 from ocjax.training import processes
 from ocjax.training.checkpoint import Checkpoints
 

@@ -21,8 +21,8 @@ from ocjax.runs.build import check_sizes
 from ocjax.runs.config import RunConfig, check, parse, varied
 from ocjax.runs.display import say
 from ocjax.runs.folder import RunFolder
-from ocjax.runs.train import Result, run, run_all
 from ocjax.runs.task import Task
+from ocjax.runs.train import Result, run, run_all
 from ocjax.training import processes
 
 MEAN = "mean"

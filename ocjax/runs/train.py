@@ -10,13 +10,13 @@ import jax
 import numpy as np
 
 from ocjax import training
+from ocjax.methods import Method
 from ocjax.runs import environment, paper_code, record, stop
 from ocjax.runs.build import build_method
 from ocjax.runs.display import Display, say
 from ocjax.runs.folder import RunFolder
 from ocjax.runs.judge import judge
 from ocjax.runs.task import Task
-from ocjax.methods import Method
 from ocjax.training import processes
 
 Result = dict[str, Any] | training.NonFiniteError

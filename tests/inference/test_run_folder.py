@@ -299,9 +299,7 @@ def test_a_bad_folder_costs_one_line(what, copy):
 def test_principal_components_come_back_from_runs_sweeps_and_detectors(tmp_path):
     what = task("pca", hyper={"variance": 0.5, "error": "absolute"}, report=True)
     # Epochs and steps mean nothing to it, so few of them are no sign of anything.
-    assert not [
-        w for w in runs.run(what, tmp_path / "run")["warnings"] if "step" in w
-    ]
+    assert not [w for w in runs.run(what, tmp_path / "run")["warnings"] if "step" in w]
     run, images = trained(tmp_path / "run"), what.dataset.images
     assert 1 < len(run.state.params["pca"]["components"]) < 10
     with open(tmp_path / "run" / "eval" / "scores.csv") as file:
