@@ -15,8 +15,8 @@ INTRODUCTION = """\
 # Benchmarks
 
 Speed of ocjax against PyTorch, of its methods against each other, of many models at
-once, of attacks against foolbox, of reading sounds and pictures against plain loops, of
-the command and the page, and the cost of starting it.
+once, of frozen features, of attacks against foolbox, of reading sounds and pictures
+against plain loops, of the command and the page, and the cost of starting it.
 
 How to read: images a second differ between machines and hours, ratios far less. So
 candidates take turns within one process, for the seconds among the settings, and a
@@ -40,6 +40,7 @@ How to run, with PyTorch installed beside ocjax:
 ```
 python benchmarks/train_step.py
 python benchmarks/score.py
+python benchmarks/backbones.py
 python benchmarks/methods.py
 python benchmarks/convolutions.py
 python benchmarks/sweep.py
