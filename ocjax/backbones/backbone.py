@@ -58,12 +58,12 @@ class Backbone:
       name: a key of `NETWORKS`.
       version: of the weights: 16 hexadecimal digits, the same for equal weights
         whatever file they are from.
-      side: of the pictures that it was trained on, in pixels; others do too.
+      side: of the pictures that it was trained on, in pixels; any other size works.
       params: float32 arrays of the host; `apply` takes them, or a copy on a device.
       features: by their names, in the order in which they are computed.
       maps: stride -> the last map at it that blocks give.
-      expanded: stride -> the last map at it that blocks filter, several times as
-        many channels wide; empty for networks without such maps.
+      expanded: stride -> the last map at it inside a block, after its expansion and
+        ReLU6; empty for networks whose blocks do not expand.
     """
 
     name: str
@@ -114,9 +114,7 @@ def load(name: str, weights: str | os.PathLike | None = None) -> Backbone:
     if weights is None:
         return _loaded(name)
     path = _files.local(weights, "the file of weights")
-    stamp = path.stat() if path.is_file() else None
-    times = stamp and (stamp.st_ino, stamp.st_size, stamp.st_mtime_ns)
-    return _loaded(name, path.absolute(), times)
+    return _loaded(name, path.absolute(), sources.stamp(path))
 
 
 def from_tensors(
@@ -154,9 +152,11 @@ def from_tensors(
 
 
 @functools.lru_cache(maxsize=4)
-def _loaded(name: str, path: pathlib.Path | None = None, times: Any = None) -> Backbone:
-    """Loads a network; `times` tell a file from what it was before."""
-    del times
+def _loaded(
+    name: str, path: pathlib.Path | None = None, stamp: tuple[int, ...] = ()
+) -> Backbone:
+    """Loads a network; another stamp is another file at the same path."""
+    del stamp
     if path is None:
         return from_tensors(name, sources.of_package(name), f"The package of {name}")
     return from_tensors(name, sources.of_file(path), str(path))

@@ -1,9 +1,10 @@
 """The convolution that frozen networks are made of, normalization folded into it.
 
-Nothing here is differentiated, so each kind has the form that is fastest forward: 1x1
-as matrix products everywhere; one filter a channel ("depthwise") as shifted multiples
-on CPUs, where XLA's grouped convolution takes 4.7 times as long for a whole
-EfficientNet-Lite0. Sums are float32 on every platform, so that a score is the same.
+Nothing here is trained, so each kind has the form that is fastest forward: 1x1 as
+matrix products everywhere; one filter a channel ("depthwise") as shifted multiples on
+CPUs, where XLA's grouped convolution takes more than four times as long for a whole
+EfficientNet-Lite0 (benchmarks/backbones.py). Products are of float32 on every platform,
+none rounded to fewer bits, so that scores agree.
 """
 
 import functools

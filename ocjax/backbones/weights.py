@@ -7,6 +7,7 @@ is read only where its SHA-256 is the known one. Nothing is downloaded here.
 import hashlib
 import importlib.util
 import pathlib
+import stat
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
@@ -99,6 +100,26 @@ def _installed(package: Package) -> pathlib.Path | None:
     return next((path for path in paths if path.is_file()), None)
 
 
+def stamp(path: pathlib.Path) -> tuple[int, ...]:
+    """What tells a file from what it was before it changed.
+
+    Raises:
+      InputError: there is no file, or an empty one.
+    """
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        near = _files.did_you_mean(path)
+        raise InputError(f"There is no file {path}{near}") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+    if not stat.S_ISREG(status.st_mode):
+        raise InputError(f"Expected a file of weights, and {path} is none.")
+    if not status.st_size:
+        raise InputError(f"{path} is empty: expected weights.")
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
 def of_file(path: pathlib.Path) -> dict[str, np.ndarray]:
     """The tensors in a file, by their names.
 
@@ -106,18 +127,12 @@ def of_file(path: pathlib.Path) -> dict[str, np.ndarray]:
       path: of an `.npz` of NumPy, a `.safetensors`, or a `.pth` or `.pt` of PyTorch.
 
     Raises:
-      InputError: it is no such file, or a damaged one.
+      InputError: it is named as another kind of file, or it is a damaged one.
     """
     if path.suffix.lower() not in _FORMATS:
         raise InputError(
             f"Expected weights in a file of {', '.join(_FORMATS)}, got {path}."
         )
-    if not path.exists():
-        raise InputError(f"There is no file {path}{_files.did_you_mean(path)}")
-    if not path.is_file():
-        raise InputError(f"Expected a file of weights, and {path} is none.")
-    if not path.stat().st_size:
-        raise InputError(f"{path} is empty: expected weights.")
     readers = {".npz": _read_npz, ".safetensors": _read_safetensors}
     try:
         return readers.get(path.suffix.lower(), torch_file.read)(path)

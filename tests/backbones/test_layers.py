@@ -1,5 +1,7 @@
 """The convolution of frozen networks against loops, in every form."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -54,8 +56,18 @@ def test_both_forms_of_a_depthwise_convolution_are_equal(stride):
     x = jnp.float32(rng.normal(size=(2, 7, 6, 4)))
     kernel = jnp.float32(rng.normal(size=(5, 5, 1, 4)))
     pads = [(1, 2), (2, 1)]
-    on_cpu = layers.shifted(stride, pads, x, kernel)
-    elsewhere = layers.grouped(stride, pads, x, kernel)
+    forms = [
+        functools.partial(form, stride, pads)
+        for form in (layers.shifted, layers.grouped)
+    ]
+    on_cpu, elsewhere = (form(x, kernel) for form in forms)
+    np.testing.assert_allclose(on_cpu, elsewhere, atol=1e-5)
+    # An attack follows the gradient of a score back to the image.
+    cotangent = jnp.float32(rng.normal(size=on_cpu.shape))
+    on_cpu, elsewhere = (
+        jax.vjp(lambda x, form=form: form(x, kernel), x)[1](cotangent)[0]
+        for form in forms
+    )
     np.testing.assert_allclose(on_cpu, elsewhere, atol=1e-5)
 
 

@@ -138,6 +138,10 @@ def test_what_is_no_file_of_weights_is_said(tmp_path, file):
     assert "folder.npz is none" in refused(tmp_path / "folder.npz")
     missing = file.with_name("resnet8.npz")
     assert f"There is no file {missing}; did you mean '{file}'?" == refused(missing)
+    below = file / "resnet18.npz"
+    assert refused(below) == f"There is no file {below}."
+    assert "cannot be read: File name too long." in refused(f"{'a' * 300}.npz")
+    (tmp_path / "a.onnx").write_bytes(b"weights")
     assert "Expected weights in a file of .npz, .safet" in refused(tmp_path / "a.onnx")
     assert "on a local disk, got gs://bucket/w.npz" in refused("gs://bucket/w.npz")
     assert "without a zero byte" in refused("a\0.npz")
