@@ -19,7 +19,8 @@ import statistics
 from collections.abc import Mapping
 from typing import Any
 
-from ocjax import data
+from keep import Result
+
 from ocjax.runs.config import RunConfig
 
 # Settings beside hyper-parameters that make another configuration.
@@ -47,9 +48,8 @@ class Paper:
         self._published: dict[str, list[dict]] = content["published"]
         self.results = read_results(folder / "results.jsonl")
 
-    def configuration(self, result: Mapping) -> tuple[dict, list[str]]:
-        """The variant that a result is nearest to, and in what else it differs."""
-        config = result["config"]
+    def configuration(self, config: Mapping) -> tuple[dict, list[str]]:
+        """The variant that a run's is nearest to, and in what else it differs."""
         standard = _standard(self._folder, config["dataset"])
         settings = config["hyper"] | compared(config)
 
@@ -74,7 +74,7 @@ class Paper:
 
     def published(self, config: Mapping) -> dict[str, float]:
         """Class, or "mean", -> AUROC in the paper of what is nearest to `config`."""
-        variant, _ = self.configuration({"config": config})
+        variant, _ = self.configuration(config)
         names = self.reported().get((config["dataset"], config["protocol"]), [])
         where = (variant, config["dataset"], config["protocol"])
         aurocs = {name: self.theirs(*where, name) for name in [*names, MEAN]}
@@ -102,12 +102,13 @@ class Paper:
         """(Variant, data set, protocol) -> class -> (device, seed) -> AUROC."""
         aurocs = {}
         for result in self.results:
-            variant, differences = self.configuration(result)
-            if differences or leaks(result):
+            variant, differences = self.configuration(result.config)
+            if differences or result.leaks:
                 continue
-            where = (variant["name"], result["dataset"], result["protocol"])
-            runs = aurocs.setdefault(where, {}).setdefault(target(result), {})
-            runs[result["environment"]["device"], result["seed"]] = result["auroc"]
+            ran = result.identity
+            where = (variant["name"], ran.dataset, ran.protocol)
+            runs = aurocs.setdefault(where, {}).setdefault(ran.target_class, {})
+            runs[result.environment["device"], ran.seed] = result.auroc
         return aurocs
 
     def reported(self) -> dict[tuple[str, str], list[str]]:
@@ -118,8 +119,8 @@ class Paper:
                 names = classes.setdefault((table["dataset"], table["protocol"]), {})
                 names |= dict.fromkeys(table.get("classes", {}))
         for result in self.results:
-            names = classes.setdefault((result["dataset"], result["protocol"]), {})
-            names[target(result)] = None
+            ran = result.identity
+            classes.setdefault((ran.dataset, ran.protocol), {})[ran.target_class] = None
         return {where: list(names) for where, names in classes.items()}
 
 
@@ -140,17 +141,7 @@ def compared(config: Mapping) -> dict[str, Any]:
     return {name: config.get(name, getattr(RunConfig, name)) for name in COMPARED}
 
 
-def read_results(path: pathlib.Path) -> list[dict]:
+def read_results(path: pathlib.Path) -> list[Result]:
     """Lines of a file of results; none where there is no file."""
     lines = path.read_text().splitlines() if path.exists() else []
-    return [json.loads(line) for line in lines]
-
-
-def target(result: Mapping) -> str:
-    """The class that a result is about."""
-    return result[data.TARGET[result["protocol"]]]
-
-
-def leaks(result: Mapping) -> list[str]:
-    """Sentences on what is not honest about a result."""
-    return result.get("leaks", [])
+    return [Result.from_json(json.loads(line)) for line in lines]

@@ -80,13 +80,13 @@ def main(_) -> None:
         profile_steps=PROFILE_STEPS.value,
     )
     processes.agree(0)  # Others wait here while process 0 draws.
-    if not processes.primary():
+    if result is None:  # Process 0 writes.
         return
-    print(json.dumps(result))
-    if result.get("diverged"):
+    print(json.dumps(result.to_json()))
+    if isinstance(result, runs.TableSummary) and result.diverged:
         exits.fail(
             exits.NOT_FINITE,
-            f"{result['diverged']} runs diverged; the table names them.",
+            f"{result.diverged} runs diverged; the table names them.",
         )
 
 

@@ -125,17 +125,19 @@ def run(arguments: argparse.Namespace) -> int:
         command=shlex.join(["ocjax", *sys.argv[1:]]),
         started=STARTED,
     )
-    print(json.dumps(result))
-    if result.get("diverged"):
-        exits.fail(exits.NOT_FINITE, f"{result['diverged']} runs diverged.")
-    folder = result["workdir"]
-    if "classes" in result:
+    if result is None:  # Another process writes.
+        return 0
+    print(json.dumps(result.to_json()))
+    folder = result.workdir
+    if isinstance(result, runs.TableSummary):
+        if result.diverged:
+            exits.fail(exits.NOT_FINITE, f"{result.diverged} runs diverged.")
         say(f"\nThe table is in {folder}/table.md, each run in a folder beside it.")
         return 0
     report = pathlib.Path(folder, "report.html")
     opened = f": open {report}, or" if report.exists() else ";"
     say(f"\nThe run is in {folder}{opened} score pictures with")
-    say(f"  ocjax score PICTURES --model={shlex.quote(str(folder))}")
+    say(f"  ocjax score PICTURES --model={shlex.quote(folder)}")
     return 0
 
 

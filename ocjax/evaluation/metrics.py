@@ -10,6 +10,7 @@ Scores enter raw: scaling them to the test set would change no metric of ranks a
 would let the test set choose everything else.
 """
 
+import dataclasses
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,6 +29,61 @@ class Interval(NamedTuple):
 
     low: float
     high: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Measures:
+    """How well scores part the two classes of a test set; shares in [0, 1].
+
+    Attributes:
+      auroc: area under the ROC curve; 0.5 is chance.
+      auroc_low: lower end of its 95 % interval, over the choice of test images.
+      auroc_high: upper end of the same.
+      average_precision: precision averaged over recall; chance is the share of
+        anomalies.
+      fpr_at_95_tpr: false-positive rate at which 95 % of anomalies are found.
+      equal_error_rate: rate at which misses and false alarms are equal.
+      best_f1_oracle: F1 at the threshold that labels say is best.
+    """
+
+    auroc: float
+    auroc_low: float
+    auroc_high: float
+    average_precision: float
+    fpr_at_95_tpr: float
+    equal_error_rate: float
+    best_f1_oracle: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """How well one kind of anomaly is told from all normal test images.
+
+    Attributes:
+      auroc: area under the ROC curve, in [0, 1].
+      auroc_low: lower end of its 95 % interval.
+      auroc_high: upper end of the same.
+      anomalies: number of test images of this kind.
+    """
+
+    auroc: float
+    auroc_low: float
+    auroc_high: float
+    anomalies: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Localization:
+    """How well heatmaps find what masks mark; shares in [0, 1].
+
+    Attributes:
+      pixel_auroc: AUROC over the pixels of all test images.
+      per_region_overlap: area under the curve of per-region overlap, up to a
+        false-positive rate of 30 %.
+    """
+
+    pixel_auroc: float
+    per_region_overlap: float
 
 
 def auroc(anomalous: ArrayLike, scores: ArrayLike) -> float:
@@ -162,35 +218,24 @@ def auroc_interval(
     return Interval(float(low), float(high))
 
 
-def summary(anomalous: ArrayLike, scores: ArrayLike) -> dict[str, float | int]:
-    """All of the above that need nothing but the test set, ready for JSON."""
-    normals, anomalies = _by_class(anomalous, scores)
+def measures(anomalous: ArrayLike, scores: ArrayLike) -> Measures:
+    """All of the above that need nothing but the test set."""
     low, high = auroc_interval(anomalous, scores)
-    return {
-        "auroc": auroc(anomalous, scores),
-        "auroc_low": low,
-        "auroc_high": high,
-        "average_precision": average_precision(anomalous, scores),
-        "fpr_at_95_tpr": fpr_at_tpr(anomalous, scores),
-        "equal_error_rate": equal_error_rate(anomalous, scores).rate,
-        "best_f1_oracle": best_f1(anomalous, scores),
-        "normals": len(normals),
-        "anomalies": len(anomalies),
-    }
-
-
-def summary_of_normals(scores: ArrayLike) -> dict[str, float | int | None]:
-    """The keys of `summary` where no test image is anomalous: None but for counts."""
-    names = ("auroc", "auroc_low", "auroc_high", "average_precision")
-    names += ("fpr_at_95_tpr", "equal_error_rate", "best_f1_oracle")
-    counts = {"normals": len(np.asarray(scores)), "anomalies": 0}
-    return dict.fromkeys(names) | counts
+    return Measures(
+        auroc=auroc(anomalous, scores),
+        auroc_low=low,
+        auroc_high=high,
+        average_precision=average_precision(anomalous, scores),
+        fpr_at_95_tpr=fpr_at_tpr(anomalous, scores),
+        equal_error_rate=equal_error_rate(anomalous, scores).rate,
+        best_f1_oracle=best_f1(anomalous, scores),
+    )
 
 
 def by_kind(
     anomalous: ArrayLike, scores: ArrayLike, kinds: ArrayLike
-) -> dict[str, dict[str, float | int]]:
-    """How well each kind of anomaly is told from the normal images, ready for JSON.
+) -> dict[str, Kind]:
+    """How well each kind of anomaly is told from the normal images.
 
     Args:
       anomalous: booleans `[N]`.
@@ -198,20 +243,16 @@ def by_kind(
       kinds: names `[N]`; those of normal images are not used.
 
     Returns:
-      Kind -> `auroc` with its bootstrap interval, and the number of `anomalies`.
+      Kind -> what is measured of it; none where no image is anomalous.
     """
     anomalous, scores = _checked(anomalous, scores)
-    kinds, found = np.asarray(kinds), {}
+    kinds, measured = np.asarray(kinds), {}
     for kind in np.unique(kinds[anomalous]):
-        some = ~anomalous | (kinds == kind)
-        low, high = auroc_interval(anomalous[some], scores[some])
-        found[str(kind)] = {
-            "auroc": auroc(anomalous[some], scores[some]),
-            "auroc_low": low,
-            "auroc_high": high,
-            "anomalies": int(np.sum(anomalous[some])),
-        }
-    return found
+        chosen = ~anomalous | (kinds == kind)
+        both = anomalous[chosen], scores[chosen]
+        low, high = auroc_interval(*both)
+        measured[str(kind)] = Kind(auroc(*both), low, high, int(np.sum(both[0])))
+    return measured
 
 
 def pixel_auroc(masks: ArrayLike, heatmaps: ArrayLike) -> float:
@@ -277,6 +318,16 @@ def per_region_overlap(
         np.append(overlap[within], at_limit),
     )
     return float(np.trapezoid(overlap, alarms) / limit)
+
+
+def localization(masks: ArrayLike, heatmaps: ArrayLike) -> Localization | None:
+    """Both of the above; None where the masks mark nothing."""
+    if not np.any(masks):
+        return None
+    return Localization(
+        pixel_auroc=pixel_auroc(masks, heatmaps),
+        per_region_overlap=per_region_overlap(masks, heatmaps),
+    )
 
 
 def _maps(masks: ArrayLike, heatmaps: ArrayLike) -> np.ndarray:

@@ -3,6 +3,7 @@
 An image is called anomalous when its score is greater than the threshold.
 """
 
+import dataclasses
 import math
 from typing import NamedTuple
 
@@ -18,6 +19,28 @@ class Threshold(NamedTuple):
     value: float
     false_positive_rate: float  # At most this, for a fresh normal image.
     normals: int  # How many held-out normal images it was made from.
+
+
+@dataclasses.dataclass(frozen=True)
+class Decisions:
+    """What a threshold decides of a test set.
+
+    Attributes:
+      threshold: score above which an image is called anomalous.
+      reached_false_positive_rate: share of the normal images that it calls anomalous,
+        in [0, 1].
+      reached_low: lower end of the 95 % interval of that share.
+      reached_high: upper end of the same.
+      anomalies_found: number of anomalies that it calls anomalous.
+      false_alarms: number of normal images that it calls anomalous.
+    """
+
+    threshold: float
+    reached_false_positive_rate: float
+    reached_low: float
+    reached_high: float
+    anomalies_found: int
+    false_alarms: int
 
 
 def from_normals(scores: ArrayLike, false_positive_rate: float) -> Threshold:
@@ -119,6 +142,27 @@ def reached_interval(
     above = _checked(scores) > threshold.value
     interval = binomtest(int(above.sum()), len(above)).proportion_ci(level)
     return float(interval.low), float(interval.high)
+
+
+def decide(anomalous: ArrayLike, scores: ArrayLike, threshold: Threshold) -> Decisions:
+    """What a threshold decides of test images, one or more of them normal.
+
+    Args:
+      anomalous: booleans `[N]`.
+      scores: finite floats `[N]`.
+      threshold: from `from_normals`, of other images.
+    """
+    anomalous, scores = np.asarray(anomalous), _checked(scores)
+    called, normals = scores > threshold.value, scores[~anomalous]
+    low, high = reached_interval(normals, threshold)
+    return Decisions(
+        threshold=threshold.value,
+        reached_false_positive_rate=reached(normals, threshold),
+        reached_low=low,
+        reached_high=high,
+        anomalies_found=int(called[anomalous].sum()),
+        false_alarms=int(called[~anomalous].sum()),
+    )
 
 
 def p_values(normals: ArrayLike, scores: ArrayLike) -> np.ndarray:

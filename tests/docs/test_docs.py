@@ -123,7 +123,7 @@ def test_the_python_blocks_of_a_page_run(path, models, capsys):
     for block in blocks(path, "python"):
         exec(re.sub(r"\bepochs=\d+", "epochs=1", block), names)
     if path.name == "data.md":
-        assert "'auroc': " in capsys.readouterr().out
+        assert "Measures(auroc=" in capsys.readouterr().out
         before = names["evaluation"].score(
             names["method"], names["state"], 2 * names["normals"] - 1
         )

@@ -151,13 +151,13 @@ def test_a_run_with_a_leak_says_so_everywhere(tmp_path):
     flags = {"batch_statistics": "ordered", "best_epoch": "test", "min_max": True}
     config = runs.configure(paper_code=flags, hyper=TINY, batch_size=64, epochs=2)
     summary = runs.run(runs.load(config.to_dict(), seed=0), tmp_path / "run")
-    assert len(summary["leaks"]) == 3
+    assert summary is not None and len(summary.leaks) == 3
     report = (tmp_path / "run" / "report.html").read_text()
     assert report.count("Not honest: ") == 3
     rows = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     looks = [r["test_auroc"] for r in map(json.loads, rows) if "test_auroc" in r]
     assert len(looks) == 2
-    assert summary["auroc"] == pytest.approx(max(looks))
+    assert summary.auroc == pytest.approx(max(looks))
 
 
 def test_tiles_have_no_statistics_of_their_batch():

@@ -51,7 +51,8 @@ def test_parameters_that_are_not_finite_end_their_run_alone(tmp_path, monkeypatc
         report=False,
     )
     result = runs.launch(config.to_dict(), workdir=tmp_path / "table")
-    assert (result["seeds"], result["diverged"]) == (2, 1)
+    assert isinstance(result, runs.TableSummary)
+    assert (result.seeds, result.diverged) == (2, 1)
     lost = tmp_path / "table" / "8-seed1"
     assert not (lost / "eval").exists()
     assert not list((lost / "checkpoints").iterdir())

@@ -190,7 +190,7 @@ def test_the_python_functions_do_what_the_command_does(whole, tmp_path):
     )
     task = runs.load(config.to_dict(), seed=0)
     again = runs.run(task, tmp_path / "run", profile_steps=2)
-    assert again["auroc"] == summary["auroc"]
+    assert again is not None and again.auroc == summary["auroc"]
     assert list((tmp_path / "run" / "profile").rglob("*.xplane.pb"))
     _assert_same(tmp_path / "run", workdir)
 
@@ -205,7 +205,8 @@ def test_a_pass_that_was_broken_off_goes_on_from_its_sums(tmp_path, monkeypatch)
     )
     task = runs.load(config.to_dict(), seed=0)
     expected = runs.run(task, tmp_path / "whole")
-    assert expected["warnings"] == [] and expected["steps"] == 15
+    assert expected is not None and expected.warnings == ()
+    assert expected.training.steps == 15
 
     def break_off(*_):
         raise OSError("The power is gone.")
@@ -219,7 +220,8 @@ def test_a_pass_that_was_broken_off_goes_on_from_its_sums(tmp_path, monkeypatch)
     begun, begin = [], passes.begin
     monkeypatch.setattr(passes, "begin", lambda *a: begun.append(a) or begin(*a))
     again = runs.run(task, tmp_path / "broken")
-    assert not begun and again["auroc"] == expected["auroc"]
+    assert not begun and again is not None
+    assert again.judgement == expected.judgement
     scores = [
         (tmp_path / name / "eval" / "scores.csv").read_text()
         for name in ("whole", "broken")
