@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pathlib
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -105,9 +106,10 @@ class RunFolder:
         try:
             summary = Summary.from_json(values)
         except InputError as error:
+            reason = textwrap.shorten(str(error), 200, placeholder=" ...")
             raise InputError(
-                f"{file} is damaged: {' '.join(str(error).split())}; remove it, and "
-                "the command of the run judges it again."
+                f"{file} is damaged: {reason}; remove it, and the command of the run "
+                "judges it again."
             ) from error
         return dataclasses.replace(summary, workdir=str(self.path))
 

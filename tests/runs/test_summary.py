@@ -132,7 +132,9 @@ def test_fields_that_do_not_go_together_are_named():
 @pytest.mark.parametrize(
     "content",
     [b"", b"{", b"\xff", b"[1]", b"null", b"{}", b"[" * 100_000, b'{"a\\n": 1}']
-    + [json.dumps(VALUES | {"seed": "a\nb"}).encode()],
+    + [json.dumps(VALUES | {"seed": "a\nb"}).encode()]
+    + [json.dumps(VALUES | {"a\n" * 1000: 1}).encode()]
+    + [json.dumps(VALUES | {"normal_class": "a" * 10_000}).encode()],
 )
 def test_a_damaged_file_costs_one_line_that_names_it(content, tmp_path):
     folder = RunFolder(tmp_path)
