@@ -16,24 +16,24 @@ import time
 
 import numpy as np
 from absl import flags
-from ml_collections import config_flags
 
 from ocjax import baselines, runs
 from ocjax._checks import one_of
-from ocjax.cli import exits
+from ocjax.cli import exits, launching
 from ocjax.runs import environment, judge
+from ocjax.runs.changes import changed
+from ocjax.runs.config import from_file
 from ocjax.runs.display import say
 from ocjax.runs.folder import RunFolder
 from ocjax.runs.summary import Training
 
-CONFIG = config_flags.DEFINE_config_file("config", None, "Configuration file.")
+CONFIG = flags.DEFINE_string("config", None, "Configuration file.", required=True)
 DATA_DIR = flags.DEFINE_string("data_dir", None, "Where the data sets are.")
 WORKDIR = flags.DEFINE_string(
     "workdir", None, "Folder of the run folders.", required=True
 )
 SEED = flags.DEFINE_integer("seed", 0, "The first one.", lower_bound=0)
 DETECTORS = flags.DEFINE_list("detectors", list(baselines.DETECTORS), "Which of them.")
-flags.mark_flag_as_required("config")
 
 
 def run(name: str, task: runs.Task, path: pathlib.Path) -> runs.Summary:
@@ -65,9 +65,8 @@ def _judged(name: str, task: runs.Task, folder: RunFolder) -> runs.Summary:
     return summary
 
 
-def main(_) -> None:
+def main(values: dict) -> None:
     """Judges all detectors and seeds, and prints their AUROCs."""
-    values = CONFIG.value.to_dict()
     for name in DETECTORS.value:
         one_of("detector", name, baselines.DETECTORS)
     found = {}
@@ -83,8 +82,12 @@ def main(_) -> None:
     print(json.dumps({"auroc_mean": means, "runs": found}))
 
 
+def parse(arguments: list[str]) -> dict:
+    """The configuration that the command line says; sets the flags."""
+    texts, others = launching.config_flags(arguments)
+    configuration = lambda: changed(from_file(CONFIG.value), texts, "--config.")
+    return exits.parse_flags(others, configuration)
+
+
 if __name__ == "__main__":
-    parse = lambda arguments: exits.parse_flags(
-        arguments, lambda: CONFIG.value.to_dict()
-    )
     exits.start(exits.guarded(main), parse)

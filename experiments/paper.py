@@ -12,7 +12,6 @@ Results here are the lines of `experiments/METHOD/results.jsonl`, by `keep.py`.
 """
 
 import functools
-import importlib.util
 import json
 import pathlib
 import statistics
@@ -21,7 +20,7 @@ from typing import Any
 
 from keep import Result
 
-from ocjax.runs.config import RunConfig
+from ocjax.runs.config import RunConfig, from_file
 
 # Settings beside hyper-parameters that make another configuration.
 COMPARED = (
@@ -124,15 +123,17 @@ class Paper:
         return {where: list(names) for where, names in classes.items()}
 
 
+def published(config: Mapping) -> dict[str, float]:
+    """What the paper of the method has, where it is one of these experiments."""
+    folder = pathlib.Path(__file__).parent / config["method"]
+    file = folder / f"{config['dataset']}.py"
+    return Paper(folder).published(config) if file.exists() else {}
+
+
 @functools.cache
 def _standard(folder: pathlib.Path, dataset: str) -> dict[str, Any]:
     """Settings of the configuration file of a data set."""
-    path = folder / f"{dataset}.py"
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    config = module.get_config().to_dict()
+    config = from_file(folder / f"{dataset}.py")
     return config["hyper"] | {name: config[name] for name in COMPARED}
 
 

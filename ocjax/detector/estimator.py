@@ -27,6 +27,7 @@ from ocjax.inference import detector_file
 from ocjax.inference.scorer import Card, Scorer, Verdicts, of_method
 from ocjax.methods import Method, State
 from ocjax.runs import environment
+from ocjax.runs.config import RunConfig
 
 _FILLED = 256  # Images of a training set are filled up to a multiple of this.
 _SPREAD = 1e-4  # Least spread of scores, as a part of the largest.
@@ -61,19 +62,19 @@ class Detector(OutlierMixin, BaseEstimator):
 
     def __init__(
         self,
-        method: str = "lrgdan",
+        method: str = RunConfig.method,
         *,
         hyper: Mapping[str, Any] | Any = None,
         image_shape: tuple[int, ...] | None = None,
         value_range: tuple[float, float] | str | None = None,
-        image_size: int = 32,
-        epochs: int = 15,
-        batch_size: int = 64,
-        tile: int = 0,
-        augment: str = "",
+        image_size: int = RunConfig.image_size,
+        epochs: int = RunConfig.epochs,
+        batch_size: int = RunConfig.batch_size,
+        tile: int = RunConfig.tile,
+        augment: str = RunConfig.augment,
         contamination: float | str = "auto",
-        false_positive_rate: float = 0.01,
-        validation_fraction: float = 0.15,
+        false_positive_rate: float = RunConfig.false_positive_rate,
+        validation_fraction: float = RunConfig.validation_fraction,
         random_state=None,
         **hyper__: Any,
     ):

@@ -18,7 +18,8 @@ from ocjax.evaluation import plots
 from ocjax.runs import conclusion
 from ocjax.runs import task as tasks
 from ocjax.runs.build import check_sizes
-from ocjax.runs.config import RunConfig, check, parse, varied
+from ocjax.runs.changes import varied
+from ocjax.runs.config import RunConfig, check, parse
 from ocjax.runs.display import say
 from ocjax.runs.folder import RunFolder
 from ocjax.runs.summary import Summary

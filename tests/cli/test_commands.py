@@ -467,10 +467,10 @@ def test_after_a_table_its_file_is_named(tmp_path, capsys):
     two = ["--set", "seeds=2", "--set", "report=False"]
     assert call("train", "digits", *TINY, *two, f"--workdir={path}") == 0
     assert f"{path}/table.md" in capsys.readouterr().err
-    assert (
-        call("train", "digits", *TINY, *two[2:], f"--workdir={tmp_path / 'one'}") == 0
-    )
+    one = [*two[2:], "--profile_steps=1", f"--workdir={tmp_path / 'one'}"]
+    assert call("train", "digits", *TINY, *one) == 0
     assert "report.html" not in capsys.readouterr().err
+    assert list((tmp_path / "one" / "profile").rglob("*.xplane.pb"))
 
 
 def test_a_judgement_needs_no_pictures_that_train(exported, pictures, tmp_path, capsys):

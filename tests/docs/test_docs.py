@@ -22,12 +22,13 @@ from made_pictures import picture
 
 from ocjax import Detector, cli, inference
 from ocjax._checks import InputError
-from ocjax.cli import train
+from ocjax.cli import launching, train
 from ocjax.data import files
 from ocjax.evaluation import thresholds
 from ocjax.inference import Verdict
 from ocjax.runs import config as configs
 from ocjax.runs.build import build_method
+from ocjax.runs.changes import changed, varied
 from ocjax.serve import uploads
 
 pytestmark = pytest.mark.xdist_group("docs")  # They share a run.
@@ -62,7 +63,15 @@ def commands(path):
     return [" ".join(line.split()) for line in joined.splitlines()]
 
 
-OCJAX = sorted({c for path in PAGES for c in commands(path) if c.startswith("ocjax ")})
+COMMAND = re.compile(rf"(?:^|[\s/])(ocjax (?:{'|'.join(cli.COMMANDS)})\b.*)")
+OCJAX = sorted(
+    {
+        found if found.count('"') % 2 == 0 else found.removesuffix('"')
+        for path in PAGES
+        for command in commands(path)
+        for found in COMMAND.findall(command)
+    }
+)
 SCRIPT = re.compile(r"\bpython ((?:experiments|benchmarks)/\S+\.py)(.*)")
 SCRIPTS = sorted(
     {found for path in PAGES for c in commands(path) for found in SCRIPT.findall(c)}
@@ -80,6 +89,7 @@ def place(tmp_path_factory):
         picture(root / "PICTURES" / "test" / "scratch" / f"{i}.png", spoilt=True)
         picture(root / "NEW" / f"{i}.png", spoilt=i > 1)
     picture(root / "picture.png")
+    (root / "experiments").symlink_to(ROOT / "experiments")
     return root
 
 
@@ -143,7 +153,7 @@ def test_every_ocjax_command_is_one(command):
         return
     values, _ = train.configuration(arguments)
     config, hyper, _ = configs.parse(values)
-    assert configs.varied(config, hyper)
+    assert varied(config, hyper)
     method = build_method(config, hyper, None)
     images = jnp.zeros((1, config.image_size, config.image_size, 1))
     state = jax.eval_shape(method.init, jax.random.key(0), images)
@@ -181,32 +191,13 @@ def test_every_script_is_there_and_knows_its_flags(script, flags):
     known = re.findall(r'(?:DEFINE_\w+\(|add_argument\()\s*"(?:--)?(\w+)"', source)
     if flags.count('"') % 2:  # The whole command is in quotes.
         flags = flags.removesuffix('"')
-    given = [flag for flag in shlex.split(flags) if flag.startswith("--")]
-    values = {}
-    for flag in given:
-        name, _, value = flag.removeprefix("--").partition("=")
-        values[name] = value
-    changes = {name: values[name] for name in values if name.startswith("config.")}
-    assert [n for n in values if n not in {*known, *changes}] == []
+    texts, others = launching.config_flags(shlex.split(flags))
+    given = [flag.removeprefix("--") for flag in others if flag.startswith("--")]
+    values = dict(flag.split("=", 1) for flag in given)
+    assert [name for name in values if name not in known] == []
     if "config" in known:
         file = values.get("config", "experiments/lrgdan/digits.py")
-        configs.parse(changed(ROOT / file, changes))
-
-
-def changed(path, changes):
-    """The values of a configuration file after flags."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    config = module.get_config()
-    for name, value in changes.items():
-        *groups, field = name.split(".")[1:]
-        owner = functools.reduce(lambda owner, group: owner[group], groups, config)
-        kind = type(owner[field])
-        assert kind is not bool or value in ("True", "False")
-        owner[field] = value == "True" if kind is bool else kind(value)
-    return config.to_dict()
+        configs.parse(changed(configs.from_file(ROOT / file), texts))
 
 
 @pytest.mark.parametrize("path", PAGES, ids=short)
@@ -236,7 +227,7 @@ def test_the_first_five_minutes_are_short_and_start_with_two_commands():
     assert len(text(README).splitlines()) < 150
     start = "python3 -m venv .venv && .venv/bin/pip install -e"
     assert [block.strip() for block in blocks(README)[:2]] == [
-        f"{start} . && .venv/bin/python experiments/train.py",
+        f"{start} . && .venv/bin/ocjax train --config=experiments/lrgdan/digits.py",
         f"{start} '.[dev]' && .venv/bin/pytest -n 2",
     ]
 

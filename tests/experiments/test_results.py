@@ -1,5 +1,5 @@
 import dataclasses
-import importlib.util
+import importlib
 import json
 import pathlib
 import shutil
@@ -10,6 +10,7 @@ import tables
 from summaries import SUMMARY, judged
 
 from ocjax._checks import InputError
+from ocjax.runs.config import from_file
 
 ROOT = pathlib.Path(__file__).parents[2]
 EXPERIMENTS = ROOT / "experiments"
@@ -17,17 +18,9 @@ README = "Before.\n\n<!-- results: begin -->\nold\n<!-- results: end -->\n\nAfte
 LEAK = "The epoch was chosen on labels."
 
 
-def load(name):
-    spec = importlib.util.spec_from_file_location(name, EXPERIMENTS / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def line(auroc, *, seed=0, name="2", leaks=(), epochs=15, **hyper):
     """A result of CAE-Ent on MNIST, as the configuration file says but for `hyper`."""
-    config = load("caent/mnist").get_config().to_dict()
+    config = from_file(EXPERIMENTS / "caent" / "mnist.py")
     config |= {"epochs": epochs, "hyper": config["hyper"] | hyper}
     return {
         "method": "caent",

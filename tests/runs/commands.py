@@ -1,4 +1,4 @@
-"""Runs `experiments/train.py` as a user would, on tiny networks."""
+"""Runs `experiments/train.py` or `ocjax train` as a user would, on tiny networks."""
 
 import json
 import os
@@ -20,12 +20,18 @@ TINY = [
 PLAIN = [*TINY, "--config.report=False"]  # Without pictures, which take seconds.
 
 
-def start(*arguments: str, cwd: pathlib.Path, **environment: str) -> subprocess.Popen:
-    """Starts the command."""
+def start(
+    *arguments: str, cwd: pathlib.Path, ocjax: bool = False, **environment: str
+) -> subprocess.Popen:
+    """Starts the command; that of the package says --set for --config."""
+    program = [str(ROOT / "experiments" / "train.py")]
+    if ocjax:
+        program = ["-m", "ocjax", "train"]
+        arguments = tuple(x.replace("--config.", "--set=") for x in arguments)
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     environment = {"PYTHONPATH": path} | environment
     return subprocess.Popen(
-        [sys.executable, ROOT / "experiments" / "train.py", *arguments],
+        [sys.executable, *program, *arguments],
         cwd=cwd,
         env=os.environ | environment,
         stdout=subprocess.PIPE,
@@ -34,9 +40,9 @@ def start(*arguments: str, cwd: pathlib.Path, **environment: str) -> subprocess.
     )
 
 
-def run(*arguments: str, cwd: pathlib.Path, **environment: str):
+def run(*arguments: str, cwd: pathlib.Path, ocjax: bool = False, **environment: str):
     """Runs the command to its end: (exit code, standard output, standard error)."""
-    process = start(*arguments, cwd=cwd, **environment)
+    process = start(*arguments, cwd=cwd, ocjax=ocjax, **environment)
     output, error = process.communicate(timeout=300)
     return process.returncode, output, error
 

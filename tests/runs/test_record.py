@@ -21,6 +21,7 @@ def test_the_last_good_checkpoint_stays_when_a_loss_is_not_finite(
 
     monkeypatch.setattr(training, "sweep", diverges)
     config = runs.configure(
+        method="ganomaly",
         epochs=3,
         batch_size=32,
         checkpoint_epochs=1,

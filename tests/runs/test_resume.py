@@ -182,6 +182,7 @@ def test_the_run_folder_is_complete(whole):
 def test_the_python_functions_do_what_the_command_does(whole, tmp_path):
     workdir, summary = whole
     config = runs.configure(
+        method="ganomaly",
         epochs=40,
         batch_size=32,
         checkpoint_epochs=4,

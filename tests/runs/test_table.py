@@ -20,7 +20,7 @@ def _result(auroc):
 
 def _table(scores, published=None, **changes):
     """A table of class -> AUROCs, one for each seed, of each choice that varies."""
-    config = runs.configure(normal_class="all", **changes).to_dict()
+    config = runs.configure(method="ganomaly", normal_class="all", **changes).to_dict()
     config["seeds"] = len(next(iter(scores.values())))
     todo, choices = table.tasks_of(config, 0, None)
     tasks = list(todo.values())
@@ -102,7 +102,8 @@ def test_what_varies_has_rows_of_its_own():
 
 
 def test_every_choice_stands_beside_its_own_number(monkeypatch):
-    config = runs.configure(vary="hyper.learning_rate=1e-4,1e-3").to_dict()
+    vary = "hyper.learning_rate=1e-4,1e-3"
+    config = runs.configure(method="ganomaly", vary=vary).to_dict()
     todo, choices = table.tasks_of(config, 0, None)
     found = table.Table(
         list(todo.values()),
@@ -194,11 +195,13 @@ def test_runs_on_streamed_images_train_one_after_another(tmp_path):
         ("hyper.latent=2.5", "hyper.latent='2.5' is not a whole number"),
         ("hyper.latent", "hyper.latent='' is not a whole number"),
         ("hyper.learning_rate=1e-3,0.001", "has a value twice"),
+        ("hyper.latent=2 hyper.latent=3", "hyper.latent is there twice"),
+        ("hyper.score", "hyper.score='' is not text"),
         ("hyper.latent=0,3", "`config.hyper.latent` .=0. must be at least 1"),
     ],
 )
 def test_what_cannot_vary_is_refused(vary, message):
-    config = runs.configure(vary=vary).to_dict()
+    config = runs.configure(method="ganomaly", vary=vary).to_dict()
     with pytest.raises(InputError, match=message):
         table.tasks_of(config, 0, None)
 
