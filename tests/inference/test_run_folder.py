@@ -15,8 +15,6 @@ from ocjax.runs.folder import RunFolder
 from ocjax.runs.train import run_all
 from ocjax.training.checkpoint import Checkpoints
 
-pytestmark = pytest.mark.xdist_group("trained")  # They share a run.
-
 
 def task(method="autoencoder", channels=1, **changes):
     """A tiny run on noise."""
