@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from collected import each
 from sklearn.base import clone
 from tiny_detector import IMAGES, detector
 
@@ -65,9 +66,7 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "message"), BAD, ids=[f"{b[0]}-{b[1]!r:.12}" for b in BAD]
-)
+@each("name, value, message", BAD)
 def test_a_wrong_value_is_told_before_the_images_are_looked_at(name, value, message):
     one = detector().set_params(**{name: value})
     with pytest.raises(InputError) as caught:

@@ -1,7 +1,7 @@
 """What the README and the pages of docs/ show works.
 
-Python blocks run in their order, with one epoch in place of many; commands are parsed,
-and those that need no other data run, on a small folder of pictures; links lead
+Python blocks run in their order, with small networks and one epoch; commands are
+parsed, and those that need no other data run, on a small folder of pictures; links lead
 somewhere.
 """
 
@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from collected import each
 from made_pictures import picture
 
 from ocjax import Detector, cli, inference
@@ -30,8 +31,6 @@ from ocjax.runs import config as configs
 from ocjax.runs.build import build_method
 from ocjax.runs.changes import changed, varied
 from ocjax.serve import uploads
-
-pytestmark = pytest.mark.xdist_group("docs")  # They share a run.
 
 ROOT = pathlib.Path(__file__).parents[2]
 README, DOCS = ROOT / "README.md", sorted((ROOT / "docs").glob("*.md"))
@@ -125,13 +124,23 @@ def call(command):
     return cli._run(parse(command))
 
 
+def small(block):
+    """A block with small networks and one epoch."""
+    block = re.sub(r"\bepochs=\d+", "epochs=1", block)
+    block = block.replace(
+        "ganomaly(Config())", "ganomaly(Config(latent=3, features=2))"
+    )
+    tiny = '"autoencoder", hyper={"latent": 3, "features": 2},'
+    return re.sub(r'(?<=Detector\()(\s*)"autoencoder",', rf"\1{tiny}", block)
+
+
 @pytest.mark.parametrize(
     "path", [path for path in PAGES if blocks(path, "python")], ids=short
 )
 def test_the_python_blocks_of_a_page_run(path, models, capsys):
     names = {}
     for block in blocks(path, "python"):
-        exec(re.sub(r"\bepochs=\d+", "epochs=1", block), names)
+        exec(small(block), names)
     if path.name == "data.md":
         assert "Measures(auroc=" in capsys.readouterr().out
         before = names["evaluation"].score(
@@ -146,7 +155,7 @@ def test_the_python_blocks_of_a_page_run(path, models, capsys):
         assert names["heatmaps"].shape == (1, 32, 32)
 
 
-@pytest.mark.parametrize("command", OCJAX)
+@each("command", OCJAX)
 def test_every_ocjax_command_is_one(command):
     arguments = parse(command)
     if arguments.command != "train":
@@ -163,7 +172,7 @@ def test_every_ocjax_command_is_one(command):
 RUNS = ("score", "evaluate", "report", "export", "methods", "datasets")
 
 
-@pytest.mark.parametrize("command", [c for c in OCJAX if c.split()[1] in RUNS])
+@each("command", [c for c in OCJAX if c.split()[1] in RUNS])
 def test_commands_run_on_a_small_model(command, models, capsys):
     writes = re.search(r"--out=|--heatmaps=|ocjax export", command)
     assert call(f"{command} --force" if writes else command) == 0
@@ -183,7 +192,7 @@ def test_the_table_of_scores_has_the_columns_that_the_page_names(models):
     assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == header
 
 
-@pytest.mark.parametrize(("script", "flags"), SCRIPTS, ids=lambda x: x.strip()[:90])
+@each("script, flags", SCRIPTS)
 def test_every_script_is_there_and_knows_its_flags(script, flags):
     for placeholder, name in STANDS_FOR.items():
         script, flags = (x.replace(placeholder, name) for x in (script, flags))
@@ -200,7 +209,7 @@ def test_every_script_is_there_and_knows_its_flags(script, flags):
         configs.parse(changed(configs.from_file(ROOT / file), texts))
 
 
-@pytest.mark.parametrize("path", PAGES, ids=short)
+@each("path", PAGES)
 def test_links_and_files_are_there(path):
     links = re.findall(r"\]\(([^)\s#]+)", text(path))
     gone = [x for x in links if "://" not in x and not (path.parent / x).exists()]

@@ -4,7 +4,7 @@ import re
 import shlex
 import statistics
 
-import pytest
+from collected import each
 
 from ocjax import data, methods, runs
 from ocjax.cli import launching
@@ -42,7 +42,7 @@ def commands(path):
         yield changed(from_file(EXPERIMENTS.parent / flags["--config"]), texts)
 
 
-@pytest.mark.parametrize("path", FILES, ids=by_path)
+@each("path", FILES)
 def test_every_file_is_the_configuration_that_its_name_says(path):
     config, hyper, _ = parse(from_file(path))
     assert (config.method, config.dataset) == (path.parent.name, path.stem)
@@ -60,7 +60,7 @@ def test_every_method_has_files_for_the_four_data_sets_and_published_numbers():
         assert EXPERIMENTS / method / "paper.json" in PAPERS
 
 
-@pytest.mark.parametrize("path", PAPERS, ids=by_path)
+@each("path", PAPERS)
 def test_variants_are_different_methods_that_can_be_built(path):
     paper, method = json.loads(path.read_text()), path.parent.name
     _, build = methods.METHODS[method]
@@ -76,7 +76,7 @@ def test_variants_are_different_methods_that_can_be_built(path):
     assert used == set(paper["published"])
 
 
-@pytest.mark.parametrize("path", PAPERS, ids=by_path)
+@each("path", PAPERS)
 def test_every_variant_has_a_command(path):
     shown = []
     for values in commands(path):
@@ -89,7 +89,7 @@ def test_every_variant_has_a_command(path):
         assert variant["hyper"] in shown
 
 
-@pytest.mark.parametrize("path", PAPERS, ids=by_path)
+@each("path", PAPERS)
 def test_published_numbers_are_consistent(path):
     for tables in json.loads(path.read_text())["published"].values():
         where = [(table["dataset"], table["protocol"]) for table in tables]
