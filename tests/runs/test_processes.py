@@ -6,7 +6,7 @@ import signal
 import socket
 
 import numpy as np
-from commands import PLAIN, result, run, start, wait_for_checkpoint
+from commands import PLAIN, result, run, run_here, start, wait_for_checkpoint
 
 from ocjax.cli import cluster
 
@@ -82,8 +82,7 @@ def test_processes_of_either_command_share_out_models(tmp_path):
     )
     assert (code, other) == (0, 0) and "{" not in silent, error
     assert result(output)["seeds"] == 2
-    code, _, error = run(*command, f"--workdir={tmp_path / 'one'}", cwd=tmp_path)
-    assert code == 0, error
+    run_here(tmp_path / "one", epochs=2, seeds=2)
     for name in ("8-seed0", "8-seed1"):
         scores = [_scores(tmp_path / which / name) for which in ("both", "one")]
         np.testing.assert_allclose(*scores, rtol=1e-3)
