@@ -14,6 +14,7 @@ import numpy as np
 
 from ocjax import data
 from ocjax.evaluation.judgement import Judgement
+from ocjax.evaluation.metrics import Measures
 from ocjax.methods import Method, State
 
 LOOKED_AT = 256  # Most images that are reconstructed for a measure.
@@ -173,3 +174,21 @@ def of_judgement(judgement: Judgement) -> list[str]:
 
 def _floats(images: np.ndarray) -> np.ndarray:
     return np.asarray(data.to_float(jnp.asarray(images)), np.float64)
+
+
+def of_yardsticks(measures: Measures, yardsticks: Mapping[str, float]) -> list[str]:
+    """Warnings of a detector that simple scores clearly beat.
+
+    Args:
+      measures: of the detector.
+      yardsticks: name -> AUROC of a simple score on the same test pictures.
+    """
+    better = [(a, n) for n, a in yardsticks.items() if a > measures.auroc_high]
+    if not better:
+        return []
+    named = ", ".join(f"{name} {auroc:.3f}" for auroc, name in sorted(better)[::-1])
+    return [
+        f"Simple scores tell these pictures apart better than {measures.auroc:.3f} "
+        f"(at most {measures.auroc_high:.3f}): {named}. What was learned is of no use "
+        "here: try another method."
+    ]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ocjax import data
-from ocjax.evaluation import heatmaps, judgement, metrics, thresholds
+from ocjax.evaluation import heatmaps, judgement, metrics, thresholds, yardsticks
 from ocjax.evaluation.judgement import Judgement
 from ocjax.methods import Method, State
 from ocjax.runs import health, paper_code, pictures, report
@@ -129,14 +129,13 @@ def summarize(
 
 
 def _baselines(task: Task, names: np.ndarray) -> dict[str, Baseline]:
-    """How well scores that need no training do on test images of these kinds."""
-    split = task.split
+    """How well simple scores do on test images of these kinds."""
+    split, images = task.split, task.dataset.images
+    of_data = {n: scores[split.test] for n, scores in task.dataset.baselines.items()}
+    simple = of_data | yardsticks.scores(images[split.train], images[split.test])
     auroc = functools.partial(metrics.auroc, split.anomalous)
     kinds = functools.partial(metrics.by_kind, split.anomalous, kinds=names)
-    return {
-        name: Baseline(auroc(scores[split.test]), kinds(scores[split.test]))
-        for name, scores in task.dataset.baselines.items()
-    }
+    return {name: Baseline(auroc(s), kinds(s)) for name, s in simple.items()}
 
 
 def _warnings(
@@ -155,7 +154,7 @@ def _warnings(
         warnings += health.of_training(
             summary.training.steps, per_epoch, folder.metrics(), str(folder.path)
         )
-    if method.reconstruct is not None and len(split.validation):
+    if method.descends and method.reconstruct is not None and len(split.validation):
         held_out = images[split.validation[: health.LOOKED_AT]]
         looked_at = health.reconstruction(method, state, held_out)
         warnings += health.of_reconstructions(
@@ -164,6 +163,9 @@ def _warnings(
             health.mean_image_error(images[split.train[:1000]], held_out),
         )
     warnings += health.of_scores(scores) + health.of_judgement(summary.judgement)
+    if (measures := summary.judgement.measures) is not None:
+        aurocs = {name: simple.auroc for name, simple in summary.baselines.items()}
+        warnings += health.of_yardsticks(measures, aurocs)
     return tuple(warnings)
 
 

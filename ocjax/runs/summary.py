@@ -62,7 +62,7 @@ class Training:
 
 @dataclasses.dataclass(frozen=True)
 class Baseline:
-    """How well a score that needs no training does.
+    """How well a simple score does: a yardstick, or one that the data come with.
 
     Attributes:
       auroc: area under the ROC curve of all anomalies, in [0, 1].
@@ -83,7 +83,7 @@ class Summary:
       held_out_normals: number of normal images that the threshold is from.
       threshold_note: why there is no threshold, or why it promises another rate than
         was asked for; None where there is nothing to say.
-      baselines: name -> a score that needs no training, on the same test images.
+      baselines: name -> how well a simple score does on the same test images.
       training: what training took.
       note: sentence on the data, or "".
       leaks: sentences on what is not honest about the result.

@@ -31,8 +31,10 @@ from ocjax.runs import conclusion
 )
 def test_a_result_is_said_in_plain_words(changes, line):
     assert conclusion.line(dataclasses.replace(JUDGEMENT, **changes)) == line
-    assert conclusion.lines(judged(**changes)) == [line, "Warning: Look."]
+    simple = "Simple scores on the same pictures: loudness 0.625"
+    assert conclusion.lines(judged(**changes)) == [line, simple, "Warning: Look."]
 
 
-def test_no_warnings_are_no_lines():
-    assert len(conclusion.lines(dataclasses.replace(SUMMARY, warnings=()))) == 1
+def test_no_warnings_and_no_simple_scores_are_no_lines():
+    quiet = dataclasses.replace(SUMMARY, warnings=(), baselines={})
+    assert len(conclusion.lines(quiet)) == 1

@@ -155,3 +155,11 @@ def test_a_run_that_learns_has_no_warnings_and_a_short_one_has(tmp_path, capsys)
         "140 good pictures to train on; 34 good and 321 of 9 kinds to test. 21 of the "
         "first are held out for the threshold; 119 make a batch."
     )
+
+
+def test_simple_scores_that_do_clearly_better_are_named_best_first():
+    measures = dataclasses.replace(MEASURES, auroc=0.85, auroc_low=0.8, auroc_high=0.9)
+    aurocs = {"mean image": 0.91, "pca": 0.962, "knn": 0.9}
+    (warning,) = health.of_yardsticks(measures, aurocs)
+    assert "than 0.850 (at most 0.900): pca 0.962, mean image 0.910." in warning
+    assert health.of_yardsticks(measures, {"pca": 0.89}) == []

@@ -119,7 +119,7 @@ def test_every_picture_has_a_caption():
 
 def test_kinds_and_baselines_have_a_table():
     text = text_of(page())
-    assert "Six scenes of fifteen." in text and "loudness alone" in text
+    assert "Six scenes of fifteen." in text and "loudness" in text
     assert "crack 12 0.500 0.250 to 0.750 0.500" in text
     assert "hole 180 1.000 0.875 to 1.000 1.000" in text
     assert "all 192 0.976 0.960 to 0.989 0.625" in text
