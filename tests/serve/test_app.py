@@ -238,7 +238,7 @@ def test_where_none_is_scored_the_status_says_so():
 )
 def test_hostile_names(name, expected):
     # The client quotes some characters, so the name is given to the function too.
-    assert uploads.shown(name) == expected
+    assert uploads.one_line(name) == expected
     for content in (GOOD, b"no picture"):
         (result,) = send((name, content)).json()["results"]
         assert "\n" not in result["name"] and "/" not in result["name"]
@@ -246,8 +246,8 @@ def test_hostile_names(name, expected):
 
 
 def test_a_name_of_several_lines_is_one_and_a_long_one_is_cut():
-    assert uploads.shown("a\r\nb\u2028c") == "a??b?c"
-    long = uploads.shown("x" * 5000 + ".png")
+    assert uploads.one_line("a\r\nb\u2028c") == "a??b?c"
+    long = uploads.one_line("x" * 5000 + ".png")
     assert len(long) == 120 and long.endswith(".png")
 
 
