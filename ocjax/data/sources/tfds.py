@@ -9,7 +9,7 @@ from ocjax.data.dataset import Dataset
 
 
 def tfds(name: str, *, data_dir: str | os.PathLike | None, size: int) -> Dataset:
-    """A data set prepared by TFDS, its two parts pooled."""
+    """Reads a data set prepared by TFDS, its two parts pooled."""
     folder = prepared.find(name, data_dir)
     train, test = (prepared.read(folder, part, size) for part in ("train", "test"))
     counts = len(train["labels"]), len(test["labels"])
