@@ -150,7 +150,7 @@ def _boundary(logits, images, labels, key, settings: _Settings):
         search = jax.lax.fori_loop(0, last - 1, plain, search)
         candidate, aside = propose(search)
         hit = fooled(candidate)
-        return _adapted(
+        return _adapt(
             accept(search, candidate, hit), fooled(aside), hit, settings.adaptation
         )
 
@@ -215,7 +215,7 @@ def _propose(original, keys, search: _Search) -> tuple[jax.Array, jax.Array]:
     return jnp.clip(aside + go * rest, 0.0, 1.0), aside
 
 
-def _adapted(search: _Search, aside_hit, hit, factor) -> _Search:
+def _adapt(search: _Search, aside_hit, hit, factor) -> _Search:
     """Lengthens steps where proposals are often adversarial, shortens where rarely."""
     aside, both = search.orthogonal_rate.add(aside_hit), search.towards_rate.add(hit)
     change = lambda often, rarely: (

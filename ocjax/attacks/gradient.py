@@ -126,7 +126,7 @@ def _bim(logits, images, labels, epsilon, step, *, steps, norm):
     loss = lambda x: optax.softmax_cross_entropy_with_integer_labels(logits(x), labels)
 
     def one(_, x):
-        return _stepped(loss, images, x, epsilon, step, norm)
+        return _step_up(loss, images, x, epsilon, step, norm)
 
     moved = jax.lax.fori_loop(0, steps, one, images)
     return attacked(logits, images, moved, labels)
@@ -138,7 +138,7 @@ def _move_score(score, arguments, images, direction, epsilon, step, *, steps, no
 
     def one(_, carry):
         x, best, most = carry
-        x = _stepped(gain, images, x, epsilon, step, norm)
+        x = _step_up(gain, images, x, epsilon, step, norm)
         gained = gain(x)
         better = gained > most
         best = jnp.where(better[:, None, None, None], x, best)
@@ -149,7 +149,7 @@ def _move_score(score, arguments, images, direction, epsilon, step, *, steps, no
     return best, direction * most
 
 
-def _stepped(gain: Callable, original, x, epsilon, step, norm: str) -> jax.Array:
+def _step_up(gain: Callable, original, x, epsilon, step, norm: str) -> jax.Array:
     """Images one step up `gain`, put back into the original's ball and into [0, 1]."""
     slope = jax.grad(lambda x: gain(x).sum())(x)
     if norm == "linf":

@@ -89,14 +89,14 @@ def sown(
 def _apply(module, name, params, stats, inputs, **options) -> tuple[Any, Any]:
     """Returns the outputs, widened, and the collections that `mutable` names."""
     variables = {"params": params[name], "batch_stats": stats[name]}
-    with _inputs_checked(name):
+    with _refuse_misfits(name):
         applied: Any = module.apply(variables, *inputs, **options)
     outputs, collections = applied
     return jax.tree.map(precision.widen, outputs), collections
 
 
 @contextlib.contextmanager
-def _inputs_checked(name: str) -> Iterator[None]:
+def _refuse_misfits(name: str) -> Iterator[None]:
     """Raises `ValueError` by name where inputs do not fit the parameters."""
     try:
         yield

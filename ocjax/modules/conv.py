@@ -55,7 +55,7 @@ def conv(
     Raises:
       InputError: there is no form of this name.
     """
-    return _conv(x, kernel, geometry, _checked(form))
+    return _conv(x, kernel, geometry, _form_or_default(form))
 
 
 def conv_transpose(
@@ -75,10 +75,10 @@ def conv_transpose(
     Raises:
       InputError: there is no form of this name.
     """
-    return _conv_transpose(x, kernel, geometry, _checked(form))
+    return _conv_transpose(x, kernel, geometry, _form_or_default(form))
 
 
-def _checked(form: str | None) -> str | None:
+def _form_or_default(form: str | None) -> str | None:
     name = "form of convolution" if form else "OCJAX_CONVOLUTIONS"
     form = form or _ENVIRONMENT
     if not form:
