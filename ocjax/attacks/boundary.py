@@ -106,7 +106,11 @@ def boundary(
     if adaptation <= 1:
         raise InputError(f"`adaptation` (={adaptation}) must be above 1.")
     settings = _Settings(
-        steps, orthogonal_step, towards_step, converged_step, adaptation
+        steps=steps,
+        orthogonal_step=orthogonal_step,
+        towards_step=towards_step,
+        converged_step=converged_step,
+        adaptation=adaptation,
     )
     return _boundary(logits, images, labels, key, settings)
 

@@ -35,8 +35,8 @@ def digits(*, data_dir: str | os.PathLike | None, size: int) -> Dataset:
     order = np.argsort(official_test, kind="stable")
     return Dataset(
         "digits",
-        images.resize(pixels[order], size),
-        labels[order].astype(np.int64),
-        official_test[order],
-        tuple(map(str, range(10))),
+        images=images.resize(pixels[order], size),
+        labels=labels[order].astype(np.int64),
+        official_test=official_test[order],
+        class_names=tuple(map(str, range(10))),
     )

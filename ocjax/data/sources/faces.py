@@ -351,24 +351,25 @@ def _note_on_boxes(videos: Sequence[Video], boxed: np.ndarray) -> str:
     return note
 
 
-_FRAMES = f"Of each video every {EVERY}th frame, up to {MOST}."
+_FRAMES = f"Of each video every {EVERY}th frame, up to {MOST}."  # Part of the notes.
 RELEASES = {
     "replay_attack": Release(
-        ("genuine", "print", "mobile", "highdef"),
-        _replay_videos,
-        "train",
-        "{train,devel,test}/{real,attack/fixed,attack/hand}/*.mov, and face-locations "
-        "with files of the same paths that end in .face",
-        "https://www.idiap.ch/en/scientific-research/data/replayattack",
-        _FRAMES,
+        classes=("genuine", "print", "mobile", "highdef"),
+        videos=_replay_videos,
+        marker="train",
+        layout="{train,devel,test}/{real,attack/fixed,attack/hand}/*.mov, and "
+        "face-locations with files of the same paths that end in .face",
+        site="https://www.idiap.ch/en/scientific-research/data/replayattack",
+        note=_FRAMES,
     ),
     "casia_mfsd": Release(
-        ("genuine", "warped", "cut", "video"),
-        _casia_videos,
-        "train_release",
-        "{train_release,test_release}/<number of subject>/{1,...,8,HR_1,...,HR_4}.avi",
-        "http://www.cbsr.ia.ac.cn/english/FaceAntiSpoofDatabases.asp",
-        _FRAMES + " The last quarter of the training subjects is held out, as a "
+        classes=("genuine", "warped", "cut", "video"),
+        videos=_casia_videos,
+        marker="train_release",
+        layout="{train_release,test_release}/<number of subject>/"
+        "{1,...,8,HR_1,...,HR_4}.avi",
+        site="http://www.cbsr.ia.ac.cn/english/FaceAntiSpoofDatabases.asp",
+        note=_FRAMES + " The last quarter of the training subjects is held out, as a "
         "development part, which the release has not.",
     ),
 }

@@ -112,8 +112,8 @@ def _dataset(name: str, pixels, labels, numbers=None) -> Dataset:
     numbers = np.arange(1, labels.max() + 2) if numbers is None else numbers
     return Dataset(
         name,
-        pixels,
-        labels.astype(np.int64),
-        np.zeros(len(labels), bool),
-        tuple(f"obj{number}" for number in numbers),
+        images=pixels,
+        labels=labels.astype(np.int64),
+        official_test=np.zeros(len(labels), bool),
+        class_names=tuple(f"obj{number}" for number in numbers),
     )

@@ -53,10 +53,10 @@ def uba(*, data_dir: str | os.PathLike | None, size: int) -> Dataset:
     labels = [0] * normals + [classes.index(kind, 1) for kind in kinds]
     return Dataset(
         "uba",
-        _read_all(paths, size),
-        np.array(labels, np.int64),
-        np.arange(len(paths)) >= len(normal[0]),
-        classes,
+        images=_read_all(paths, size),
+        labels=np.array(labels, np.int64),
+        official_test=np.arange(len(paths)) >= len(normal[0]),
+        class_names=classes,
         paths=tuple(path.relative_to(root).as_posix() for path in paths),
         note="Which patches are of one bag is not known, so its patches may be on both "
         "sides of a split of normal ones.",

@@ -213,10 +213,10 @@ def _dataset(pixels, labels, tracks, tests, paths) -> Dataset:
     names[STOP] = "stop"
     return Dataset(
         "gtsrb",
-        pixels,
-        labels.astype(np.int64),
-        tests,
-        tuple(names),
+        images=pixels,
+        labels=labels.astype(np.int64),
+        official_test=tests,
+        class_names=tuple(names),
         groups=np.unique(groups, return_inverse=True)[1].astype(np.int64),
         paths=tuple(paths),
     )

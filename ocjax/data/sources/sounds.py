@@ -353,7 +353,9 @@ def _official(data_dir: str | os.PathLike | None) -> Corpus:
     tables = [_existing(root / "cv_setup" / name) for name in _TABLES]
     train, test = map(_official_backgrounds, tables[:2])
     events = _official_events(tables[2])
-    return Corpus(root, SCENES, train, test, events, tables)
+    return Corpus(
+        root=root, scenes=SCENES, train=train, test=test, events=events, tables=tables
+    )
 
 
 def _official_backgrounds(table: pathlib.Path) -> list[Background]:
@@ -455,10 +457,10 @@ def _clips(root: pathlib.Path) -> Corpus:
             raise InputError(f"{table}, line {number}: there is no file {path}.")
     every = [*backgrounds["train"], *backgrounds["test"]]
     return Corpus(
-        root,
-        tuple(sorted({clip.scene for clip in every})),
-        backgrounds["train"],
-        backgrounds["test"],
-        {kind: events[kind]["test"] for kind in sorted(events)},
-        [table],
+        root=root,
+        scenes=tuple(sorted({clip.scene for clip in every})),
+        train=backgrounds["train"],
+        test=backgrounds["test"],
+        events={kind: events[kind]["test"] for kind in sorted(events)},
+        tables=[table],
     )

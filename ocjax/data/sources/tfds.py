@@ -15,8 +15,8 @@ def tfds(name: str, *, data_dir: str | os.PathLike | None, size: int) -> Dataset
     counts = len(train["labels"]), len(test["labels"])
     return Dataset(
         name,
-        np.concatenate([train["images"], test["images"]]),
-        np.concatenate([train["labels"], test["labels"]]),
-        np.repeat([False, True], counts),
-        tuple(train["class_names"].tolist()),
+        images=np.concatenate([train["images"], test["images"]]),
+        labels=np.concatenate([train["labels"], test["labels"]]),
+        official_test=np.repeat([False, True], counts),
+        class_names=tuple(train["class_names"].tolist()),
     )
