@@ -1,4 +1,4 @@
-"""How well scores separate the anomalous from the normal.
+"""Measures of how well scores separate the anomalous from the normal.
 
 Every function takes `anomalous`, booleans `[N]` that are true for anomalies, and
 `scores`, finite floats `[N]`, larger where more anomalous. An image is called
@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 
 
 class EqualError(NamedTuple):
-    """Where anomalies are missed as often as normal images raise an alarm."""
+    """Error rate where misses and false alarms are closest, and its threshold."""
 
     rate: float
     threshold: float
@@ -89,8 +89,8 @@ class Localization:
 def auroc(anomalous: ArrayLike, scores: ArrayLike) -> float:
     """Area under the ROC curve, in [0, 1].
 
-    The probability that an anomaly scores higher than a normal image, ties counted
-    half (Mann and Whitney, 1947).
+    It is the probability that an anomaly scores higher than a normal image, ties
+    counted half (Mann and Whitney, 1947).
     """
     from sklearn.metrics import roc_auc_score
 
@@ -109,21 +109,21 @@ def average_precision(anomalous: ArrayLike, scores: ArrayLike) -> float:
 
 
 def fpr_at_tpr(anomalous: ArrayLike, scores: ArrayLike, tpr: float = 0.95) -> float:
-    """The lowest false-positive rate at which at least `tpr` of anomalies are found.
+    """Lowest false-positive rate at which at least `tpr` of anomalies are found.
 
     Raises:
-      ValueError: if `tpr` is outside [0, 1].
+      ValueError: `tpr` is outside [0, 1].
     """
     if not 0 <= tpr <= 1:
         raise ValueError(f"Expected `tpr` to be in [0, 1], got {tpr}.")
     normals, anomalies = _by_class(anomalous, scores)
     missed, alarms = _errors(normals, anomalies, _midpoints(normals, anomalies))
-    found = (len(anomalies) - missed) / len(anomalies)
-    return float(alarms[found >= tpr].min() / len(normals))
+    true_positive_rates = (len(anomalies) - missed) / len(anomalies)
+    return float(alarms[true_positive_rates >= tpr].min() / len(normals))
 
 
 def equal_error_rate(anomalous: ArrayLike, scores: ArrayLike) -> EqualError:
-    """The error rate where misses and false alarms are closest, and its threshold.
+    """Error rate where misses and false alarms are closest, and its threshold.
 
     All mid-points between neighbouring scores are tried, and a threshold beyond
     either end; of equally good ones the lowest is taken. `rate` is the mean of the
@@ -132,7 +132,7 @@ def equal_error_rate(anomalous: ArrayLike, scores: ArrayLike) -> EqualError:
     normals, anomalies = _by_class(anomalous, scores)
     thresholds = _midpoints(normals, anomalies)
     missed, alarms = _errors(normals, anomalies, thresholds)
-    # |missed / anomalies - alarms / normals| in whole numbers, so that ties are ties.
+    # Rates are compared in whole numbers, times both counts, so that ties are ties.
     best = np.argmin(np.abs(missed * len(normals) - alarms * len(anomalies)))
     rate = (missed[best] / len(anomalies) + alarms[best] / len(normals)) / 2
     return EqualError(float(rate), float(thresholds[best]))
@@ -157,14 +157,14 @@ def half_total_error_rate(
 
 
 def best_f1(anomalous: ArrayLike, scores: ArrayLike) -> float:
-    """The highest F1 that any threshold reaches, anomalies being the positives.
+    """Highest F1 that any threshold reaches, anomalies being the positives.
 
-    An oracle: the labels choose the threshold, so no detector in use attains it.
+    It is an oracle: labels choose the threshold, so no detector in use attains it.
     """
     normals, anomalies = _by_class(anomalous, scores)
     missed, alarms = _errors(normals, anomalies, _midpoints(normals, anomalies))
-    found = len(anomalies) - missed
-    return float((2 * found / (found + alarms + len(anomalies))).max())
+    hits = len(anomalies) - missed
+    return float((2 * hits / (hits + alarms + len(anomalies))).max())
 
 
 def auroc_interval(
@@ -187,13 +187,13 @@ def auroc_interval(
       scores: finite floats `[N]`.
       level: coverage, in (0, 1).
       resamples: number of bootstrap resamples.
-      seed: of the resampling.
+      seed: seed of the resampling.
 
     Returns:
-      The interval of the middle `level` of the resampled values.
+      Interval of the middle `level` of the resampled values.
 
     Raises:
-      ValueError: if `level` is outside (0, 1) or `resamples` below 1.
+      ValueError: `level` is outside (0, 1), or `resamples` below 1.
 
     References:
       Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
@@ -282,7 +282,7 @@ def per_region_overlap(
     Args:
       masks: booleans `[N, H, W]`, True where an anomaly is.
       heatmaps: finite floats `[N, H, W]`, larger where more anomalous.
-      limit: the largest false-positive rate, in (0, 1].
+      limit: largest false-positive rate, in (0, 1].
 
     Raises:
       TypeError: `masks` are not booleans.
@@ -297,26 +297,24 @@ def per_region_overlap(
         raise ValueError(f"Expected `limit` to be in (0, 1], got {limit}.")
     maps, masks = _maps(masks, heatmaps), np.asarray(masks)
     _checked(masks.ravel(), maps.ravel())
-    # What each pixel adds to the overlap when the threshold falls below it.
-    share, regions = np.zeros(masks.shape), 0
-    for mask, own in zip(masks, share, strict=True):
-        found: Any = ndimage.label(mask, np.ones((3, 3)))
-        labels, count = found
+    # Each pixel adds a share to the overlap when the threshold falls below it.
+    shares, regions = np.zeros(masks.shape), 0
+    for mask, image_shares in zip(masks, shares, strict=True):
+        labelled: Any = ndimage.label(mask, np.ones((3, 3)))
+        labels, count = labelled
         sizes = np.bincount(labels.ravel(), minlength=count + 1)
-        own[mask] = 1 / sizes[labels[mask]]
+        image_shares[mask] = 1 / sizes[labels[mask]]
         regions += count
     order = np.argsort(-maps, axis=None, kind="stable")
     values = maps.ravel()[order]
-    last = np.append(values[1:] != values[:-1], True)  # Of pixels that are equal.
-    overlap = np.cumsum(share.ravel()[order])[last] / regions
+    last = np.append(values[1:] != values[:-1], True)  # Last of each run of equals.
+    overlap = np.cumsum(shares.ravel()[order])[last] / regions
     alarms = np.cumsum(~masks.ravel()[order])[last] / np.sum(~masks)
     alarms, overlap = np.append(0, alarms), np.append(0, overlap)
     at_limit = np.interp(limit, alarms, overlap)
     within = alarms < limit
-    alarms, overlap = (
-        np.append(alarms[within], limit),
-        np.append(overlap[within], at_limit),
-    )
+    alarms = np.append(alarms[within], limit)
+    overlap = np.append(overlap[within], at_limit)
     return float(np.trapezoid(overlap, alarms) / limit)
 
 
