@@ -34,10 +34,10 @@ from jax import lax
 
 
 class Geometry(NamedTuple):
-    """What a convolution does to the two image axes; static."""
+    """Kernel, stride and padding of a convolution, alike on both image axes; static."""
 
     kernel: int  # Side of the kernel, in pixels.
-    stride: int
+    stride: int  # Step of the kernel, in pixels of the larger image.
     padding: int  # Zeros added on each side.
 
     def smaller(self, size: int) -> int:
