@@ -128,8 +128,8 @@ def on_components(
       **options: of `on_pixels`.
 
     Returns:
-      The method. Its parameters have `components` too, orthonormal rows `[K, D]`, none
-      where points are pixels. Its latents are the points.
+      The method. Unless points are pixels, its parameters have `components` too,
+      orthonormal rows `[K, D]`, and its latents are the points.
 
     Raises:
       InputError: the share is out of range.
@@ -142,21 +142,20 @@ def on_components(
 
     def fit_points(pixels, seed):
         centred = pixels - pixels.mean(0)
-        components = np.zeros((0, centred.shape[1]))
-        if variance:
-            components = principal(centred, variance)
-        points = centred @ components.T if variance else centred
-        return {"components": components, **fit(points, seed)}
+        if not variance:
+            return fit(centred, seed)
+        components = principal(centred, variance)
+        return {"components": components, **fit(centred @ components.T, seed)}
 
     def project(params, x):
-        centred, components = x - params["mean"].reshape(1, -1), params["components"]
-        if not len(components):
+        centred = x - params["mean"].reshape(1, -1)
+        if not variance:
             return centred.astype(exact)
-        return product(centred.astype(dtype), components.T.astype(dtype))
+        return product(centred.astype(dtype), params["components"].T.astype(dtype))
 
     return on_pixels(
         name,
-        {"components": np.zeros((1, 1)), **learns},
+        {"components": np.zeros((1, 1)), **learns} if variance else learns,
         fit_points,
         lambda params, x: score(params, project(params, x)),
         embed=project if variance else None,

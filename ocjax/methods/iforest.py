@@ -2,9 +2,9 @@
 
 Liu, Ting and Zhou, "Isolation forest", 2008. A tree asks of one pixel at a time whether
 it is above a threshold, both drawn at random, until each of the images it was grown on
-is alone, or the tree is as deep as a balanced one. With c(n) the questions that it takes
-on average among n images (equation 1), and h(x) those until a leaf, plus c(n) of the n
-images that the leaf still holds,
+is alone, or the tree is as deep as a balanced one. With c(n) the questions that it
+takes on average among n images (equation 1), and h(x) those until a leaf, plus c(n) of
+the n images that the leaf still holds,
 
     score(x) = 2^(-mean of h(x) over trees / c(samples))             (equation 2)
 
@@ -79,15 +79,11 @@ def iforest(config: Config = Config(), dtype: DTypeLike = jnp.float32) -> base.M
             nodes = jnp.where(left, of("left", nodes), of("right", nodes))
         return jnp.exp(-math.log(2) * of("length", nodes).mean(1))
 
-    number, value = np.zeros(1, np.int32), np.zeros(1)
-    return _pixels.on_pixels(
-        "iforest",
-        dict.fromkeys(("roots", "feature", "left", "right"), number)
-        | dict.fromkeys(("threshold", "length"), value),
-        fit,
-        score,
-        dtype=dtype,
-    )
+    learns: dict[str, np.ndarray] = {
+        **dict.fromkeys(("roots", "feature", "left", "right"), np.zeros(1, np.int32)),
+        **dict.fromkeys(("threshold", "length"), np.zeros(1)),
+    }
+    return _pixels.on_pixels("iforest", learns, fit, score, dtype=dtype)
 
 
 def average_length(count: np.ndarray) -> np.ndarray:
