@@ -27,7 +27,7 @@ ROUNDING = np.finfo(np.float32).eps ** 2
 
 def on_pixels(
     name: str,
-    learns: Mapping[str, np.ndarray],
+    learns: Callable[[int], Mapping[str, np.ndarray]],
     fit: Callable,
     score: Callable,
     *,
@@ -40,7 +40,8 @@ def on_pixels(
 
     Args:
       name: of the method, and of its parameters.
-      learns: arrays like those that `fit` returns; shapes may differ, not ranks.
+      learns: size D -> arrays like those that `fit` returns; what depends on the
+        training images may be of another length.
       fit: (pixels `[N, D]`, seed) -> arrays, on the host; pixels are float64.
       score: (parameters, pixels `[B, D]`) -> `[B]`.
       least: number of training images that it takes.
@@ -60,7 +61,8 @@ def on_pixels(
         return {n: np.asarray(x, exact if real(x) else None) for n, x in arrays.items()}
 
     def init(key, images):
-        learned = {"mean": np.zeros(images.shape[1:]), **learns}
+        shape = images.shape[1:]
+        learned = {"mean": np.zeros(shape), **learns(math.prod(shape))}
         arrays = {n: jnp.asarray(x) for n, x in cast(learned).items()}
         params = {"seed": jax.random.bits(key, (), jnp.uint32), **arrays}
         return base.State({name: params}, {name: {}}, {}, jnp.zeros((), jnp.int32))
@@ -108,7 +110,7 @@ def on_pixels(
 
 def on_components(
     name: str,
-    learns: Mapping[str, np.ndarray],
+    learns: Callable[[int], Mapping[str, np.ndarray]],
     fit: Callable,
     score: Callable,
     *,
@@ -120,7 +122,7 @@ def on_components(
 
     Args:
       name: of the method.
-      learns: arrays like those that `fit` returns.
+      learns: size K of a point -> arrays like those that `fit` returns.
       fit: (points `[N, K]`, seed) -> arrays; the points' mean is 0.
       score: (parameters, points `[B, K]`) -> `[B]`.
       variance: share of the variance that the components keep; 0 for centred pixels.
@@ -140,6 +142,11 @@ def on_components(
         )
     exact = jnp.promote_types(dtype, jnp.float32)
 
+    def like(size):
+        if not variance:
+            return learns(size)
+        return {"components": np.zeros((1, size)), **learns(1)}
+
     def fit_points(pixels, seed):
         centred = pixels - pixels.mean(0)
         if not variance:
@@ -155,7 +162,7 @@ def on_components(
 
     return on_pixels(
         name,
-        {"components": np.zeros((1, 1)), **learns} if variance else learns,
+        like,
         fit_points,
         lambda params, x: score(params, project(params, x)),
         embed=project if variance else None,
@@ -229,7 +236,7 @@ def nearest(x: jax.Array, points: jax.Array, k: int) -> tuple[jax.Array, jax.Arr
 
 def rows_of(table: jax.Array, numbers: jax.Array) -> jax.Array:
     """Rows of a table by their numbers, none of which is out of bounds."""
-    return table.at[numbers].get(mode="clip", wrap_negative_indices=False)
+    return jnp.asarray(table).at[numbers].get(mode="clip", wrap_negative_indices=False)
 
 
 def check_positive(name: str, value: int) -> None:

@@ -23,6 +23,8 @@ from jax.typing import DTypeLike
 from ocjax import _checks
 from ocjax.methods import _pixels, base
 
+_NUMBERS, _VALUES = ("roots", "feature", "left", "right"), ("threshold", "length")
+
 
 @dataclasses.dataclass(frozen=True)
 class Config:
@@ -79,10 +81,11 @@ def iforest(config: Config = Config(), dtype: DTypeLike = jnp.float32) -> base.M
             nodes = jnp.where(left, of("left", nodes), of("right", nodes))
         return jnp.exp(-math.log(2) * of("length", nodes).mean(1))
 
-    learns: dict[str, np.ndarray] = {
-        **dict.fromkeys(("roots", "feature", "left", "right"), np.zeros(1, np.int32)),
-        **dict.fromkeys(("threshold", "length"), np.zeros(1)),
-    }
+    def learns(size):
+        del size
+        numbers = dict.fromkeys(_NUMBERS, np.zeros(1, np.int32))
+        return {**numbers, **dict.fromkeys(_VALUES, np.zeros(1))}
+
     return _pixels.on_pixels("iforest", learns, fit, score, dtype=dtype)
 
 

@@ -68,7 +68,7 @@ def kde(config: Config = Config(), dtype: DTypeLike = jnp.float32) -> base.Metho
 
     return _pixels.on_components(
         "kde",
-        {"points": np.zeros((1, 1)), "bandwidth": np.zeros(())},
+        lambda size: {"points": np.zeros((1, size)), "bandwidth": np.ones(())},
         fit,
         score,
         variance=config.variance,

@@ -52,7 +52,7 @@ def knn(config: Config = Config(), dtype: DTypeLike = jnp.float32) -> base.Metho
 
     return _pixels.on_components(
         "knn",
-        {"points": np.zeros((1, 1))},
+        lambda size: {"points": np.zeros((config.neighbours, size))},
         fit,
         score,
         variance=config.variance,

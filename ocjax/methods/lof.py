@@ -50,6 +50,10 @@ def lof(config: Config = Config(), dtype: DTypeLike = jnp.float32) -> base.Metho
     k = config.neighbours
     _pixels.check_positive("neighbours", k)
 
+    def learns(size):
+        lengths = {"reach": np.zeros(k), "densities": np.zeros(k)}
+        return {"points": np.zeros((k, size)), **lengths}
+
     def fit(points, seed):
         from sklearn.neighbors import NearestNeighbors
 
@@ -69,7 +73,7 @@ def lof(config: Config = Config(), dtype: DTypeLike = jnp.float32) -> base.Metho
 
     return _pixels.on_components(
         "lof",
-        {"points": np.zeros((1, 1)), "reach": np.zeros(1), "densities": np.zeros(1)},
+        learns,
         fit,
         score,
         variance=config.variance,

@@ -54,7 +54,7 @@ def mahalanobis(
 
     return _pixels.on_components(
         "mahalanobis",
-        {"factor": np.zeros((1, 1))},
+        lambda size: {"factor": np.zeros((size, size))},
         fit,
         score,
         variance=config.variance,

@@ -73,10 +73,13 @@ def ocsvm(config: Config = Config(), dtype: DTypeLike = jnp.float32) -> base.Met
         kernel = jnp.exp(-params["gamma"] * squares)
         return params["offset"] - _pixels.product(kernel, params["coefficients"])
 
-    learns = {"vectors": np.zeros((1, 1)), "coefficients": np.zeros(1)}
+    def learns(size):
+        vectors = {"vectors": np.zeros((1, size)), "coefficients": np.zeros(1)}
+        return {**vectors, "offset": np.zeros(()), "gamma": np.zeros(())}
+
     return _pixels.on_components(
         "ocsvm",
-        {**learns, "offset": np.zeros(()), "gamma": np.zeros(())},
+        learns,
         fit,
         score,
         variance=config.variance,

@@ -18,8 +18,10 @@ from sklearn.model_selection import GridSearchCV, PredefinedSplit
 from sklearn.neighbors import KernelDensity, LocalOutlierFactor, NearestNeighbors
 from sklearn.svm import OneClassSVM
 
+from ocjax import Detector, inference
 from ocjax._checks import InputError
 from ocjax.evaluation import metrics
+from ocjax.inference import stablehlo
 from ocjax.methods import METHODS, _pixels, iforest, kde
 from ocjax.modules import axis
 
@@ -266,3 +268,15 @@ def test_a_pass_keeps_each_image_once_in_its_place_on_all_devices():
     both = jax.vmap(add, axis_name=axis.NAME)(images, numbers)["pixels"]
     for pixels in both:
         np.testing.assert_array_equal(pixels, TRAIN[:6].reshape(6, -1))
+
+
+@of_each
+def test_a_detector_is_saved_loaded_and_exported(name, tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (40, 32, 32), np.uint8)
+    detector = Detector(name, random_state=0, false_positive_rate=0.2).fit(images[:32])
+    scores = detector.anomaly_score(images)
+    again = Detector.load(detector.save(tmp_path / "detector.ocjax"))
+    np.testing.assert_array_equal(again.anomaly_score(images), scores)
+    program = stablehlo.save(tmp_path / "program.ocjax", *detector.parts)
+    exported = inference.open(program).score(detector._images(images))
+    np.testing.assert_allclose(exported, scores, rtol=1e-4, atol=1e-5)
