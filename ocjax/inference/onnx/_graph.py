@@ -63,18 +63,23 @@ class Graph:
         kind: str,
         *inputs: Value,
         shape: Sequence[int] | None = None,
+        place: int = 0,
         **attributes,
     ) -> Value:
-        """Writes an operation, which is on single elements if no `shape` is given."""
+        """Writes an operation; without `shape`, one on single elements.
+
+        Of several outputs, the one at `place` is returned.
+        """
         if shape is None:
             shape = np.broadcast_shapes(*(x.shape for x in inputs))
         names = tuple(map(self._name, inputs))
-        key = kind, names, repr(attributes)
+        key = kind, names, place, repr(attributes)
         if key not in self._nodes:
             out = f"{kind.lower()}_{len(self._nodes)}"
-            self._nodes[key] = self._helper.make_node(kind, names, [out], **attributes)
-            self._origins[out] = kind, inputs
-        return Value(tuple(shape), self._nodes[key].output[0])
+            outputs = [*(f"{out}_{i}" for i in range(place)), out]
+            node = self._helper.make_node(kind, names, outputs, **attributes)
+            self._nodes[key], self._origins[out] = node, (kind, inputs)
+        return Value(tuple(shape), self._nodes[key].output[place])
 
     def whole(self, x: Value, shape: Sequence[int]) -> Value:
         """Repeats the values of a tensor to `shape`."""

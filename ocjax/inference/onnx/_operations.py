@@ -107,12 +107,30 @@ def _argmax(graph, params, shape, x):
     return graph.op("Cast", place, to=graph.type_of(params["index_dtype"]))
 
 
+def _top_k(graph, params, shape, x):
+    """Finds the largest values along the last axis, and their places."""
+    count = integers([params["k"]])
+    values, places = (
+        graph.op("TopK", x, count, shape=shape, place=i, axis=-1) for i in (0, 1)
+    )
+    return [values, graph.op("Cast", places, to=graph.type_of(np.int32))]
+
+
 def _gather(graph, params, shape, x, places):
-    """Takes one value along an axis for each place of the others."""
-    dims = params["dimension_numbers"]
+    """Takes rows of a table, or values along an axis for each place of the others."""
+    dims, rank = params["dimension_numbers"], len(places.shape) - 1
+    if (
+        (dims.start_index_map, dims.collapsed_slice_dims) == ((0,), (0,))
+        and dims.offset_dims == tuple(range(rank, len(shape)))
+        and params["slice_sizes"] == (1, *x.shape[1:])
+    ):
+        places = graph.reshape(places, places.shape[:-1])
+        return graph.op("Gather", x, places, shape=shape, axis=0)
     axis, *more = map(int, dims.start_index_map)
     batch = [*map(int, dims.operand_batching_dims)]
     index = [n if i in batch else 1 for i, n in enumerate(x.shape)]
+    if axis == len(index) - 1:  # Any number of places there.
+        index[axis] = math.prod(places.shape) // math.prod(index)
     if (
         more
         or batch != sorted(batch)
@@ -303,6 +321,7 @@ OPERATIONS: dict[str, Callable] = {
     "slice": _slice,
     "split": _split,
     "squeeze": lambda graph, params, shape, x: graph.reshape(x, shape),
+    "top_k": _top_k,
     "transpose": lambda graph, params, shape, x: graph.transpose(
         x, params["permutation"]
     ),
