@@ -176,13 +176,18 @@ def configuration(arguments: argparse.Namespace) -> tuple[dict[str, Any], str | 
       InputError: the file or `DATA` cannot be used, or a field is unknown.
     """
     from ocjax import data, runs
+    from ocjax._checks import InputError
     from ocjax.runs.changes import changed, replaced
     from ocjax.runs.config import from_file
 
     values = runs.configure().to_dict()
     if arguments.config is not None:
         values = from_file(arguments.config)
-    fields, data_dir = _data(arguments)
+    if arguments.data is None and arguments.config is None:
+        raise InputError(
+            "Expected DATA, a folder or a data set, or a file that says it by --config."
+        )
+    fields, data_dir = data_fields(arguments.data, arguments.data_dir)
     flags = {name: getattr(arguments, name) for name in FIELDS}
     fields |= {name: value for name, value in flags.items() if value is not None}
     for name, value in fields.items():
@@ -196,20 +201,16 @@ def configuration(arguments: argparse.Namespace) -> tuple[dict[str, Any], str | 
     return values, data_dir
 
 
-def _data(arguments: argparse.Namespace) -> tuple[dict[str, Any], str | None]:
+def data_fields(
+    name: str | None, data_dir: str | None
+) -> tuple[dict[str, Any], str | None]:
     """Fields that `DATA` sets, and the folder of the data.
 
     Raises:
-      InputError: no data are named, or they are not there.
+      InputError: the data are not there.
     """
     from ocjax import _files
-    from ocjax._checks import InputError
 
-    name, data_dir = arguments.data, arguments.data_dir
-    if name is None and arguments.config is None:
-        raise InputError(
-            "Expected DATA, a folder or a data set, or a file that says it by --config."
-        )
     if name is not None and not _is_data_set(name):
         fields = {"dataset": "folder", "protocol": "folder", "normal_class": "good"}
         return fields, str(_folder(name))
