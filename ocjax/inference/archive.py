@@ -118,7 +118,7 @@ def check(card: Card) -> None:
     Raises:
       ValueError: one of them is none that a card can have.
     """
-    texts = [card.method, card.trained_on, card.version]
+    texts = [card.method, card.trained_on, card.version, card.weights]
     texts += [] if card.commit is None else [card.commit]
     if not all(isinstance(x, str) and len(x) <= _TEXT for x in texts):
         raise ValueError(f"texts of at most {_TEXT} characters are expected")

@@ -6,7 +6,8 @@ from typing import Any
 
 # Of a method's file, and of the builder in it.
 NAMES = (
-    "lrgdan", "caent", "ics", "ganomaly", "skip_ganomaly", "autoencoder", "pca"
+    "lrgdan", "caent", "ics", "ganomaly", "skip_ganomaly", "autoencoder", "pca",
+    "padim", "patchcore", "knn_features", "mahalanobis_features",
 )  # fmt: skip
 
 

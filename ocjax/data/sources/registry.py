@@ -73,6 +73,7 @@ SOURCES = {
     "sound_scenes": sounds.sound_scenes,
 }
 SKIPPING = ("folder", "magnetic_tile")  # Those that can leave files out.
+LARGER = SKIPPING  # Those whose pictures are larger than a frozen network takes.
 # Never run on the original data, which is licensed, not public or too large to have
 # been at hand: tested on made files in its layout.
 UNTRIED = ("coil100", "replay_attack", "casia_mfsd", "uba", "dcase2017_task2")

@@ -1,0 +1,114 @@
+"""Nearest neighbours: the distance of frozen features to those of normal pictures.
+
+Bergman et al., "Deep nearest neighbor anomaly detection" (2020,
+https://arxiv.org/abs/2002.10445): a picture is as anomalous as the mean distance of its
+pooled features to those of the k normal pictures that are nearest. Departs in the
+network, EfficientNet-Lite0, and in that features are brought to length 1 and distances
+are one minus the cosine, which ranks as squared distances do then.
+
+A size of 112 takes a quarter of the time of 224, and suits pictures of 32 pixels.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import DTypeLike
+
+from ocjax.methods import _frozen, base
+from ocjax.modules import axis
+
+MOST_PICTURES = 50_000  # Memory of a pass: 244 MiB for 1,280 features.
+FEATURE = "pooled"
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(_frozen.Config):
+    """Hyper-parameters."""
+
+    neighbours: int = 5  # Normal pictures whose distances are averaged.
+
+
+def knn_features(
+    config: Config = Config(),
+    dtype: DTypeLike = jnp.float32,
+) -> base.Method:
+    """Builds the method for images `[B, S, S, C]` of any size.
+
+    Of more than `MOST_PICTURES` training images every second is kept, or every third
+    and so on. Where there are fewer than `config.neighbours`, all are averaged.
+
+    Args:
+      config: hyper-parameters.
+      dtype: float32.
+
+    Returns:
+      The method; it has one pass. Its parameters `knn_features` are `memory`, float16
+      `[N, D]`, rows of length 1.
+
+    Raises:
+      InputError: the network or its weights are missing.
+    """
+    frozen = _frozen.Frozen(config, dtype)
+    size = frozen.backbone.features[FEATURE].channels
+
+    def init(key, images):
+        del key, images
+        params = {"memory": jnp.zeros((1, size), jnp.float16)}
+        step = jnp.zeros((), jnp.int32)
+        return base.State({"knn_features": params}, {"knn_features": {}}, {}, step)
+
+    def embed(state, x):
+        del state
+        return unit(frozen.features(x, [FEATURE])[FEATURE])
+
+    def start(state, shape, count):
+        del state, shape
+        stride = -(-count // MOST_PICTURES)
+        return {
+            "memory": jnp.zeros((-(-count // stride), size)),
+            "stride": jnp.asarray(stride, jnp.int32),
+        }
+
+    def add(state, sums, images, numbers):
+        rows, numbers = axis.gather((embed(state, images), numbers))
+        counts = (numbers >= 0) & (numbers % sums["stride"] == 0)
+        places = jnp.where(counts, numbers // sums["stride"], len(sums["memory"]))
+        return sums | {"memory": sums["memory"].at[places].set(rows, mode="drop")}
+
+    def finish(state, sums):
+        computed = {"memory": sums["memory"].astype(np.float16)}
+        return state._replace(params={**state.params, "knn_features": computed})
+
+    def score(state, x):
+        memory = state.params["knn_features"]["memory"].astype(jnp.float32)
+        return cosine_distance(embed(state, x), memory, config.neighbours)
+
+    computed = base.Pass(("knn_features",), start, add, finish)
+    return base.Method(
+        init=init,
+        stages=(base.Stage(computed=computed),),
+        score=score,
+        objectives={},
+        embed=embed,
+        weights=frozen.version,
+    )
+
+
+def unit(x: jax.Array) -> jax.Array:
+    """Vectors `[B, D]` brought to length 1; one of zeros stays as it is."""
+    return x / jnp.sqrt(jnp.maximum((x**2).sum(-1, keepdims=True), 1e-12))
+
+
+def cosine_distance(x: jax.Array, memory: jax.Array, neighbours: int) -> jax.Array:
+    """Mean of the smallest cosine distances to the rows of a memory, `[B]`.
+
+    Args:
+      x: vectors of length 1, `[B, D]`.
+      memory: likewise, `[N, D]`.
+      neighbours: number of distances that are averaged, at most all N.
+    """
+    cosines = jnp.einsum("bd,nd->bn", x, memory, precision="highest")
+    nearest, _ = jax.lax.top_k(cosines, min(neighbours, len(memory)))
+    return 1 - nearest.mean(-1)
