@@ -13,7 +13,6 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.typing import DTypeLike
 
 from ocjax.methods import _frozen, base
@@ -44,8 +43,8 @@ def knn_features(
       dtype: float32.
 
     Returns:
-      The method; it has one pass. Its parameters `knn_features` are `memory`, float16
-      `[N, D]`, rows of length 1.
+      The method; it has one pass. Its parameters `knn_features` are `memory` `[N, D]`,
+      rows of length 1.
 
     Raises:
       InputError: the network or its weights are missing.
@@ -55,7 +54,7 @@ def knn_features(
 
     def init(key, images):
         del key, images
-        params = {"memory": jnp.zeros((1, size), jnp.float16)}
+        params = {"memory": jnp.zeros((1, size))}
         step = jnp.zeros((), jnp.int32)
         return base.State({"knn_features": params}, {"knn_features": {}}, {}, step)
 
@@ -78,11 +77,11 @@ def knn_features(
         return sums | {"memory": sums["memory"].at[places].set(rows, mode="drop")}
 
     def finish(state, sums):
-        computed = {"memory": sums["memory"].astype(np.float16)}
+        computed = {"memory": sums["memory"]}
         return state._replace(params={**state.params, "knn_features": computed})
 
     def score(state, x):
-        memory = state.params["knn_features"]["memory"].astype(jnp.float32)
+        memory = state.params["knn_features"]["memory"]
         return cosine_distance(embed(state, x), memory, config.neighbours)
 
     computed = base.Pass(("knn_features",), start, add, finish)

@@ -104,10 +104,11 @@ def padim(
     def finish(state, sums):
         count = max(float(sums["count"]) - 1, 1)
         factors = inverse_factors(sums["products"] / count, config.regularization)
+        factors = np.asarray(factors) / scale
         computed = {
             "dimensions": state.params["padim"]["dimensions"],
             "means": sums["mean"],
-            "factors": packed(factors / scale).astype(np.float16),
+            "factors": packed(factors).astype(np.float16),
         }
         return state._replace(params={**state.params, "padim": computed})
 
@@ -162,11 +163,15 @@ def chosen_features(
     return joined.reshape(len(joined), -1, len(dimensions))
 
 
-def inverse_factors(covariances: np.ndarray, regularization: float) -> np.ndarray:
-    """L^-1 of C + regularization I = L L^T, lower triangles `[P, D, D]`, float64."""
-    identity = np.eye(covariances.shape[-1])
-    regular = covariances.astype(np.float64) + regularization * identity
-    return np.linalg.inv(np.linalg.cholesky(regular))
+@jax.jit
+def inverse_factors(covariances: jax.Array, regularization: float) -> jax.Array:
+    """L^-1 of C + regularization I = L L^T, lower triangles `[P, D, D]`."""
+    identity = jnp.eye(covariances.shape[-1])[None]
+    factors = jnp.linalg.cholesky(covariances + regularization * identity)
+    identities = jnp.broadcast_to(identity, factors.shape)
+    return jax.lax.linalg.triangular_solve(
+        factors, identities, left_side=True, lower=True
+    )
 
 
 def packed(triangles: np.ndarray) -> np.ndarray:
