@@ -87,8 +87,8 @@ class EfficientNetLite(nn.Module):
 
         Returns:
           "block<n>", what block n gives (n from 0), and "expanded<n>", what it filters
-          (n from 1), maps `[B, h, w, C]`; "pooled", their last mean, `[B, 1280]`;
-          "logits" of ImageNet's classes, `[B, 1000]`.
+          (n from 1), maps `[B, h, w, C]`, and "head", the last of them; "pooled", its
+          mean, `[B, 1280]`; "logits" of ImageNet's classes, `[B, 1000]`.
         """
         return layers.taken(_features(self, images), names)
 
@@ -130,6 +130,8 @@ def _features(
         y = conv(block.channels, name=f"{layer}_project_conv")(nn.relu6(filtered(y)))
         x = x + y if block.stride == 1 and x.shape == y.shape else y
         yield f"block{number}", x
-    x = nn.relu6(conv(1280, name="_conv_head")(x)).mean((1, 2))
+    x = nn.relu6(conv(1280, name="_conv_head")(x))
+    yield "head", x
+    x = x.mean((1, 2))
     yield "pooled", x
     yield "logits", layers.Linear(1000, name="_fc")(x)

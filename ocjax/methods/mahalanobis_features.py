@@ -9,9 +9,13 @@ over levels of
     sqrt((x - m)^T C^-1 (x - m)),   C = (1 - a) S + a (tr S / D) I,
     a = min(1, b / d),   d = |S - (tr S / D) I|^2,   b = (sum |y|^4 / n - |S|^2) / n,
 
-y = x - m, |.|^2 the sum of squares. Levels are the last maps of equal channels of
-EfficientNet-Lite0, after every stage, and its pooled features; the paper has those of
+y = x - m, |.|^2 the sum of squares. Levels are the maps that the stages of
+EfficientNet-Lite0 end in, and the last one of all; the paper has those of
 EfficientNet-B4.
+
+Features x are the mean of those at places, x_p, so a distance d is the mean over places
+of (x_p - m)^T C^-1 (x - m) / d. The heatmap is the sum over levels of these, those
+above 0.
 """
 
 import dataclasses
@@ -22,7 +26,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
-from ocjax.backbones import Feature
 from ocjax.methods import _frozen, _moments, base
 from ocjax.modules import axis
 
@@ -50,7 +53,7 @@ def mahalanobis_features(
       InputError: the network or its weights are missing.
     """
     frozen = _frozen.Frozen(config, dtype)
-    sizes = levels(frozen.backbone.features)
+    sizes = _frozen.levels(frozen.backbone.features)
 
     def init(key, images):
         del key, images
@@ -62,21 +65,17 @@ def mahalanobis_features(
         name = "mahalanobis_features"
         return base.State({name: params}, {name: {}}, {}, step)
 
-    def pooled(x):
-        """Level -> features `[B, D]`."""
-        features = frozen.features(x, list(sizes))
-        return {
-            name: y.mean((1, 2)) if y.ndim == 4 else y for name, y in features.items()
-        }
-
     def start(state, shape, count):
         del state, shape, count
         return {name: zeros(size) for name, size in sizes.items()}
 
     def add(state, sums, images, numbers):
         del state
-        features = pooled(images)
-        return {name: added(sums[name], features[name], numbers >= 0) for name in sizes}
+        maps = frozen.features(images, list(sizes))
+        return {
+            name: added(sums[name], maps[name].mean((1, 2)), numbers >= 0)
+            for name in sizes
+        }
 
     def finish(state, sums):
         computed = {
@@ -90,8 +89,21 @@ def mahalanobis_features(
         return state._replace(params=params)
 
     def score(state, x):
-        params, features = state.params["mahalanobis_features"], pooled(x)
-        return sum(distance(features[name], **params[name]) for name in sizes)
+        params = state.params["mahalanobis_features"]
+        maps = frozen.features(x, list(sizes))
+        return sum(
+            distance(maps[name].mean((1, 2)), **params[name])[0] for name in sizes
+        )
+
+    def anomaly_map(state, x):
+        params = state.params["mahalanobis_features"]
+        maps, total = frozen.features(x, list(sizes)), 0
+        for name in sizes:
+            centred = maps[name] - params[name]["mean"][None, None, None]
+            _, slope = distance(maps[name].mean((1, 2)), **params[name])
+            parts = jnp.einsum("bijd,bd->bij", centred, slope, precision="highest")
+            total += _frozen.heatmaps(jnp.maximum(parts, 0), x.shape[1])
+        return total
 
     computed = base.Pass(("mahalanobis_features",), start, add, finish)
     return base.Method(
@@ -99,29 +111,19 @@ def mahalanobis_features(
         stages=(base.Stage(computed=computed),),
         score=score,
         objectives={},
+        anomaly_map=anomaly_map,
         weights=frozen.version,
     )
 
 
-def levels(features: Mapping[str, Feature]) -> dict[str, int]:
-    """Levels of a network and their sizes: the last maps of equal channels, and pooled.
-
-    Pooled features that are the mean of the last map are left out.
-    """
-    maps = [(n, f.channels) for n, f in features.items() if n[:5] in ("block", "layer")]
-    following = [size for _, size in maps[1:]] + [0]
-    sizes = {
-        name: size for (name, size), after in zip(maps, following, strict=True)
-        if size != after
-    }  # fmt: skip
-    pooled = features["pooled"].channels
-    return sizes if pooled == maps[-1][1] else sizes | {"pooled": pooled}
-
-
-def distance(x: jax.Array, mean: jax.Array, factor: jax.Array) -> jax.Array:
-    """Mahalanobis distances `[B]` of features `[B, D]`."""
+def distance(
+    x: jax.Array, mean: jax.Array, factor: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Mahalanobis distances d `[B]` of features x `[B, D]`, and C^-1 (x - m) / d."""
     whitened = jnp.einsum("ij,bj->bi", factor, x - mean[None], precision="highest")
-    return jnp.sqrt(jnp.maximum((whitened**2).sum(-1), 1e-12))
+    apart = jnp.sqrt(jnp.maximum((whitened**2).sum(-1), 1e-12))
+    slope = jnp.einsum("ij,bi->bj", factor, whitened, precision="highest")
+    return apart, slope / apart[:, None]
 
 
 def zeros(size: int) -> _moments.Sums:

@@ -155,8 +155,8 @@ def chosen_features(
     channels = fine.shape[-1]
     of_fine = dimensions < channels
     parts = (
-        jnp.take(fine, jnp.where(of_fine, dimensions, 0), axis=-1),
-        jnp.take(coarse, jnp.where(of_fine, 0, dimensions - channels), axis=-1),
+        jnp.take(fine, jnp.where(of_fine, dimensions, 0), -1, mode="clip"),
+        jnp.take(coarse, jnp.where(of_fine, 0, dimensions - channels), -1, mode="clip"),
     )
     fine, coarse = jnp.split(_frozen.described(parts), 2, axis=-1)
     joined = jnp.where(of_fine[None, None, None], fine, coarse)

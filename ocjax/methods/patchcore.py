@@ -143,7 +143,8 @@ def patchcore(
         farthest = jax.nn.one_hot(distances.argmax(1), patches.shape[1])
         patch = jnp.einsum("bp,bpd->bd", farthest, patches, precision="highest")
         match = jnp.argmax(-squared_distances(patch, params["memory"]), axis=-1)
-        around = jnp.take(params["memory"], jnp.take(params["support"], match, 0), 0)
+        around = jnp.take(params["support"], match, 0, mode="clip")
+        around = jnp.take(params["memory"], around, 0, mode="clip")
         apart = root(((patch[:, None] - around) ** 2).sum(-1))
         return reweighted(apart)
 
@@ -218,7 +219,12 @@ def nearest(memory: jax.Array, count: int) -> jax.Array:
 
 
 def squared_distances(x: jax.Array, y: jax.Array) -> jax.Array:
-    """Squared distances `[..., M]` of vectors `[..., D]` to others `[M, D]`."""
+    """Squared distances `[..., M]` of vectors `[..., D]` to others `[M, D]`.
+
+    Centred on the mean of the others they are shorter, and less is lost of differences.
+    """
+    centre = y.mean(0)
+    x, y = x - centre.reshape((1,) * (x.ndim - 1) + (-1,)), y - centre[None]
     products = jnp.einsum("...d,md->...m", x, y, precision="highest")
     squares = (x**2).sum(-1, keepdims=True) - 2 * products
     others = (y**2).sum(-1).reshape((1,) * (x.ndim - 1) + (-1,))

@@ -72,7 +72,7 @@ def places(images_of, *names):
         for i in range(side):
             for j in range(side):
                 rows, columns = (slice(max(k - 1, 0), k + 2) for k in (i, j))
-                means[:, i, j] = maps[:, rows, columns].mean((1, 2))
+                means[:, i, j] = maps[:, rows, columns].sum((1, 2)) / 9
         if side == 2:  # At 1/4, 3/4, 5/4 and 7/4 of its places.
             weights = np.array([[1, 0], [0.75, 0.25], [0.25, 0.75], [0, 1]])
             means = np.einsum("ij,bjkc,lk->bilc", weights, means, weights)
@@ -240,9 +240,9 @@ def test_of_very_many_pictures_every_second_is_remembered(monkeypatch):
 def test_mahalanobis_features_is_that_of_scikit_learn_in_double_precision():
     method, state = trained("mahalanobis_features")
     network = load(tiny_backbone.NAME, tiny_backbone.WEIGHTS)
-    names = list(mahalanobis_features.levels(network.features))
-    assert names == ["block3", "block4", "block5", "block6", "pooled"]
-    pooled = lambda x: x.mean((1, 2)) if x.ndim == 4 else x
+    names = list(_frozen.levels(network.features))
+    assert names == ["block3", "block4", "block5", "block6", "head"]
+    pooled = lambda x: x.mean((1, 2))
     expected = np.zeros(len(OTHERS))
     pairs = zip(features("images", *names), features("others", *names), strict=True)
     for x, y in pairs:
@@ -273,13 +273,24 @@ def test_sums_of_fourth_powers_are_those_of_all_vectors_at_once():
 
 
 def test_levels_of_known_networks_are_their_stages():
-    levels = lambda name: list(
-        mahalanobis_features.levels(backbone.layout(name).features)
-    )
+    levels = lambda name: list(_frozen.levels(backbone.layout(name).features))
     assert levels("efficientnet_lite0") == [
-        *(f"block{n}" for n in (0, 2, 4, 7, 10, 14, 15)), "pooled",
+        *(f"block{n}" for n in (0, 2, 4, 7, 10, 14, 15)), "head",
     ]  # fmt: skip
     assert levels("resnet18") == ["layer1", "layer2", "layer3", "layer4"]
+
+
+@pytest.mark.parametrize("name", ["knn_features", "mahalanobis_features"])
+def test_scores_are_means_of_their_parts_at_places(name, monkeypatch):
+    # Without what is clipped and smoothed away, the mean of a heatmap is the score.
+    monkeypatch.setattr(_frozen.jnp, "maximum", lambda x, y: x if y == 0 else x + 0 * y)
+    grids = lambda x, side: x.mean((1, 2))[:, None, None] + jnp.zeros((1, side, side))
+    monkeypatch.setattr(_frozen, "heatmaps", grids)
+    build, config = BUILDERS[name]
+    method, state = build(config), trained(name)[1]
+    maps = method.anomaly_map(state, floats(OTHERS))
+    scores = method.score(state, floats(OTHERS))
+    np.testing.assert_allclose(maps[:, 0, 0], scores, rtol=1e-3, atol=1e-6)
 
 
 @each_method
@@ -296,8 +307,8 @@ def test_pictures_of_other_sizes_are_resized_and_mapped_at_their_own(name):
     images = floats(RNG.integers(0, 256, (2, 48, 48, 1), np.uint8))
     scores, maps = heatmaps.explained(method)(state, images)
     assert maps.shape == (2, 48, 48) and (maps >= 0).all()
-    small = _frozen.resized(images, SIDE)
-    if method.anomaly_map is None:
+    if name not in ("padim", "patchcore"):  # Whose score is of the map, or near it.
+        small = _frozen.resized(images, SIDE)
         np.testing.assert_allclose(scores, method.score(state, small), rtol=1e-5)
     assert np.isfinite(maps).all()
 

@@ -68,13 +68,21 @@ class Graph:
         """Writes an operation; without `shape`, one on single elements."""
         if shape is None:
             shape = np.broadcast_shapes(*(x.shape for x in inputs))
+        return self.several(kind, *inputs, shapes=[shape], **attributes)[0]
+
+    def several(
+        self, kind: str, *inputs: Value, shapes: Sequence[Sequence[int]], **attributes
+    ) -> list[Value]:
+        """Writes an operation that gives several tensors, of these shapes."""
         names = tuple(map(self._name, inputs))
         key = kind, names, repr(attributes)
         if key not in self._nodes:
-            out = f"{kind.lower()}_{len(self._nodes)}"
-            self._nodes[key] = self._helper.make_node(kind, names, [out], **attributes)
-            self._made[out] = kind, inputs
-        return Value(tuple(shape), self._nodes[key].output[0])
+            first = f"{kind.lower()}_{len(self._nodes)}"
+            outs = [first, *(f"{first}_{i}" for i in range(1, len(shapes)))]
+            self._nodes[key] = self._helper.make_node(kind, names, outs, **attributes)
+            self._made[first] = kind, inputs
+        outs = self._nodes[key].output
+        return [Value((*shape,), out) for shape, out in zip(shapes, outs, strict=True)]
 
     def whole(self, x: Value, shape: Sequence[int]) -> Value:
         """With values repeated to `shape`."""

@@ -74,6 +74,7 @@ ELEMENTWISE: dict[str, Callable] = {
     "select_n": _select,
     "sign": _plain("Sign"),
     "sqrt": _plain("Sqrt"),
+    "stop_gradient": lambda graph, params, x: x,
     "square": lambda graph, params, x: graph.op("Mul", x, x),
     "sub": _plain("Sub"),
     "tanh": _plain("Tanh"),
@@ -104,9 +105,31 @@ def _argmax(graph, params, shape, x):
     return graph.op("Cast", place, to=graph.type_of(params["index_dtype"]))
 
 
-def _gather(graph, params, shape, x, places):
-    """One value along an axis for each place of the others."""
+def _taken(graph, params, shape, x, places):
+    """Whole slices along an axis, as `jnp.take` takes them; None of another gather."""
     dims = params["dimension_numbers"]
+    (axis,), before = dims.start_index_map, places.shape[:-1]
+    whole = [1 if i == axis else n for i, n in enumerate(x.shape)]
+    inside = range(axis, axis + len(before))
+    outside = tuple(i for i in range(len(shape)) if i not in inside)
+    if (
+        dims.operand_batching_dims
+        or (*dims.collapsed_slice_dims,) != (axis,)
+        or list(params["slice_sizes"]) != whole
+        or (*dims.offset_dims,) != outside
+    ):
+        return None
+    places = graph.reshape(places, before)
+    return graph.op("Gather", x, places, shape=shape, axis=int(axis))
+
+
+def _gather(graph, params, shape, x, places):
+    """Whole slices, or one value along an axis for each place of the others."""
+    dims = params["dimension_numbers"]
+    if len(dims.start_index_map) == 1:
+        taken = _taken(graph, params, shape, x, places)
+        if taken is not None:
+            return taken
     axis, *more = map(int, dims.start_index_map)
     batch = [*map(int, dims.operand_batching_dims)]
     index = [n if i in batch else 1 for i, n in enumerate(x.shape)]
@@ -122,6 +145,15 @@ def _gather(graph, params, shape, x, places):
     places = graph.reshape(places, index)
     found = graph.op("GatherElements", x, places, shape=index, axis=axis)
     return graph.reshape(found, shape)
+
+
+def _top_k(graph, params, shape, x):
+    """The largest values along the last axis, and their places."""
+    if params.get("axis", len(x.shape) - 1) not in (-1, len(x.shape) - 1):
+        raise InputError("ONNX files cannot have JAX's 'top_k' along this axis.")
+    count = integers([params["k"]])
+    values, places = graph.several("TopK", x, count, shapes=[shape, shape], axis=-1)
+    return [values, graph.op("Cast", places, to=graph.type_of(np.int32))]
 
 
 def _cut(graph, x, starts, stops, steps=None):
@@ -302,6 +334,7 @@ OPERATIONS: dict[str, Callable] = {
     "reduce_sum": _reduce("ReduceSum"),
     "reshape": lambda graph, params, shape, x: graph.reshape(x, shape),
     "slice": _slice,
+    "top_k": _top_k,
     "split": _split,
     "squeeze": lambda graph, params, shape, x: graph.reshape(x, shape),
     "transpose": lambda graph, params, shape, x: graph.transpose(
