@@ -6,17 +6,74 @@ appends a line for each run to `experiments/METHOD/results.jsonl`, once. FOLDER 
 folder or a folder of run folders; the code that ran must be a commit.
 """
 
+import dataclasses
 import json
 import pathlib
 import sys
+from collections.abc import Mapping
+from typing import Any
+
+from ocjax import _records
+from ocjax._checks import InputError
+from ocjax.evaluation.metrics import Kind
+from ocjax.runs.folder import RunFolder
+from ocjax.runs.known import FILE
+from ocjax.runs.summary import (
+    Baseline,
+    Identity,
+    class_by_name,
+    class_by_role,
+)
 
 HERE = pathlib.Path(__file__).parent
-KEPT = (
-    "method dataset protocol normal_class anomalous_class seed epochs auroc auroc_low "
-    "auroc_high average_precision fpr_at_95_tpr equal_error_rate normals anomalies "
-    "promised_false_positive_rate reached_false_positive_rate held_out_normals "
-    "train_normals images_per_second train_seconds leaks kinds baselines note"
-).split()
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """A line of `results.jsonl`: what is kept of a run, and what it depends on.
+
+    Fields of a summary mean what they mean there; runs older than a field have its
+    default.
+
+    Attributes:
+      config: what the run was told, with its seed and the fingerprint of its data.
+      environment: versions, commit, devices.
+    """
+
+    identity: Identity
+    auroc: float
+    auroc_low: float
+    auroc_high: float
+    average_precision: float
+    fpr_at_95_tpr: float
+    equal_error_rate: float
+    normals: int
+    anomalies: int
+    promised_false_positive_rate: float | None
+    reached_false_positive_rate: float | None
+    held_out_normals: int
+    train_normals: int
+    images_per_second: float | None
+    train_seconds: float
+    config: dict[str, Any]
+    environment: dict[str, Any]
+    leaks: tuple[str, ...] = ()
+    kinds: dict[str, Kind] = dataclasses.field(default_factory=dict)
+    baselines: dict[str, Baseline] = dataclasses.field(default_factory=dict)
+    note: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """One flat object."""
+        return class_by_role(_records.to_json(self))
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Result":
+        """Reads what `to_json` gives.
+
+        Raises:
+          InputError: a field is missing, unknown or of another type.
+        """
+        return _records.from_json(cls, class_by_name(values))
 
 
 def keep(folder: pathlib.Path) -> None:
@@ -34,30 +91,51 @@ def keep(folder: pathlib.Path) -> None:
 
 def _keep_run(folder: pathlib.Path) -> None:
     try:
-        line = _line(folder)
-        file = _home(line["method"]) / "results.jsonl"
-    except (OSError, ValueError, RecursionError) as error:
-        raise SystemExit(f"{folder}: a file is missing or damaged: {error}.") from None
-    except (KeyError, TypeError) as error:
+        result = _result(RunFolder(folder))
+    except InputError as error:
+        raise SystemExit(f"{folder}: {error}") from None
+    except OSError as error:
+        raise SystemExit(f"{folder}: a file is missing: {error}.") from None
+    except (KeyError, TypeError, AttributeError) as error:
         raise SystemExit(f"{folder}: a file lacks what runs have: {error}.") from None
-    text = json.dumps(line, sort_keys=True) + "\n"
+    file = _home(result.identity.method) / "results.jsonl"
+    text = json.dumps(result.to_json(), sort_keys=True) + "\n"
     if not file.exists() or text not in file.read_text():
         with open(file, "a") as lines:
             lines.write(text)
 
 
-def _line(folder: pathlib.Path) -> dict:
-    summary, known, environment = (
-        json.loads((folder / name).read_text())
-        for name in ("eval/summary.json", "run.json", "env.json")
-    )
+def _result(folder: RunFolder) -> Result:
+    """What is kept of a finished run."""
+    summary, known = folder.result(), folder.read_object(FILE)
+    environment = folder.read_object("env.json")
+    assert summary is not None
+    judgement, training = summary.judgement, summary.training
     if environment["commit"] is None or environment["commit"].endswith("+"):
-        raise SystemExit(
-            f"{folder}: the code that ran is no commit; run a committed one."
-        )
-    config = known["config"] | {name: known[name] for name in ("seed", "data")}
-    line = {name: summary[name] for name in KEPT if name in summary}
-    return line | {"config": config, "environment": environment}
+        raise InputError("the code that ran is no commit; run a committed one.")
+    if judgement.measures is None:
+        raise InputError("no test image is anomalous, so there is no AUROC to keep.")
+    measures = dataclasses.asdict(judgement.measures)
+    del measures["best_f1_oracle"]
+    decisions = judgement.decisions
+    return Result(
+        identity=summary.identity,
+        **measures,
+        normals=judgement.normals,
+        anomalies=judgement.anomalies,
+        promised_false_positive_rate=judgement.promised_false_positive_rate,
+        reached_false_positive_rate=decisions and decisions.reached_false_positive_rate,
+        held_out_normals=summary.held_out_normals,
+        train_normals=training.train_normals,
+        images_per_second=training.images_per_second,
+        train_seconds=training.train_seconds,
+        config=known["config"] | {name: known[name] for name in ("seed", "data")},
+        environment=environment,
+        leaks=summary.leaks,
+        kinds=judgement.kinds,
+        baselines=summary.baselines,
+        note=summary.note,
+    )
 
 
 def _home(method: str) -> pathlib.Path:

@@ -12,15 +12,15 @@ Results here are the lines of `experiments/METHOD/results.jsonl`, by `keep.py`.
 """
 
 import functools
-import importlib.util
 import json
 import pathlib
 import statistics
 from collections.abc import Mapping
 from typing import Any
 
-from ocjax import data
-from ocjax.runs.config import RunConfig
+from keep import Result
+
+from ocjax.runs.config import RunConfig, from_file
 
 # Settings beside hyper-parameters that make another configuration.
 COMPARED = (
@@ -47,9 +47,8 @@ class Paper:
         self._published: dict[str, list[dict]] = content["published"]
         self.results = read_results(folder / "results.jsonl")
 
-    def configuration(self, result: Mapping) -> tuple[dict, list[str]]:
-        """The variant that a result is nearest to, and in what else it differs."""
-        config = result["config"]
+    def configuration(self, config: Mapping) -> tuple[dict, list[str]]:
+        """The variant that a run's is nearest to, and in what else it differs."""
         standard = _standard(self._folder, config["dataset"])
         settings = config["hyper"] | compared(config)
 
@@ -74,7 +73,7 @@ class Paper:
 
     def published(self, config: Mapping) -> dict[str, float]:
         """Class, or "mean", -> AUROC in the paper of what is nearest to `config`."""
-        variant, _ = self.configuration({"config": config})
+        variant, _ = self.configuration(config)
         names = self.reported().get((config["dataset"], config["protocol"]), [])
         where = (variant, config["dataset"], config["protocol"])
         aurocs = {name: self.theirs(*where, name) for name in [*names, MEAN]}
@@ -102,12 +101,13 @@ class Paper:
         """(Variant, data set, protocol) -> class -> (device, seed) -> AUROC."""
         aurocs = {}
         for result in self.results:
-            variant, differences = self.configuration(result)
-            if differences or leaks(result):
+            variant, differences = self.configuration(result.config)
+            if differences or result.leaks:
                 continue
-            where = (variant["name"], result["dataset"], result["protocol"])
-            runs = aurocs.setdefault(where, {}).setdefault(target(result), {})
-            runs[result["environment"]["device"], result["seed"]] = result["auroc"]
+            ran = result.identity
+            where = (variant["name"], ran.dataset, ran.protocol)
+            runs = aurocs.setdefault(where, {}).setdefault(ran.target_class, {})
+            runs[result.environment["device"], ran.seed] = result.auroc
         return aurocs
 
     def reported(self) -> dict[tuple[str, str], list[str]]:
@@ -118,20 +118,22 @@ class Paper:
                 names = classes.setdefault((table["dataset"], table["protocol"]), {})
                 names |= dict.fromkeys(table.get("classes", {}))
         for result in self.results:
-            names = classes.setdefault((result["dataset"], result["protocol"]), {})
-            names[target(result)] = None
+            ran = result.identity
+            classes.setdefault((ran.dataset, ran.protocol), {})[ran.target_class] = None
         return {where: list(names) for where, names in classes.items()}
+
+
+def published(config: Mapping) -> dict[str, float]:
+    """What the paper of the method has, where it is one of these experiments."""
+    folder = pathlib.Path(__file__).parent / config["method"]
+    file = folder / f"{config['dataset']}.py"
+    return Paper(folder).published(config) if file.exists() else {}
 
 
 @functools.cache
 def _standard(folder: pathlib.Path, dataset: str) -> dict[str, Any]:
     """Settings of the configuration file of a data set."""
-    path = folder / f"{dataset}.py"
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    config = module.get_config().to_dict()
+    config = from_file(folder / f"{dataset}.py")
     return config["hyper"] | {name: config[name] for name in COMPARED}
 
 
@@ -140,17 +142,7 @@ def compared(config: Mapping) -> dict[str, Any]:
     return {name: config.get(name, getattr(RunConfig, name)) for name in COMPARED}
 
 
-def read_results(path: pathlib.Path) -> list[dict]:
+def read_results(path: pathlib.Path) -> list[Result]:
     """Lines of a file of results; none where there is no file."""
     lines = path.read_text().splitlines() if path.exists() else []
-    return [json.loads(line) for line in lines]
-
-
-def target(result: Mapping) -> str:
-    """The class that a result is about."""
-    return result[data.TARGET[result["protocol"]]]
-
-
-def leaks(result: Mapping) -> list[str]:
-    """Sentences on what is not honest about a result."""
-    return result.get("leaks", [])
+    return [Result.from_json(json.loads(line)) for line in lines]

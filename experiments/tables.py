@@ -12,12 +12,15 @@ import json
 import pathlib
 import statistics
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from paper import MEAN, Paper, compared, leaks, read_results, target
+from keep import Result
+from paper import MEAN, Paper, compared, read_results
 
 from ocjax import _markdown, data
+from ocjax.evaluation.metrics import Kind
+from ocjax.runs.summary import Baseline
 
 ROOT = pathlib.Path(__file__).parents[1]
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
@@ -48,14 +51,14 @@ def render_all(root: pathlib.Path) -> None:
 def render(folder: pathlib.Path) -> None:
     """Rewrites the tables in the README of one method."""
     paper = Paper(folder)
-    honest = [result for result in paper.results if not leaks(result)]
-    dishonest = [result for result in paper.results if leaks(result)]
+    honest = [result for result in paper.results if not result.leaks]
+    dishonest = [result for result in paper.results if result.leaks]
     parts = [_markdown_of(_comparison(paper))]
     if honest:
         parts += ["Every run:", _markdown_of(_run(paper, result) for result in honest)]
     if dishonest:
         rows = (
-            {"leak": " ".join(leaks(result))} | _run(paper, result)
+            {"leak": " ".join(result.leaks)} | _run(paper, result)
             for result in dishonest
         )
         title = "Not honest, to show what a leak in published code is worth:"
@@ -81,13 +84,15 @@ def render_overall(folder: pathlib.Path, *pages: pathlib.Path) -> None:
 def render_kinds(folder: pathlib.Path) -> None:
     """Rewrites the tables by kind of anomaly in `folder / "other_data.md"`."""
     paths = sorted(folder.glob("*/results.jsonl"))
-    honest = [r for path in paths for r in read_results(path) if not leaks(r)]
+    honest = [r for path in paths for r in read_results(path) if not r.leaks]
     parts = []
     for dataset, title in BY_KIND.items():
-        results = [result for result in honest if result["dataset"] == dataset]
+        results = [r for r in honest if r.identity.dataset == dataset]
         if results:
-            note = f"{results[0]['note']} " if results[0].get("note") else ""
-            parts += [f"### {title}", f"{note}Protocol `{results[0]['protocol']}`."]
+            first = results[0]
+            note = f"{first.note} " if first.note else ""
+            protocol = first.identity.protocol
+            parts += [f"### {title}", f"{note}Protocol `{protocol}`."]
             parts.append(_markdown_of(_kinds(results)))
     _replace(folder / "other_data.md", "\n\n".join(parts) or "Nothing yet.")
 
@@ -115,48 +120,47 @@ def _cell(ours: list[float], theirs: float | None) -> str:
     return f"{text} / {'–' if theirs is None else f'{theirs:.3f}'}"
 
 
-def _run(paper: Paper, result: Mapping) -> dict[str, str]:
+def _run(paper: Paper, result: Result) -> dict[str, str]:
     """A row of one run."""
-    variant, differences = paper.configuration(result)
-    name, environment = target(result), result["environment"]
-    theirs = paper.theirs(variant, result["dataset"], result["protocol"], name)
+    variant, differences = paper.configuration(result.config)
+    ran, environment = result.identity, result.environment
+    theirs = paper.theirs(variant, ran.dataset, ran.protocol, ran.target_class)
     return {
-        "data set": result["dataset"],
-        "protocol": result["protocol"],
-        "class": f"{name} {_role(result['protocol'])}",
+        "data set": ran.dataset,
+        "protocol": ran.protocol,
+        "class": f"{ran.target_class} {_role(ran.protocol)}",
         "configuration": ", ".join([variant["name"], *differences]),
-        "seed": str(result["seed"]),
-        "epochs": str(result["epochs"]),
-        "AUROC (95 % interval)": f"{result['auroc']:.3f} {_interval(result)}",
+        "seed": str(ran.seed),
+        "epochs": str(ran.epochs),
+        "AUROC (95 % interval)": f"{result.auroc:.3f} {_interval(result)}",
         "hardest kind": _hardest(result),
         "paper": "" if theirs is None else f"{theirs:.3f}",
-        "difference": "" if theirs is None else f"{result['auroc'] - theirs:+.3f}",
-        "normals / anomalies": f"{result['normals']:,} / {result['anomalies']:,}",
+        "difference": "" if theirs is None else f"{result.auroc - theirs:+.3f}",
+        "normals / anomalies": f"{result.normals:,} / {result.anomalies:,}",
         "false positives: promised, reached": _rates(result),
-        "training": f"{result['train_seconds'] / 60:.0f} min",
+        "training": f"{result.train_seconds / 60:.0f} min",
         "device": f"{environment['device']}, {environment['cores']} cores",
         "commit": environment["commit"],
     }
 
 
-def _interval(result: Mapping) -> str:
-    return f"({result['auroc_low']:.3f} to {result['auroc_high']:.3f})"
+def _interval(result: Result) -> str:
+    return f"({result.auroc_low:.3f} to {result.auroc_high:.3f})"
 
 
-def _rates(result: Mapping) -> str:
+def _rates(result: Result) -> str:
     """The two false-positive rates; none where too few normals were held out."""
-    if result["reached_false_positive_rate"] is None:
-        return "none"
-    promised = result["promised_false_positive_rate"]
-    return f"{promised:.1%}, {result['reached_false_positive_rate']:.1%}"
+    promised = result.promised_false_positive_rate
+    reached = result.reached_false_positive_rate
+    return "none" if None in (promised, reached) else f"{promised:.1%}, {reached:.1%}"
 
 
-def _hardest(result: Mapping) -> str:
+def _hardest(result: Result) -> str:
     """The kind of anomaly that is told from normal images worst, where there are many.
 
     Below 0.5 its images look more normal than the normal ones.
     """
-    kinds = {k: kind["auroc"] for k, kind in result.get("kinds", {}).items()}
+    kinds = {name: kind.auroc for name, kind in result.kinds.items()}
     if len(kinds) < 2:
         return ""
     worst = min(kinds, key=kinds.__getitem__)
@@ -168,36 +172,41 @@ def _role(protocol: str) -> str:
     return data.TARGET[protocol].removesuffix("_class")
 
 
-def _kinds(results: list[dict]) -> Iterable[dict[str, str]]:
+def _kinds(results: list[Result]) -> Iterable[dict[str, str]]:
     """A row for each method and configuration: mean and deviation over its runs."""
-    columns = sorted(set().union(*map(_by_kind, results)))
+    columns = sorted(set().union(*(_by_kind(result.kinds) for result in results)))
     columns = columns if len(columns) <= MOST_KINDS else []
-    rows = {}
+    rows: dict[str, list[Result]] = {}
     for result in results:
         key = json.dumps(_configuration(result), sort_keys=True)
         rows.setdefault(key, []).append(result)
     configurations = [json.loads(key) for key in rows]
     for configuration, runs in zip(configurations, rows.values(), strict=True):
         title = [configuration["method"]]
-        if epochs := runs[0]["epochs"]:
+        if epochs := runs[0].identity.epochs:
             title.append(f"{epochs} epochs")
         title += _distinctions(configuration, configurations)
-        yield _of_kinds(", ".join(title), runs, columns)
+        row = _of_kinds(", ".join(title), runs, runs, columns)
+        if len(runs) == 1:
+            row["AUROC"] += f" {_interval(runs[0])}"
+        yield row
     # Scores that need no training are the same whatever ran.
-    once = {(target(r), r["config"]["split_seed"], r["anomalies"]): r for r in results}
-    for name in results[0].get("baselines", {}):
-        runs = [
-            run | {"auroc_low": None} | run["baselines"][name] for run in once.values()
-        ]
-        yield _of_kinds(f"{name} alone", runs, columns)
+    once = {
+        (r.identity.target_class, r.config["split_seed"], r.anomalies): r
+        for r in results
+    }
+    runs = list(once.values())
+    for name in results[0].baselines:
+        scores = [run.baselines[name] for run in runs]
+        yield _of_kinds(f"{name} alone", runs, scores, columns)
 
 
-def _configuration(result: Mapping) -> dict[str, Any]:
+def _configuration(result: Result) -> dict[str, Any]:
     """Settings of a run, but for what makes it a repetition of another."""
-    settings = compared(result["config"])
+    settings, ran = compared(result.config), result.identity
     del settings["split_seed"]
-    names = {"method": result["method"], "protocol": result["protocol"]}
-    return settings | names | {"hyper": result["config"]["hyper"]}
+    names = {"method": ran.method, "protocol": ran.protocol}
+    return settings | names | {"hyper": result.config["hyper"]}
 
 
 def _distinctions(configuration: dict, configurations: list[dict]) -> list[str]:
@@ -211,29 +220,39 @@ def _distinctions(configuration: dict, configurations: list[dict]) -> list[str]:
     ]
 
 
-def _of_kinds(name: str, runs: list[dict], columns: list[str]) -> dict[str, str]:
-    """A row: the AUROC of all anomalies, and of each kind that has a column."""
-    first, classes = runs[0], {target(run) for run in runs}
+def _of_kinds(
+    name: str,
+    runs: list[Result],
+    scores: Sequence[Result | Baseline],
+    columns: list[str],
+) -> dict[str, str]:
+    """A row: the AUROC of all anomalies, and of each kind that has a column.
+
+    Args:
+      name: of the row.
+      runs: in which the scores were judged.
+      scores: as many as runs, one of each.
+      columns: names of kinds.
+    """
+    classes = {run.identity.target_class for run in runs}
     row = {
         "method": name,
         "runs": str(len(runs)),
-        "normal": target(first) if len(classes) == 1 else f"{len(classes)} classes",
-        "AUROC": _spread([run["auroc"] for run in runs]),
+        "normal": classes.pop() if len(classes) == 1 else f"{len(classes)} classes",
+        "AUROC": _spread([score.auroc for score in scores]),
     }
-    if len(runs) == 1 and first["auroc_low"] is not None:
-        row["AUROC"] += f" {_interval(first)}"
+    by_kind = [_by_kind(score.kinds) for score in scores]
     for kind in columns:
-        aurocs = [_by_kind(run)[kind] for run in runs if kind in _by_kind(run)]
+        aurocs = [kinds[kind] for kinds in by_kind if kind in kinds]
         row[kind] = _spread(aurocs) if aurocs else "–"
-    counts = {f"{run['normals']:,} / {run['anomalies']:,}" for run in runs}
+    counts = {f"{run.normals:,} / {run.anomalies:,}" for run in runs}
     row["normals / anomalies"] = counts.pop() if len(counts) == 1 else "vary"
     return row
 
 
-def _by_kind(run: Mapping) -> dict[str, float]:
+def _by_kind(kinds: Mapping[str, Kind]) -> dict[str, float]:
     """AUROCs; of "rain+gun_shot" the event, as the scene is the normal class."""
-    kinds = run["kinds"].items()
-    return {name.rsplit("+")[-1]: kind["auroc"] for name, kind in kinds}
+    return {name.rsplit("+")[-1]: kind.auroc for name, kind in kinds.items()}
 
 
 def _spread(values: list[float]) -> str:

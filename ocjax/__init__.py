@@ -7,5 +7,5 @@ import lazy_loader
 
 __version__ = "0.1.0"
 
-# JAX and scikit-learn take seconds to import: what is used is, when it is.
+# JAX and scikit-learn take seconds to import: a name is imported when it is used.
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

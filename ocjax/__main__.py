@@ -1,4 +1,4 @@
-"""`python -m ocjax` is the `ocjax` command."""
+"""The `ocjax` command as `python -m ocjax`."""
 
 from ocjax.cli import main
 

@@ -9,11 +9,11 @@ import numpy as np
 if TYPE_CHECKING:
     import jax
 
-_WORSE = 0.2  # Than the nearest name, by difflib's ratio, others are not named.
+_WORSE = 0.2  # Gap of difflib's ratio to the nearest name, past which none is named.
 
 
 class InputError(ValueError):
-    """What the user gave cannot be used; the message says what would do."""
+    """Error for what a user gave and cannot be used; the message says what would do."""
 
 
 def same_shape(**arrays: "jax.Array") -> None:
@@ -25,7 +25,7 @@ def same_shape(**arrays: "jax.Array") -> None:
 
 def floating(**arrays: "jax.Array") -> None:
     """Raises `TypeError` unless all arrays are floating point."""
-    import jax.numpy as jnp  # Not above: exported files are scored without it.
+    import jax.numpy as jnp  # Here, so that exported files are scored without it.
 
     for name, array in arrays.items():
         dtype = jnp.result_type(array)
@@ -45,13 +45,13 @@ def one_of(name: str, value: str, choices: Iterable[str]) -> str:
 
 
 def did_you_mean(value: str, choices: Iterable[str]) -> str:
-    """The end of a sentence: "; did you mean 'a' or 'b'?", or "." if none is near."""
+    """End of a sentence: "; did you mean 'a' or 'b'?", or "." if no choice is near."""
     names = nearest(value, choices)
     return f"; did you mean {' or '.join(map(repr, names))}?" if names else "."
 
 
 def nearest(value: str, choices: Iterable[str], cutoff: float = 0.5) -> list[str]:
-    """Up to three choices that a value may be a misspelling of, the nearest first.
+    """Returns up to three choices that a value may misspell, the nearest first.
 
     Upper case is near lower case, and "a.b" is near "b".
     """

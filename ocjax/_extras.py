@@ -5,7 +5,7 @@ import shlex
 import shutil
 import sys
 
-# As pyproject.toml has them, but for the lower bounds.
+# Packages of each extra of pyproject.toml, without the lower bounds.
 EXTRAS = {
     "prepare": ("tensorflow-cpu",),
     "onnx": ("onnx", "onnxruntime"),
@@ -18,13 +18,13 @@ EXTRAS = {
 
 
 def install(extra: str) -> str:
-    """The command that installs the packages of a key of `EXTRAS`.
+    """Command that installs the packages of a key of `EXTRAS`.
 
     It works in any folder: ocjax is on no index, so it names the checkout that ocjax
     runs from; where there is none, the packages alone.
     """
     pip = shutil.which("pip")
-    # Of this Python: a `pip` elsewhere on the path installs for another one.
+    # A `pip` elsewhere on the path installs for another Python.
     ours = pip is not None and pathlib.Path(pip).parent == _scripts()
     command = ["pip"] if ours else [sys.executable, "-m", "pip"]
     checkout = pathlib.Path(__file__).resolve().parents[1]

@@ -14,18 +14,18 @@ _SUFFIX = ".tmp"
 
 
 def local(path: str | os.PathLike, name: str = "the path") -> pathlib.Path:
-    """A path that a user names, its `~` expanded.
+    """Returns a path that a user names, its `~` expanded.
 
     Args:
-      path: of a file or a folder, there or not.
-      name: what messages call it, such as "--workdir".
+      path: file or folder, there or not.
+      name: word for it in messages, such as "--workdir".
 
     Raises:
-      InputError: it is of remote storage, such as "gs://bucket/run", has a zero byte,
-        or begins with `~` where no home folder is known.
+      InputError: the path is of remote storage, such as "gs://bucket/run", has a zero
+        byte, or begins with `~` where no home folder is known.
     """
     text = os.fspath(path)
-    # One slash too: `pathlib` joins the two of a scheme.
+    # One slash is refused too: `pathlib` joins the two of a scheme.
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", text):
         raise InputError(
             f"Expected {name} on a local disk, got {text}: mount the storage, or copy "
@@ -43,25 +43,23 @@ def local(path: str | os.PathLike, name: str = "the path") -> pathlib.Path:
 
 
 def did_you_mean(path: str | os.PathLike) -> str:
-    """The end of a sentence that says that a path is not there.
+    """End of a sentence that says that a path is not there.
 
-    It names paths that are there, and differ in what is missing first.
+    It names existing paths that differ in the first part that is missing.
     """
     path = pathlib.Path(path)
     missing = next((p for p in [*reversed(path.parents), path] if not p.exists()), None)
     if missing is None:
         return "."
     try:
-        there = [entry.name for entry in missing.parent.iterdir()]
+        names = [entry.name for entry in missing.parent.iterdir()]
     except OSError:
         return "."
     rest = path.relative_to(missing)
-    near = [
-        missing.parent / name / rest
-        for name in nearest(missing.name, [n for n in there if n[0] != "."], 0.6)
-    ]
-    names = [repr(str(path)) for path in near if path.exists()]
-    return f"; did you mean {' or '.join(names)}?" if names else "."
+    visible = [name for name in names if name[0] != "."]
+    near = [missing.parent / n / rest for n in nearest(missing.name, visible, 0.6)]
+    quoted = [repr(str(path)) for path in near if path.exists()]
+    return f"; did you mean {' or '.join(quoted)}?" if quoted else "."
 
 
 def output(
@@ -71,23 +69,23 @@ def output(
     force: bool = False,
     sources: Collection[str | os.PathLike] = (),
 ) -> pathlib.Path:
-    """A file to write later, that can be written; nothing is written yet.
+    """Returns a file that can be written later; nothing is written yet.
 
     Args:
-      path: of the file, as a user names it.
-      name: what messages call it, such as "--out".
+      path: name of the file, as a user gives it.
+      name: word for it in messages, such as "--out".
       force: let it replace a file.
       sources: files that it must not replace.
 
     Raises:
-      InputError: it is no name of a file, is there already, or cannot be written.
+      InputError: the path is no name of a file, is there already, or cannot be written.
     """
     file = local(path, name)
     if not file.name or str(path).endswith(os.sep) or file.is_dir():
         raise InputError(f"{name}={path}: expected the name of a file.")
     if file.exists() and not file.is_file():
         raise InputError(f"{name}={path}: expected a file, and this is none.")
-    if file.exists() and any(os.path.samefile(file, one) for one in sources):
+    if file.exists() and any(os.path.samefile(file, source) for source in sources):
         raise InputError(f"{name}={path} is what is read: name another file.")
     if file.exists() and not force:
         raise InputError(f"{file} exists: name another file by {name}, or add --force.")
@@ -100,11 +98,11 @@ def check_writable(folder: pathlib.Path, name: str) -> None:
 
     The folder itself may be missing, and is not made.
     """
-    there = next(p for p in [folder, *folder.parents] if os.path.lexists(p))
+    existing = next(p for p in [folder, *folder.parents] if os.path.lexists(p))
     try:
-        if not there.is_dir():
-            raise NotADirectoryError(f"{there} is no folder")
-        with tempfile.TemporaryFile(dir=there):
+        if not existing.is_dir():
+            raise NotADirectoryError(f"{existing} is no folder")
+        with tempfile.TemporaryFile(dir=existing):
             pass
     except OSError as error:
         reason = error.strerror or str(error)
@@ -113,7 +111,7 @@ def check_writable(folder: pathlib.Path, name: str) -> None:
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
-    """A name to write to, that becomes `path` unless the block raises.
+    """Gives a name to write to, that becomes `path` unless the block raises.
 
     The folder of `path` is made.
     """
@@ -128,5 +126,5 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 
 
 def is_temporary(path: pathlib.Path) -> bool:
-    """Whether it is what a process that was killed in `replacing` has left."""
+    """Whether a path is a rest of `replacing` in a process that was killed."""
     return path.name.startswith(".") and path.name.endswith(_SUFFIX)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 
 def table(header: Sequence[str], rows: Iterable[Iterable[str]]) -> str:
-    r"""Rows of cells below their header; a `|` within a cell becomes `\|`."""
+    r"""Table of rows below their header; a `|` within a cell becomes `\|`."""
     lines = [header, ["---"] * len(header), *rows]
     escaped = ([cell.replace("|", r"\|") for cell in line] for line in lines)
     return "\n".join(f"| {' | '.join(line)} |" for line in escaped)

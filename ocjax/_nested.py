@@ -5,7 +5,7 @@ from typing import Any
 
 
 def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Name and value of everything in a tree, "a.b" for what is in its mapping "a"."""
+    """Yields names and values of a tree's leaves, "a.b" for "b" in its mapping "a"."""
     for name, value in tree.items():
         if isinstance(value, Mapping):
             yield from flat(value, f"{prefix}{name}.")

@@ -7,6 +7,7 @@ import tempfile
 
 import hypothesis
 import jax
+import pytest
 
 # Jobs in the background of a shell ignore it, and so would the processes they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -23,3 +24,11 @@ jax.config.update("jax_debug_key_reuse", True)
 # No test is about time, and what compiles is slow at first.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
+
+
+# Folders that take longest; begun first, so that no worker waits at the end.
+FIRST = ("training", "methods", "runs", "docs")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.parent.name not in FIRST)

@@ -8,6 +8,7 @@ import atexit
 import pathlib
 import shutil
 import tempfile
+from typing import Any
 
 import frozen_networks
 import numpy as np
@@ -20,5 +21,6 @@ backbone.NETWORKS[NAME] = backbone.Network(EfficientNetLite(0.1, 0.1), SIZE)
 _FOLDER = pathlib.Path(tempfile.mkdtemp(prefix="ocjax-tiny-"))
 atexit.register(shutil.rmtree, _FOLDER, ignore_errors=True)
 WEIGHTS = str(_FOLDER / "tiny.npz")
-np.savez(WEIGHTS, **frozen_networks.weights(backbone.layout(NAME).tensors))
+_TENSORS: Any = frozen_networks.weights(backbone.layout(NAME).tensors)
+np.savez(WEIGHTS, **_TENSORS)
 OPTIONS = {"backbone": NAME, "weights": WEIGHTS, "size": SIZE}

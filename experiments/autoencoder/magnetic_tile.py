@@ -13,4 +13,5 @@ def get_config():
         image_size=64,
         epochs=60,
         batch_size=32,
+        false_positive_rate=0.05,
     )

@@ -14,4 +14,5 @@ def get_config():
         augment="crop",
         epochs=60,
         batch_size=64,
+        false_positive_rate=0.05,
     )

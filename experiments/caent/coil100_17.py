@@ -13,4 +13,5 @@ def get_config():
         seeds=20,
         epochs=150,
         batch_size=15,
+        false_positive_rate=0.05,
     )

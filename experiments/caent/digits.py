@@ -12,4 +12,5 @@ def get_config():
         normal_class="8",
         epochs=100,
         batch_size=32,
+        false_positive_rate=0.05,
     )

@@ -12,4 +12,5 @@ def get_config():
         anomalous_class="airplane",
         epochs=25,
         batch_size=64,
+        false_positive_rate=0.05,
     )

@@ -16,4 +16,5 @@ def get_config():
         normal_class="airplane",
         epochs=48,
         batch_size=64,
+        false_positive_rate=0.05,
     )

@@ -17,5 +17,6 @@ def get_config():
         normal_class="8",
         epochs=100,
         batch_size=32,
+        false_positive_rate=0.05,
         hyper={"splitting_epochs": 300},
     )

@@ -16,4 +16,5 @@ def get_config():
         normal_class="Sandal",
         epochs=40,
         batch_size=64,
+        false_positive_rate=0.05,
     )

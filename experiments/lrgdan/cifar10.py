@@ -12,5 +12,6 @@ def get_config():
         normal_class="airplane",
         epochs=15,  # The paper is silent; as on MNIST.
         batch_size=64,
+        false_positive_rate=0.05,
         hyper={"latent": 128},
     )

@@ -14,5 +14,6 @@ def get_config():
         augment="crop flip",
         epochs=150,
         batch_size=16,
+        false_positive_rate=0.05,
         hyper={"latent": 128},
     )

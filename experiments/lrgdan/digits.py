@@ -12,5 +12,6 @@ def get_config():
         normal_class="8",
         epochs=60,
         batch_size=32,
+        false_positive_rate=0.05,
         hyper={"features": 32, "units": 256},
     )

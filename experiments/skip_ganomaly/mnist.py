@@ -12,4 +12,5 @@ def get_config():
         normal_class="8",
         epochs=15,
         batch_size=64,
+        false_positive_rate=0.05,
     )

@@ -1,4 +1,4 @@
-"""The Boundary Attack: along the boundary towards the image, by its decisions alone."""
+"""The Boundary Attack: along the boundary towards the image, by decisions alone."""
 
 import functools
 from typing import NamedTuple
@@ -13,11 +13,11 @@ from ocjax.attacks.result import Attacked, Logits, attacked, check
 DIRECTIONS = 1000  # Noise images that are tried as a start.
 BLENDS = 50  # Steps of the line between image and noise.
 EVERY = 10  # Steps between looks at how often proposals are adversarial.
-ORTHOGONAL, TOWARDS = 100, 30  # Looks over which a rate is taken, of either step.
+ORTHOGONAL, TOWARDS = 100, 30  # Looks over which the rate of each step is taken.
 
 
 class _Rate(NamedTuple):
-    """How often proposals were adversarial, over the last looks, of each image."""
+    """Rate of adversarial proposals over the last looks, for each image."""
 
     hits: jax.Array  # bool [B, looks], a ring.
     seen: jax.Array  # int32 [B], looks since it was cleared.
@@ -32,17 +32,18 @@ class _Rate(NamedTuple):
         full, rate = self.seen >= self.hits.shape[1], self.hits.mean(1)
         return full & (rate > high), full & (rate < low)
 
-    def cleared(self, which: jax.Array) -> "_Rate":
-        return self._replace(seen=jnp.where(which, 0, self.seen))
+    def cleared(self, images: jax.Array) -> "_Rate":
+        """Forgets the looks at images, of which `images` is a mask, bool [B]."""
+        return self._replace(seen=jnp.where(images, 0, self.seen))
 
 
 class _Search(NamedTuple):
-    """Where the search is."""
+    """State of the search."""
 
-    step: jax.Array
+    step: jax.Array  # Number of proposals so far.
     best: jax.Array  # Nearest adversarial images so far, [B, D].
-    orthogonal: jax.Array  # Relative lengths of steps, [B].
-    towards: jax.Array
+    orthogonal: jax.Array  # Relative lengths of orthogonal steps, [B].
+    towards: jax.Array  # Relative lengths of steps towards the original, [B].
     orthogonal_rate: _Rate
     towards_rate: _Rate
 
@@ -76,15 +77,15 @@ def boundary(
     steps follow how often proposals are misclassified.
 
     Args:
-      logits: of the classifier, images `[B, H, W, C]` -> `[B, classes]`, of which only
-        the largest is looked at; compiled once for each such function.
+      logits: function of the classifier, images `[B, H, W, C]` -> `[B, classes]`, of
+        which only the largest is looked at; compiled once for each such function.
       images: floats in [0, 1].
       labels: true classes, int `[B]`.
       key: randomness; an image's depends on its place in the batch, not on the others.
-      steps: proposals, at most.
-      orthogonal_step: first length of a step, relative to the distance.
-      towards_step: likewise.
-      converged_step: end where `towards_step` has become shorter than this.
+      steps: largest number of proposals.
+      orthogonal_step: first length of an orthogonal step, relative to the distance.
+      towards_step: first length of a step towards the original, relative likewise.
+      converged_step: length of the step towards the original that ends the search.
       adaptation: factor by which lengths change.
 
     Returns:
@@ -105,7 +106,11 @@ def boundary(
     if adaptation <= 1:
         raise InputError(f"`adaptation` (={adaptation}) must be above 1.")
     settings = _Settings(
-        steps, orthogonal_step, towards_step, converged_step, adaptation
+        steps=steps,
+        orthogonal_step=orthogonal_step,
+        towards_step=towards_step,
+        converged_step=converged_step,
+        adaptation=adaptation,
     )
     return _boundary(logits, images, labels, key, settings)
 
@@ -118,26 +123,27 @@ def _boundary(logits, images, labels, key, settings: _Settings):
         jax.vmap(functools.partial(jax.random.fold_in, half))(jnp.arange(len(images)))
         for half in jax.random.split(key)
     )
-    start, found = _start(fooled, original, start_keys)
+    start, has_start = _start(fooled, original, start_keys)
 
     def rate(looks):
         hits = jnp.zeros((len(images), looks), bool)
         return _Rate(hits, jnp.zeros(len(images), jnp.int32))
 
-    def goes_on(search):
-        open_ = found & (search.towards >= settings.converged_step)
-        return (search.step < settings.steps) & open_.any()
+    def unfinished(search):
+        return has_start & (search.towards >= settings.converged_step)
 
-    def some(search):
-        """The steps until rates are looked at, the last of them with a look."""
+    def goes_on(search):
+        return (search.step < settings.steps) & unfinished(search).any()
+
+    def walk(search):
+        """Takes the steps until rates are looked at, the last of them with a look."""
         propose = functools.partial(_propose, original, walk_keys)
 
         def accept(search, candidate, hit):
             distance = jnp.linalg.norm(original - search.best, axis=-1)
             nearer = jnp.linalg.norm(original - candidate, axis=-1) < distance
-            open_ = found & (search.towards >= settings.converged_step)
-            taken = (open_ & hit & nearer)[:, None]
-            best = jnp.where(taken, candidate, search.best)
+            accepted = (unfinished(search) & hit & nearer)[:, None]
+            best = jnp.where(accepted, candidate, search.best)
             return search._replace(step=search.step + 1, best=best)
 
         def plain(_, search):
@@ -148,72 +154,73 @@ def _boundary(logits, images, labels, key, settings: _Settings):
         search = jax.lax.fori_loop(0, last - 1, plain, search)
         candidate, aside = propose(search)
         hit = fooled(candidate)
-        return _adapted(
+        return _adapt(
             accept(search, candidate, hit), fooled(aside), hit, settings.adaptation
         )
 
     lengths = jnp.ones(len(images))
     search = _Search(
-        jnp.int32(0),
-        start,
-        settings.orthogonal_step * lengths,
-        settings.towards_step * lengths,
-        rate(ORTHOGONAL),
-        rate(TOWARDS),
+        step=jnp.int32(0),
+        best=start,
+        orthogonal=settings.orthogonal_step * lengths,
+        towards=settings.towards_step * lengths,
+        orthogonal_rate=rate(ORTHOGONAL),
+        towards_rate=rate(TOWARDS),
     )
-    best = jax.lax.while_loop(goes_on, some, search).best
-    best = jnp.where(found[:, None], best, original)
+    best = jax.lax.while_loop(goes_on, walk, search).best
+    best = jnp.where(has_start[:, None], best, original)
     return attacked(logits, images, best.reshape(images.shape), labels)
 
 
 def _start(fooled, original, keys) -> tuple[jax.Array, jax.Array]:
-    """Misclassified blends with noise `[B, D]`, and where there are any."""
+    """Misclassified blends with noise `[B, D]`, and whether there is one, `[B]`."""
 
     def draw(carry):
-        number, noise, found = carry
-        own = jax.vmap(lambda key: jax.random.fold_in(key, number))(keys)
-        drawn = jax.vmap(lambda key: jax.random.uniform(key, original.shape[1:]))(own)
-        noise = jnp.where(found[:, None], noise, drawn)
-        return number + 1, noise, found | fooled(drawn)
+        number, noise, fools = carry
+        draw_keys = jax.vmap(lambda key: jax.random.fold_in(key, number))(keys)
+        uniform = jax.vmap(lambda key: jax.random.uniform(key, original.shape[1:]))
+        candidate = uniform(draw_keys)
+        noise = jnp.where(fools[:, None], noise, candidate)
+        return number + 1, noise, fools | fooled(candidate)
 
-    missing = lambda carry: (carry[0] < DIRECTIONS) & ~carry[2].all()
+    goes_on = lambda carry: (carry[0] < DIRECTIONS) & ~carry[2].all()
     first = 0, original, jnp.zeros(len(original), bool)
-    _, noise, found = jax.lax.while_loop(missing, draw, first)
+    _, noise, fools = jax.lax.while_loop(goes_on, draw, first)
 
     def blend(i, share):
-        """The least share of noise that is misclassified."""
-        tried = (BLENDS - i) / BLENDS
-        hit = fooled((1 - tried) * original + tried * noise)
-        return jnp.where(hit, tried, share)
+        """Lowers the share of noise where an image of less is misclassified."""
+        less = (BLENDS - i) / BLENDS
+        hit = fooled((1 - less) * original + less * noise)
+        return jnp.where(hit, less, share)
 
     share = jnp.ones(len(original))
     share = jax.lax.fori_loop(0, BLENDS + 1, blend, share)[:, None]
-    return jnp.clip((1 - share) * original + share * noise, 0.0, 1.0), found
+    return jnp.clip((1 - share) * original + share * noise, 0.0, 1.0), fools
 
 
 def _propose(original, keys, search: _Search) -> tuple[jax.Array, jax.Array]:
-    """A step aside and towards the original, and the step aside alone, `[B, D]`."""
+    """Images a step aside and towards the original, and a step aside alone, [B, D]."""
     away = original - search.best
     distance = jnp.linalg.norm(away, axis=-1, keepdims=True)
     direction = away / jnp.maximum(distance, 1e-12)
-    own = jax.vmap(lambda key: jax.random.fold_in(key, search.step))(keys)
-    side = jax.vmap(lambda key: jax.random.normal(key, original.shape[1:]))(own)
+    step_keys = jax.vmap(lambda key: jax.random.fold_in(key, search.step))(keys)
+    side = jax.vmap(lambda key: jax.random.normal(key, original.shape[1:]))(step_keys)
     side = side - jnp.sum(side * direction, axis=-1, keepdims=True) * direction
     length = search.orthogonal[:, None]
     side = side * length * distance / jnp.linalg.norm(side, axis=-1, keepdims=True)
-    # Back to the sphere around the original, by Pythagoras.
+    # Pythagoras leads back to the sphere around the original.
     aside = original + (side - away) / jnp.sqrt(jnp.square(length) + 1)
     aside = jnp.clip(aside, 0.0, 1.0)
-    left = original - aside
-    left_distance = jnp.linalg.norm(left, axis=-1, keepdims=True)
+    rest = original - aside
+    rest_distance = jnp.linalg.norm(rest, axis=-1, keepdims=True)
     # Clipping may have come nearer already.
-    go = search.towards[:, None] * distance + left_distance - distance
-    go = jnp.maximum(go, 0.0) / jnp.maximum(left_distance, 1e-12)
-    return jnp.clip(aside + go * left, 0.0, 1.0), aside
+    go = search.towards[:, None] * distance + rest_distance - distance
+    go = jnp.maximum(go, 0.0) / jnp.maximum(rest_distance, 1e-12)
+    return jnp.clip(aside + go * rest, 0.0, 1.0), aside
 
 
-def _adapted(search: _Search, aside_hit, hit, factor) -> _Search:
-    """Longer steps where proposals are adversarial often, shorter where rarely."""
+def _adapt(search: _Search, aside_hit, hit, factor) -> _Search:
+    """Lengthens steps where proposals are often adversarial, shortens where rarely."""
     aside, both = search.orthogonal_rate.add(aside_hit), search.towards_rate.add(hit)
     change = lambda often, rarely: (
         jnp.where(often, factor, 1.0) / jnp.where(rarely, factor, 1.0)

@@ -13,8 +13,8 @@ from ocjax.modules import layers, pool
 from ocjax.modules.noise import Dropout, example_keys
 
 Params = Any
-SHIFT, TURN, ZOOM = 3.0, 0.2, 0.15  # Pixels, radians, share: the most of each.
-LIGHT = 0.3  # Share of contrast and of brightness.
+SHIFT, TURN, ZOOM = 3.0, 0.2, 0.15  # Largest of each, in pixels, radians, as a share.
+LIGHT = 0.3  # Largest change of contrast and of brightness, as a share.
 
 _Conv = functools.partial(
     layers.Conv,
@@ -28,7 +28,7 @@ class Classifier(nn.Module):
     """Three convolutions, each pooled, and two dense layers.
 
     Attributes:
-      classes: number of them.
+      classes: number of classes.
       width: factor on the number of channels and hidden units.
     """
 
@@ -55,9 +55,9 @@ class Classifier(nn.Module):
 
 
 def logits(classifier: Classifier, params: Params, images: jax.Array) -> jax.Array:
-    """Logits `[B, classes]` of images in [0, 1]; what the attacks take, once bound."""
-    found: Any = classifier.apply({"params": params}, images)
-    return found
+    """Logits `[B, classes]` of images in [0, 1]; attacks take it with two bound."""
+    result: Any = classifier.apply({"params": params}, images)
+    return result
 
 
 def train(
@@ -74,12 +74,12 @@ def train(
 
     Args:
       classifier: the network.
-      images: `uint8 [N, S, S, C]`.
-      labels: int `[N]`.
-      key: of all randomness.
+      images: pixels, `uint8 [N, S, S, C]`.
+      labels: classes, int `[N]`.
+      key: key of all randomness.
       epochs: passes over the images.
       batch_size: images a step; the rest of an epoch is left out.
-      learning_rate: of Adam, falling to 0 along a cosine.
+      learning_rate: first step size of Adam, which falls to 0 along a cosine.
 
     Returns:
       Parameters.
@@ -93,15 +93,15 @@ def train(
 
     def loss(params, batch, rows, key):
         keys = {"dropout": key}
-        found: Any = classifier.apply({"params": params}, batch, True, rngs=keys)
-        each = optax.softmax_cross_entropy_with_integer_labels(found, targets[rows])
-        return each.mean()
+        scores: Any = classifier.apply({"params": params}, batch, True, rngs=keys)
+        losses = optax.softmax_cross_entropy_with_integer_labels(scores, targets[rows])
+        return losses.mean()
 
     def step(i, carry, order):
         params, opt, count = carry
         rows = jax.lax.dynamic_slice_in_dim(order, i * batch_size, batch_size)
-        own, dropout = jax.random.split(jax.random.fold_in(step_key, count))
-        batch = _vary(pixels[rows] / jnp.float32(255), own)
+        vary, dropout = jax.random.split(jax.random.fold_in(step_key, count))
+        batch = _vary(pixels[rows] / jnp.float32(255), vary)
         slope = jax.grad(loss)(params, batch, rows, dropout)
         updates, opt = optimizer.update(slope, opt, params)
         return optax.apply_updates(params, updates), opt, count + 1
@@ -120,13 +120,13 @@ def train(
 def predict(
     classifier: Classifier, params: Params, images: np.ndarray, chunk: int = 64
 ) -> np.ndarray:
-    """The classes `[N]` of images `[N, S, S, C]`, `uint8` or floats in [0, 1]."""
+    """Classes `[N]` of images `[N, S, S, C]`, `uint8` or floats in [0, 1]."""
     if images.dtype == np.uint8:
         images = images / np.float32(255)
     padding = np.zeros((-len(images) % chunk, *images.shape[1:]), images.dtype)
     chunks = np.concatenate([images, padding]).reshape(-1, chunk, *images.shape[1:])
-    found = [_classes(classifier, params, part) for part in chunks]
-    return np.concatenate(found)[: len(images)]
+    classes = [_classes(classifier, params, part) for part in chunks]
+    return np.concatenate(classes)[: len(images)]
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -135,7 +135,7 @@ def _classes(classifier, params, images):
 
 
 def _vary(images: jax.Array, key: jax.Array) -> jax.Array:
-    """Every image as if seen from a little elsewhere, in another light."""
+    """Images as if seen from a little elsewhere, in another light."""
     size = images.shape[1]
     middle = (size - 1) / 2
     rows, columns = jnp.mgrid[:size, :size] - middle
@@ -144,13 +144,13 @@ def _vary(images: jax.Array, key: jax.Array) -> jax.Array:
         u = jax.random.uniform(key, (6,), minval=-1.0)
         zoom, turn = 1 + ZOOM * u[0], TURN * u[1]
         cos, sin = zoom * jnp.cos(turn), zoom * jnp.sin(turn)
-        where = [
+        places = [
             cos * rows - sin * columns + middle + SHIFT * u[2],
             sin * rows + cos * columns + middle + SHIFT * u[3],
         ]
         read = functools.partial(
             jax.scipy.ndimage.map_coordinates,
-            coordinates=where,
+            coordinates=places,
             order=1,
             mode="nearest",
         )

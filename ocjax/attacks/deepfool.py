@@ -1,4 +1,4 @@
-"""DeepFool: the shortest way over the nearest boundary, if all were linear."""
+"""DeepFool: the shortest way over the nearest boundary, as if all were linear."""
 
 import functools
 
@@ -25,15 +25,15 @@ def deepfool(
     """Goes to the nearest of the boundaries to other likely classes, until over one.
 
     Args:
-      logits: of the classifier, images `[B, H, W, C]` -> `[B, classes]`; compiled
-        once for each such function.
+      logits: function of the classifier, images `[B, H, W, C]` -> `[B, classes]`;
+        compiled once for each such function.
       images: floats in [0, 1].
       labels: true classes, int `[B]`; images that are not given theirs stay as they
         are.
-      steps: at most so many.
-      candidates: most likely classes that are looked at, the first one included.
+      steps: largest number of steps.
+      candidates: number of likeliest classes that are looked at, the first included.
       overshoot: share by which the sum of all steps is longer.
-      norm: "l2" or "linf", that is to be small.
+      norm: norm of the change that is to be small, "l2" or "linf".
 
     Raises:
       InputError: an argument is out of its range.
@@ -66,9 +66,9 @@ def _deepfool(logits, images, labels, overshoot, *, steps, candidates, norm):
     each = jnp.eye(likely.shape[1] - 1)
 
     def margins(x):
-        """How far each candidate is behind the first one, `[B, candidates - 1]`."""
-        found = jnp.take_along_axis(logits(x), likely, axis=-1)
-        return found[:, 1:] - found[:, :1]
+        """Logits of the candidates less the first one's, `[B, candidates - 1]`."""
+        candidate_logits = jnp.take_along_axis(logits(x), likely, axis=-1)
+        return candidate_logits[:, 1:] - candidate_logits[:, :1]
 
     def one(carry):
         count, x, change, fooled = carry
@@ -98,5 +98,5 @@ def _deepfool(logits, images, labels, overshoot, *, steps, candidates, norm):
         return (carry[0] < steps) & ~carry[3].all()
 
     start = 0, images, jnp.zeros_like(images), first.argmax(-1) != labels
-    _, found, _, _ = jax.lax.while_loop(goes_on, one, start)
-    return attacked(logits, images, found, labels)
+    _, moved, _, _ = jax.lax.while_loop(goes_on, one, start)
+    return attacked(logits, images, moved, labels)

@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 
 from ocjax.attacks.result import Attacked, Logits, attacked, check, check_ball
 
-ROUNDING = 2.0**-23  # More than what adding a change to a value in [0, 1] rounds.
+ROUNDING = 2.0**-23  # Bound on the rounding of a change added to a value in [0, 1].
 
 
 def fgsm(
@@ -27,12 +27,12 @@ def fgsm(
     Under "l2" the step goes along the gradient, not along its signs.
 
     Args:
-      logits: of the classifier, images `[B, H, W, C]` -> `[B, classes]`; compiled
-        once for each such function.
+      logits: function of the classifier, images `[B, H, W, C]` -> `[B, classes]`;
+        compiled once for each such function.
       images: floats in [0, 1].
       labels: true classes, int `[B]`.
-      epsilon: radius of the ball.
-      norm: "linf" or "l2".
+      epsilon: radius of the ball, in units of the images.
+      norm: norm of the ball, "linf" or "l2".
 
     Raises:
       InputError: an argument is out of its range.
@@ -59,13 +59,13 @@ def bim(
     """The basic iterative method: small steps, each followed by a way back to the ball.
 
     Args:
-      logits: as of `fgsm`.
+      logits: function of the classifier, as for `fgsm`.
       images: floats in [0, 1].
       labels: true classes, int `[B]`.
-      epsilon: radius of the ball.
-      steps: how many.
+      epsilon: radius of the ball, in units of the images.
+      steps: number of steps.
       step: length of a step; by default a fifth of `epsilon`.
-      norm: "linf" or "l2".
+      norm: norm of the ball, "linf" or "l2".
 
     Raises:
       InputError: an argument is out of its range.
@@ -96,16 +96,16 @@ def move_score(
     The best of all steps is kept, so no score ends on the wrong side of where it began.
 
     Args:
-      score: `score(*arguments, images)` -> `[B]`, of images in [-1, 1], an image's
-        its own alone; such as `method.score`, whose argument is the state.
-      arguments: pytrees of arrays.
+      score: function `score(*arguments, images)` -> `[B]` of images in [-1, 1], which
+        scores each image alone, as `method.score`, whose argument is the state.
+      arguments: pytrees of arrays that `score` takes first.
       images: floats in [0, 1], the range of `epsilon` too.
-      direction: `[B]`: 1 to raise a score, as of a normal image; -1 to lower it, as of
-        an anomaly.
-      epsilon: radius of the ball.
-      steps: how many.
+      direction: signs `[B]`: 1 to raise a score, as of a normal image; -1 to lower it,
+        as of an anomaly.
+      epsilon: radius of the ball, in units of the images.
+      steps: number of steps.
       step: length of a step; by default a fifth of `epsilon`.
-      norm: "linf" or "l2".
+      norm: norm of the ball, "linf" or "l2".
 
     Returns:
       The images, in [0, 1] and in the ball, and their scores.
@@ -126,10 +126,10 @@ def _bim(logits, images, labels, epsilon, step, *, steps, norm):
     loss = lambda x: optax.softmax_cross_entropy_with_integer_labels(logits(x), labels)
 
     def one(_, x):
-        return _stepped(loss, images, x, epsilon, step, norm)
+        return _step_up(loss, images, x, epsilon, step, norm)
 
-    found = jax.lax.fori_loop(0, steps, one, images)
-    return attacked(logits, images, found, labels)
+    moved = jax.lax.fori_loop(0, steps, one, images)
+    return attacked(logits, images, moved, labels)
 
 
 @functools.partial(jax.jit, static_argnames=("score", "steps", "norm"))
@@ -138,7 +138,7 @@ def _move_score(score, arguments, images, direction, epsilon, step, *, steps, no
 
     def one(_, carry):
         x, best, most = carry
-        x = _stepped(gain, images, x, epsilon, step, norm)
+        x = _step_up(gain, images, x, epsilon, step, norm)
         gained = gain(x)
         better = gained > most
         best = jnp.where(better[:, None, None, None], x, best)
@@ -149,8 +149,8 @@ def _move_score(score, arguments, images, direction, epsilon, step, *, steps, no
     return best, direction * most
 
 
-def _stepped(gain: Callable, original, x, epsilon, step, norm: str) -> jax.Array:
-    """One step up `gain`, back into the ball around the original, and into [0, 1]."""
+def _step_up(gain: Callable, original, x, epsilon, step, norm: str) -> jax.Array:
+    """Images one step up `gain`, put back into the original's ball and into [0, 1]."""
     slope = jax.grad(lambda x: gain(x).sum())(x)
     if norm == "linf":
         ahead = x + step * jnp.sign(slope)

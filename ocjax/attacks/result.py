@@ -1,4 +1,4 @@
-"""What attacks take and give."""
+"""Arguments and results of attacks."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -19,7 +19,7 @@ class Attacked(NamedTuple):
     """Attacked images and how far they are from the originals."""
 
     images: jax.Array  # float32 [B, H, W, C] in [0, 1].
-    success: jax.Array  # bool [B], whether another class than the label is given.
+    success: jax.Array  # bool [B], True where the class is not the label's.
     l2: jax.Array  # float32 [B], Euclidean norm of the change.
     linf: jax.Array  # float32 [B], largest change of a value.
 
@@ -30,17 +30,17 @@ def attacked(
     """Judges images that an attack has made of `original`."""
     change = (images - original).reshape(len(images), -1)
     return Attacked(
-        images,
-        logits(images).argmax(-1) != labels,
-        jnp.linalg.norm(change, axis=-1),
-        jnp.abs(change).max(-1),
+        images=images,
+        success=logits(images).argmax(-1) != labels,
+        l2=jnp.linalg.norm(change, axis=-1),
+        linf=jnp.abs(change).max(-1),
     )
 
 
 def check(
     images: ArrayLike, labels: ArrayLike | None = None
 ) -> tuple[jax.Array, jax.Array]:
-    """Returns as arrays what a user attacks; values are checked unless traced.
+    """Returns a user's images and labels as arrays; values are checked unless traced.
 
     Raises:
       InputError: images are no floats `[B, H, W, C]` in [0, 1], or labels no integers
@@ -70,7 +70,7 @@ def check(
 
 
 def check_ball(norm: str, epsilon: float, steps: int, step: float) -> None:
-    """Raises `InputError` unless there is such a norm and all else is positive."""
+    """Raises `InputError` unless the norm is known and the numbers are positive."""
     one_of("norm", norm, NORMS)
     for name, value in {"epsilon": epsilon, "steps": steps, "step": step}.items():
         if not isinstance(value, Tracer) and not value > 0:

@@ -57,17 +57,17 @@ def make(
     """Trains a classifier and attacks it.
 
     Args:
-      dataset: GTSRB.
-      key: of the classifier, of the choice of attacked images, and of the attacks.
-      epochs: of the classifier.
-      share: of the recognized test stop signs that are attacked, by every attack; the
-        other test stop signs stay clean, so that none is both.
-      parameters: of each attack, over those of `ATTACKS`.
-      width: of the classifier.
-      tell: called with what has been done.
+      dataset: images of GTSRB.
+      key: randomness of the classifier, the choice of attacked images and the attacks.
+      epochs: passes of the classifier over its training images.
+      share: part of the recognized test stop signs that every attack takes; the other
+        test stop signs stay clean, so that none is both.
+      parameters: arguments of each attack, in place of those of `ATTACKS`.
+      width: factor on the classifier's channels and hidden units.
+      tell: function called with a line about each finished step.
 
     Returns:
-      What was made; of the attacked images those that are classified wrong.
+      Clean images, and the attacked ones that are classified wrong.
     """
     stop, test = dataset.labels == signs.STOP, dataset.official_test
     train_key, choice_key, attack_key = jax.random.split(key, 3)
@@ -101,20 +101,20 @@ def make(
         arrays["train_groups"] = dataset.groups[train]
     facts: dict[str, Any] = {"classifier": accuracies | {"epochs": epochs}}
     for name, standard in ATTACKS.items():
-        own = {**standard, **(parameters or {}).get(name, {})}
+        settings = {**standard, **(parameters or {}).get(name, {})}
         extra = {"key": attack_key} if name == "boundary" else {}
-        found = FUNCTIONS[name](logits, victims, labels, **own, **extra)
-        images, success = np.asarray(found.images), np.asarray(found.success)
+        attacked = FUNCTIONS[name](logits, victims, labels, **settings, **extra)
+        images, success = np.asarray(attacked.images), np.asarray(attacked.success)
         arrays |= {name: images[success], f"{name}_index": chosen[success]}
         rounded = np.round(images * 255).astype(np.uint8)
         wrong = classifiers.predict(network, params, rounded) != signs.STOP
         facts[name] = {
-            "parameters": own,
+            "parameters": settings,
             "attacked": len(chosen),
             "succeeded": int(success.sum()),
             "succeed_in_8_bits": int(wrong.sum()),
-            "median_l2": float(np.median(found.l2[success])),
-            "median_linf": float(np.median(found.linf[success])),
+            "median_l2": float(np.median(attacked.l2[success])),
+            "median_linf": float(np.median(attacked.linf[success])),
         }
         tell(f"{name}: {facts[name]['succeeded']} of {len(chosen)} succeed.")
     return StopSigns(arrays, facts)

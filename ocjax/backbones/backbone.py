@@ -17,7 +17,7 @@ from ocjax.backbones import weights as sources
 from ocjax.backbones.efficientnet_lite import EfficientNetLite
 from ocjax.backbones.resnet import ResNet
 
-Params = Mapping[str, Mapping[str, Any]]  # {layer: {"kernel": ..., "bias": ...}}
+Params = Mapping[str, Mapping[str, Any]]  # Layer -> {"kernel": ..., "bias": ...}.
 
 
 class Network(NamedTuple):
@@ -38,10 +38,10 @@ NETWORKS = {
 
 
 class Feature(NamedTuple):
-    """What one layer of a network gives.
+    """Output of one layer of a network.
 
     Attributes:
-      channels: of the map or the vector.
+      channels: number of channels of the map or the vector.
       stride: pixels of the picture from one place of the map to the next; None for
         vectors, which have no places.
     """
@@ -55,15 +55,16 @@ class Backbone:
     """A frozen network and the weights that it was trained to.
 
     Attributes:
-      name: a key of `NETWORKS`.
-      version: of the weights: 16 hexadecimal digits, the same for equal weights
-        whatever file they are from.
-      side: of the pictures that it was trained on, in pixels; any other size works.
+      name: key of `NETWORKS`.
+      version: fingerprint of the weights, 16 hexadecimal digits, the same for equal
+        weights from any file.
+      side: side of the pictures that it was trained on, in pixels; any other size
+        works.
       params: float32 arrays of the host; `apply` takes them, or a copy on a device.
-      features: by their names, in the order in which they are computed.
-      maps: stride -> the last map at it that blocks give.
-      expanded: stride -> the last map at it inside a block, after its expansion and
-        ReLU6; empty for networks whose blocks do not expand.
+      features: features by their names, in the order in which they are computed.
+      maps: name of the last map that blocks give, by stride.
+      expanded: name of the last map inside a block, after its expansion and ReLU6, by
+        stride; empty for networks whose blocks do not expand.
     """
 
     name: str
@@ -80,16 +81,16 @@ class Backbone:
         """Computes features of images, and nothing behind the last one; pure.
 
         Args:
-          params: those of the backbone.
+          params: parameters of the backbone.
           images: floats of shape `[B, H, W, 1 or 3]`, in [-1, 1]; any size.
-          names: of the features, keys of `features`.
+          names: names of the features, keys of `features`.
 
         Returns:
           Maps `[B, ceil(H / stride), ceil(W / stride), C]`, or vectors `[B, C]`,
           float32, by their names.
 
         Raises:
-          InputError: there is no feature of a name.
+          InputError: a name is no feature's.
           ValueError: the images have another shape or type.
         """
         for name in names:
@@ -99,11 +100,11 @@ class Backbone:
 
 
 def load(name: str, weights: str | os.PathLike | None = None) -> Backbone:
-    """A frozen network; equal calls in one process return the same.
+    """Loads a frozen network; equal calls in one process return the same.
 
     Args:
-      name: a key of `NETWORKS`.
-      weights: a file with the network's state dict (`.npz`, `.safetensors`, or `.pth`
+      name: key of `NETWORKS`.
+      weights: file with the network's state dict (`.npz`, `.safetensors`, or `.pth`
         and `.pt`, read without PyTorch); None takes those of an installed package.
 
     Raises:
@@ -112,21 +113,21 @@ def load(name: str, weights: str | os.PathLike | None = None) -> Backbone:
     """
     _checks.one_of("backbone", name, NETWORKS)
     if weights is None:
-        return _loaded(name)
+        return _load(name)
     path = _files.local(weights, "the file of weights")
-    return _loaded(name, path.absolute(), sources.stamp(path))
+    return _load(name, path.absolute(), sources.stamp(path))
 
 
 def from_tensors(
     name: str, tensors: sources.Tensors, source: str = "The state dict"
 ) -> Backbone:
-    """A frozen network from the tensors of its state dict.
+    """Makes a frozen network from the tensors of its state dict.
 
     Args:
-      name: a key of `NETWORKS`.
-      tensors: by the names that PyTorch has for them; counts of batches, and a
+      name: key of `NETWORKS`.
+      tensors: tensors by the names that PyTorch has for them; counts of batches, and a
         classifier that the network here lacks, may be among them.
-      source: of the tensors, which messages begin with.
+      source: origin of the tensors, which messages begin with.
 
     Raises:
       InputError: there is no such network, or a tensor is missing, misshapen, too
@@ -137,7 +138,7 @@ def from_tensors(
     parts = layout(name)
     tensors = sources.checked(tensors, parts.tensors, module.UNUSED, name, source)
     params = {
-        layer: _folded(tensors, layer, module.norm(layer), module.EPSILON)
+        layer: _fold(tensors, layer, module.norm(layer), module.EPSILON)
         for layer in parts.layers
     }
     return Backbone(
@@ -152,7 +153,7 @@ def from_tensors(
 
 
 @functools.lru_cache(maxsize=4)
-def _loaded(
+def _load(
     name: str, path: pathlib.Path | None = None, stamp: tuple[int, ...] = ()
 ) -> Backbone:
     """Loads a network; another stamp is another file at the same path."""
@@ -172,13 +173,13 @@ class Layout(NamedTuple):
 
 @functools.cache
 def layout(name: str) -> Layout:
-    """The layout of a network, found by tracing it."""
+    """Finds the layout of a network, by tracing it."""
     module, pixels = NETWORKS[name].module, 128
     features: dict[str, Feature] = {}
 
     def traced(images):
         maps, variables = module.init_with_output(jax.random.key(0), images)
-        for key, x in maps.items():  # Here, since results lose their order.
+        for key, x in maps.items():  # Names are noted here: results lose their order.
             stride = pixels // x.shape[1] if x.ndim == 4 else None
             features[key] = Feature(x.shape[-1], stride)
         return variables["params"]
@@ -198,7 +199,7 @@ def layout(name: str) -> Layout:
     return Layout(list(params), tensors, features)
 
 
-def _folded(
+def _fold(
     tensors: sources.Tensors, layer: str, norm: str | None, epsilon: float
 ) -> dict[str, np.ndarray]:
     """Kernel and bias of a layer, with the normalization that follows it inside."""

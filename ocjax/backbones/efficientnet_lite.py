@@ -40,23 +40,23 @@ _STAGES = (
 
 
 def blocks(width: float, depth: float) -> list[Block]:
-    """All blocks of a network.
+    """Lists all blocks of a network.
 
     Args:
-      width: factor of the channels, which are rounded to eights.
-      depth: factor of the repeats, but for the first and the last stage.
+      width: factor on the channels, which are rounded to eights.
+      depth: factor on the repeats, except in the first and the last stage.
     """
     every = []
     for stage, (repeats, block) in enumerate(_STAGES):
         if 0 < stage < len(_STAGES) - 1:
             repeats = math.ceil(depth * repeats)
-        block = block._replace(channels=_rounded(width * block.channels))
+        block = block._replace(channels=_round_to_eights(width * block.channels))
         every += [block] + [block._replace(stride=1)] * (repeats - 1)
     return every
 
 
-def _rounded(channels: float) -> int:
-    """The nearest multiple of eight, and at least nine tenths of what is given."""
+def _round_to_eights(channels: float) -> int:
+    """Nearest multiple of eight that is at least nine tenths of `channels`."""
     rounded = max(8, int(channels + 4) // 8 * 8)
     return rounded if rounded >= 0.9 * channels else rounded + 8
 
@@ -65,14 +65,14 @@ class EfficientNetLite(nn.Module):
     """The network, without dropout.
 
     Attributes:
-      width: factor of the channels.
-      depth: factor of the repeats.
+      width: factor on the channels.
+      depth: factor on the repeats of blocks.
     """
 
     width: float = 1.0
     depth: float = 1.0
 
-    EPSILON: ClassVar[float] = 1e-3  # Of the normalization.
+    EPSILON: ClassVar[float] = 1e-3  # Constant added to the normalization's variances.
     UNUSED: ClassVar[tuple[str, ...]] = ()
 
     @nn.compact
@@ -82,19 +82,19 @@ class EfficientNetLite(nn.Module):
         """Computes features, and nothing behind the last that is asked for.
 
         Args:
-          images: shape `[B, H, W, 1 or 3]`, in [-1, 1]; any size.
-          names: of the features; None for all.
+          images: floats of shape `[B, H, W, 1 or 3]`, in [-1, 1]; any size.
+          names: names of the features; None for all.
 
         Returns:
-          "block<n>", what block n gives (n from 0), and "expanded<n>", what it filters
-          (n from 1), maps `[B, h, w, C]`, and "head", the last of them; "pooled", its
-          mean, `[B, 1280]`; "logits" of ImageNet's classes, `[B, 1000]`.
+          Features by name: "block<n>", the output of block n (n from 0), "expanded<n>",
+          the map that it filters (n from 1), and "head", the last map, `[B, h, w, C]`;
+          "pooled", its mean, `[B, 1280]`; "logits" of ImageNet's classes, `[B, 1000]`.
         """
-        return layers.taken(_features(self, images), names)
+        return layers.select(_features(self, images), names)
 
     @staticmethod
     def norm(layer: str) -> str | None:
-        """The normalization that follows a layer."""
+        """Name of the normalization that follows a layer."""
         prefix, _, name = layer.rpartition(".")
         norms = {
             "_conv_stem": "_bn0",
@@ -109,9 +109,9 @@ class EfficientNetLite(nn.Module):
 def _features(
     network: EfficientNetLite, images: jax.typing.ArrayLike
 ) -> Iterator[tuple[str, jax.Array]]:
-    """All features in their order; called inside the network."""
+    """Yields all features in their order; called inside the network."""
     conv = functools.partial(layers.Convolution, padding="tensorflow")
-    # (x - 127) / 128 of bytes x = 127.5 (image + 1).
+    # The network was trained on (x - 127) / 128 for bytes x = 127.5 (image + 1).
     x = layers.coloured(images) * (127.5 / 128) + 0.5 / 128
     x = nn.relu6(conv(32, 3, 2, name="_conv_stem")(x))
     for number, block in enumerate(blocks(network.width, network.depth)):

@@ -16,19 +16,19 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-Pads = list[tuple[int, int]]  # Of height and width: before, after.
+Pads = list[tuple[int, int]]  # Zeros before and after, for height and width.
 
 
 class Convolution(nn.Module):
     """Convolves images `[B, H, W, C]` and adds a bias; kernel `[k, k, C or 1, O]`.
 
     Attributes:
-      channels: of the result, O.
-      side: of the kernel, k.
-      stride: in both directions.
+      channels: channels O of the result.
+      side: side k of the kernel, in pixels.
+      stride: step of the kernel in both directions, in pixels.
       padding: zeros as "tensorflow" adds them for `SAME`, by the picture's size, or
         `(k - 1) / 2` on every side, as networks of "pytorch" do.
-      depthwise: one filter a channel, O = C.
+      depthwise: use one filter a channel, O = C.
     """
 
     channels: int
@@ -39,7 +39,7 @@ class Convolution(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Images `[B, H', W', O]`, `H' = ceil(H / stride)`."""
+        """Maps images to images `[B, H', W', O]`, `H' = ceil(H / stride)`."""
         inputs = 1 if self.depthwise else x.shape[-1]
         shape = (self.side, self.side, inputs, self.channels)
         kernel = self.param("kernel", nn.initializers.zeros, shape)
@@ -58,22 +58,22 @@ class Convolution(nn.Module):
         if self.padding == "pytorch":
             return (self.side - 1) // 2, (self.side - 1) // 2
         last = (-(-size // self.stride) - 1) * self.stride
-        missing = max(last + self.side - size, 0)
-        return missing // 2, missing - missing // 2
+        zeros = max(last + self.side - size, 0)
+        return zeros // 2, zeros - zeros // 2
 
 
 class Linear(nn.Module):
     """Matrix product and bias of vectors `[B, C]`; kernel `[C, O]`.
 
     Attributes:
-      channels: of the result, O.
+      channels: length O of the result.
     """
 
     channels: int
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Vectors `[B, O]`."""
+        """Maps vectors to vectors `[B, O]`."""
         shape = (x.shape[-1], self.channels)
         kernel = self.param("kernel", nn.initializers.zeros, shape)
         bias = self.param("bias", nn.initializers.zeros, shape[-1:])
@@ -85,8 +85,8 @@ def depthwise(x: jax.Array, kernel: jax.Array, stride: int, pads: Pads) -> jax.A
 
     Args:
       x: images, shape `[B, H, W, C]`.
-      kernel: shape `[k, k, 1, C]`.
-      stride: in both directions.
+      kernel: filters, shape `[k, k, 1, C]`.
+      stride: step of the kernel in both directions, in pixels.
       pads: zeros around the images.
     """
     forms = {name: functools.partial(f, stride, pads) for name, f in PLATFORMS.items()}
@@ -94,7 +94,7 @@ def depthwise(x: jax.Array, kernel: jax.Array, stride: int, pads: Pads) -> jax.A
 
 
 def shifted(stride: int, pads: Pads, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """`depthwise` as a sum of `k * k` shifted images times one weight a channel."""
+    """Computes `depthwise` as a sum of `k * k` shifted images times weights."""
     side = len(kernel)
     views = windows(x, side, stride, pads, jnp.zeros((), x.dtype))
     weights = [along_channels(weight, x) for weight in kernel.reshape(side**2, -1)]
@@ -103,25 +103,25 @@ def shifted(stride: int, pads: Pads, x: jax.Array, kernel: jax.Array) -> jax.Arr
 
 
 def grouped(stride: int, pads: Pads, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """`depthwise` as a convolution with one group a channel."""
+    """Computes `depthwise` as a convolution with one group a channel."""
     return _on_lax(x, kernel, stride=stride, pads=pads, groups=x.shape[-1])
 
 
-# The form of `depthwise` that is fastest on a platform.
+# Fastest form of `depthwise` on each platform.
 PLATFORMS = {"cpu": shifted, "default": grouped}
 
 
 def windows(
     x: jax.Array, side: int, stride: int, pads: Pads, value: jax.Array
 ) -> list[jax.Array]:
-    """What a sliding window sees at each of its `side * side` places, row by row.
+    """Gathers the pixels at each of a sliding window's `side * side` places, by row.
 
     Args:
       x: images, shape `[B, H, W, C]`.
-      side: of the window.
-      stride: of the window.
-      pads: around the images.
-      value: of what is padded.
+      side: side of the window, in pixels.
+      stride: step of the window, in pixels.
+      pads: numbers of values added around the images.
+      value: value that is added.
 
     Returns:
       Images of shape `[B, H', W', C]`, `H' = (H + pads - side) // stride + 1`.
@@ -148,15 +148,15 @@ def _on_lax(x, kernel, *, stride, pads, groups=1):
 
 
 def along_channels(vector: jax.Array | Sequence[float], images: jax.Array) -> jax.Array:
-    """A vector `[C]` in the rank and dtype of images `[..., C]`."""
+    """Gives a vector `[C]` the rank and dtype of images `[..., C]`."""
     return jnp.asarray(vector, images.dtype).reshape((1,) * (images.ndim - 1) + (-1,))
 
 
 def coloured(images: jax.typing.ArrayLike) -> jax.Array:
-    """Images of three channels, all equal for grey ones, as float32 or wider.
+    """Gives images three channels, all equal for grey ones, as float32 or wider.
 
     Raises:
-      ValueError: they are no floats of shape `[B, H, W, 1]` or `[B, H, W, 3]`.
+      ValueError: `images` are no floats of shape `[B, H, W, 1]` or `[B, H, W, 3]`.
     """
     shape, dtype = jnp.shape(images), jnp.result_type(images)
     if len(shape) != 4 or shape[-1] not in (1, 3) or 0 in shape[1:3]:
@@ -167,14 +167,16 @@ def coloured(images: jax.typing.ArrayLike) -> jax.Array:
     return jnp.broadcast_to(images, (*shape[:3], 3))
 
 
-def taken(
+def select(
     features: Iterable[tuple[str, jax.Array]], names: Collection[str] | None
 ) -> dict[str, jax.Array]:
-    """Named features, and nothing computed behind the last of them; None: all."""
-    kept = {}
+    """Selects features by name, or all; computes nothing behind the last of them."""
+    if names is None:
+        return dict(features)
+    selected = {}
     for name, feature in features:
-        if names is None or name in names:
-            kept[name] = feature
-        if names is not None and len(kept) == len(set(names)):
+        if name in names:
+            selected[name] = feature
+        if len(selected) == len(set(names)):
             break
-    return kept
+    return selected

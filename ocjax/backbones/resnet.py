@@ -16,7 +16,7 @@ import jax.numpy as jnp
 
 from ocjax.backbones import layers
 
-# Of red, green and blue in [0, 1], over ImageNet.
+# Moments of red, green and blue in [0, 1], over ImageNet.
 MEAN = (0.485, 0.456, 0.406)
 DEVIATION = (0.229, 0.224, 0.225)
 
@@ -26,7 +26,7 @@ class ResNet(nn.Module):
 
     Attributes:
       repeats: blocks of each of the four layers.
-      bottleneck: blocks of 1x1, 3x3 and 1x1, four times as wide outside as inside;
+      bottleneck: make blocks of 1x1, 3x3 and 1x1, four times as wide outside as inside;
         else of two 3x3.
       inner: channels inside the first layer's blocks, doubled from layer to layer.
     """
@@ -35,7 +35,7 @@ class ResNet(nn.Module):
     bottleneck: bool = False
     inner: int = 64
 
-    EPSILON: ClassVar[float] = 1e-5  # Of the normalization.
+    EPSILON: ClassVar[float] = 1e-5  # Constant added to the normalization's variances.
     UNUSED: ClassVar[tuple[str, ...]] = ("fc.weight", "fc.bias")
 
     @nn.compact
@@ -45,18 +45,18 @@ class ResNet(nn.Module):
         """Computes features, and nothing behind the last that is asked for.
 
         Args:
-          images: shape `[B, H, W, 1 or 3]`, in [-1, 1]; any size.
-          names: of the features; None for all.
+          images: floats of shape `[B, H, W, 1 or 3]`, in [-1, 1]; any size.
+          names: names of the features; None for all.
 
         Returns:
-          "layer1" to "layer4", maps `[B, h, w, C]`, and "pooled", the last one's mean,
-          `[B, C]`.
+          Features by name: "layer1" to "layer4", maps `[B, h, w, C]`, and "pooled", the
+          last one's mean, `[B, C]`.
         """
-        return layers.taken(_features(self, images), names)
+        return layers.select(_features(self, images), names)
 
     @staticmethod
     def norm(layer: str) -> str:
-        """The normalization that follows a layer."""
+        """Name of the normalization that follows a layer."""
         if layer.endswith(".downsample.0"):
             return layer.removesuffix("0") + "1"
         prefix, _, number = layer.rpartition("conv")
@@ -66,12 +66,12 @@ class ResNet(nn.Module):
 def _features(
     network: ResNet, images: jax.typing.ArrayLike
 ) -> Iterator[tuple[str, jax.Array]]:
-    """All features in their order; called inside the network."""
+    """Yields all features in their order; called inside the network."""
     conv = functools.partial(layers.Convolution, padding="pytorch")
     x = (layers.coloured(images) + 1) / 2
     x = (x - layers.along_channels(MEAN, x)) / layers.along_channels(DEVIATION, x)
     x = nn.relu(conv(64, 7, 2, name="conv1")(x))
-    # The largest of 3x3; none is below zero.
+    # The maximum of 3x3 is padded with zeros, since no value is below.
     x = functools.reduce(
         jnp.maximum, layers.windows(x, 3, 2, [(1, 1)] * 2, jnp.zeros((), x.dtype))
     )

@@ -1,7 +1,7 @@
 """Reading of files that `torch.save` wrote, without PyTorch and without trusting them.
 
 Such a file holds a pickle, and to unpickle is to run what the file says. The reader
-here knows dictionaries, tensors and their storages; whatever else a file names is
+here knows dictionaries, tensors and their storages; anything else that a file names is
 refused before it is called. Both layouts are read: pickles one after another, then the
 storages (PyTorch before 1.6), and a zip archive of one pickle and a file a storage.
 """
@@ -51,7 +51,7 @@ class _Tensor(NamedTuple):
 
 
 def read(path: pathlib.Path) -> dict[str, np.ndarray]:
-    """The tensors of a dictionary that `torch.save` wrote, by their names.
+    """Reads the tensors of a dictionary that `torch.save` wrote, by their names.
 
     Raises:
       ValueError: the file holds anything but a dictionary of tensors. Where it is
@@ -68,7 +68,7 @@ def _from_pickles(file: IO[bytes]) -> dict[str, np.ndarray]:
     file.seek(0)
     if _Unpickler(file).load() != _MAGIC:
         raise ValueError("it does not begin as PyTorch's files do")
-    _Unpickler(file).load()  # Version of the layout.
+    _Unpickler(file).load()  # The second pickle is the version of the layout.
     system = _Unpickler(file).load()
     if not system["little_endian"]:
         raise ValueError("its numbers are big-endian")
@@ -115,7 +115,7 @@ def _named(content: Any) -> dict[str, _Tensor]:
 
 
 def _array(tensor: _Tensor, data: dict[str, bytes]) -> np.ndarray:
-    """A copy of what a tensor views, which must lie inside its storage."""
+    """Copies the numbers that a tensor views, which must lie inside its storage."""
     storage, offset, shape, strides = tensor
     count = len(data[storage.key]) // storage.dtype.itemsize
     last = offset + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
@@ -131,7 +131,7 @@ def _array(tensor: _Tensor, data: dict[str, bytes]) -> np.ndarray:
     ).copy()
 
 
-# Python's, since C's takes memory by numbers that a damaged file may have anywhere.
+# Python's unpickler is used: C's takes memory by numbers that may be damaged.
 class _Unpickler(pickle._Unpickler):
     """An unpickler for which dictionaries, tensors and storages are all there is."""
 
@@ -143,7 +143,7 @@ class _Unpickler(pickle._Unpickler):
         if (module, name) == ("collections", "OrderedDict"):
             return collections.OrderedDict
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            # One for each file: a pickle may set attributes of what it gets.
+            # A new function is returned, since a pickle may set its attributes.
             return lambda *arguments: _tensor(*arguments)
         if module == "torch" and name in _DTYPES:
             return name
@@ -159,7 +159,7 @@ class _Unpickler(pickle._Unpickler):
 
 
 def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> _Tensor:
-    """Checks what a file says of a tensor."""
+    """Checks a file's description of a tensor."""
     if not isinstance(storage, _Storage):
         raise ValueError("a tensor in it has no storage")
     sizes, steps = map(_count, shape), map(_count, strides)

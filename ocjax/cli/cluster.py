@@ -1,17 +1,23 @@
 """Several processes, on one machine or many, started by the same command."""
 
+import dataclasses
 import faulthandler
 import os
+import re
 import signal
 import subprocess
 import sys
 import traceback
 from collections.abc import Callable
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
+from ocjax._checks import InputError
+from ocjax.cli import exits
 from ocjax.cli.exits import TRY_AGAIN
 from ocjax.runs.display import say
 from ocjax.training import processes
+
+Result = TypeVar("Result")
 
 LOST = (
     "Error: another process of this job ended, or cannot be reached. Start the same "
@@ -20,7 +26,80 @@ LOST = (
 WATCHED = "OCJAX_WATCHED"  # In the environment of a process that another one watches.
 
 
-def watch() -> None:
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """Processes that do one work, and which of them this one is.
+
+    Attributes:
+      coordinator: "host:port" of process 0; "auto" where the environment tells all; or
+        None for a process alone.
+      num_processes: number of all processes.
+      process_id: number of this one, from 0 on.
+    """
+
+    coordinator: str | None = None
+    num_processes: int | None = None
+    process_id: int | None = None
+
+    def check(self) -> None:
+        """Raises `InputError`, about the flags, of what is no job."""
+        coordinator = self.coordinator
+        count, number = self.num_processes, self.process_id
+        given = [count is not None, number is not None]
+        if coordinator is None:
+            if any(given):
+                raise InputError(
+                    "--num_processes and --process_id need a --coordinator."
+                )
+            return
+        if coordinator != "auto":
+            address = re.fullmatch(r"[^\s/]+:(\d{1,5})", coordinator)
+            if address is None or not 0 < int(address[1]) < 2**16:
+                raise InputError(
+                    f"Expected --coordinator=host:port, or auto, got {coordinator!r}."
+                )
+        if coordinator == "auto" and not any(given):
+            return
+        if count is None or number is None:
+            raise InputError("--coordinator needs --num_processes and --process_id.")
+        if number >= count:
+            raise InputError(
+                f"`process_id` (={number}) must be below `num_processes` (={count})."
+            )
+
+
+ALONE = Job()
+
+
+def run(job: Job, work: Callable[[], Result]) -> Result:
+    """What `work` returns, done as one process of a job.
+
+    Raises:
+      InputError: there is no such job.
+    """
+    job.check()
+    if job.coordinator is None:
+        return work()
+    _watch()
+    guarded = exits.guarded(lambda _: _joined(job, work))
+    return _end_on_error(lambda: guarded(None))
+
+
+def _joined(job: Job, work: Callable[[], Result]) -> Result:
+    assert job.coordinator is not None
+    try:
+        processes.start(job.coordinator, job.num_processes, job.process_id)
+    except ValueError as error:
+        if job.coordinator != "auto":
+            raise
+        raise InputError(
+            f"--coordinator=auto: the environment tells of no job ({error}): give "
+            "host:port, --num_processes and --process_id."
+        ) from error
+    return work()
+
+
+def _watch() -> None:
     """Runs this command in a process of its own, and says so if it loses the others.
 
     JAX aborts a process whose job has lost another one, and nothing in that process can
@@ -29,7 +108,7 @@ def watch() -> None:
     if WATCHED in os.environ:
         _end_with_parent()
         return
-    command = [sys.executable, *sys.argv]
+    command = [sys.executable, *sys.orig_argv[1:]]
     child = subprocess.Popen(command, env=os.environ | {WATCHED: str(os.getpid())})
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _: child.send_signal(number))
@@ -40,13 +119,13 @@ def watch() -> None:
     raise SystemExit(code if code >= 0 else 128 - code)
 
 
-def end_on_error(work: Callable[[], None]) -> None:
+def _end_on_error(work: Callable[[], Result]) -> Result:
     """Does the work of one process of a job.
 
     One that fails ends at once: JAX would have it wait for processes that wait for it.
     """
     try:
-        work()
+        return work()
     except SystemExit as error:
         if error.code:
             _exit(error.code if isinstance(error.code, int) else 1)

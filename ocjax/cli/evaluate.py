@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from ocjax.cli import arguments as shared
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from ocjax.data.sources.folder import TestFile
+    from ocjax.evaluation.judgement import Judgement
+    from ocjax.evaluation.metrics import Localization
     from ocjax.inference.scorer import Scorer
 
 HEATMAPS = 64  # Pictures that are explained together.
@@ -32,6 +32,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Judges and prints; returns 1 where files could not be read."""
     import json
+    import math
 
     import numpy as np
 
@@ -39,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ocjax._checks import InputError
     from ocjax.data import files
     from ocjax.data.sources import folder as folders
-    from ocjax.evaluation import metrics
+    from ocjax.evaluation import judgement, thresholds
     from ocjax.runs import conclusion
     from ocjax.runs.display import say
 
@@ -62,42 +63,36 @@ def run(arguments: argparse.Namespace) -> int:
             f"{arguments.folder} has {np.sum(~anomalous)} good and {anomalous.sum()} "
             "anomalous test pictures that can be read; a judgement needs both."
         )
-    result = metrics.summary(anomalous, scores)
-    result |= {"kinds": metrics.by_kind(anomalous, scores, kinds)}
-    result |= _decisions(scorer, anomalous, scores)
-    result |= _where(scorer, [test for test, _ in judged])
-    print(json.dumps(result | {"unreadable": len(errors)}))
+    card = scorer.card
+    threshold = None
+    if card.threshold is not None:
+        threshold = thresholds.Threshold(
+            card.threshold, card.false_positive_rate or math.nan, len(card.normals)
+        )
+    promised = None if threshold is None else card.false_positive_rate
+    result = judgement.judge(anomalous, scores, kinds, threshold, promised)
+    localization = _localization(scorer, [test for test, _ in judged])
+    print(json.dumps(_printed(result, localization) | {"unreadable": len(errors)}))
     say(conclusion.line(result))
     return int(bool(errors))
 
 
-def _decisions(
-    scorer: "Scorer", anomalous: "np.ndarray", scores: "np.ndarray"
+def _printed(
+    judgement: "Judgement", localization: "Localization | None"
 ) -> dict[str, Any]:
-    """What the threshold promises and reaches, if the model has one."""
-    import math
+    """The object that is printed."""
+    from ocjax import _records
 
-    from ocjax.evaluation import thresholds
-
-    card = scorer.card
-    if card.threshold is None:
-        return {"threshold": None, "promised_false_positive_rate": None}
-    called = scores > card.threshold
-    threshold = thresholds.Threshold(
-        card.threshold, card.false_positive_rate or math.nan, len(card.normals)
-    )
-    normals = scores[~anomalous]
-    return {
-        "threshold": card.threshold,
-        "promised_false_positive_rate": card.false_positive_rate,
-        "reached_false_positive_rate": thresholds.reached(normals, threshold),
-        "reached_interval": thresholds.reached_interval(normals, threshold),
-        "anomalies_found": int(called[anomalous].sum()),
-        "false_alarms": int(called[~anomalous].sum()),
-    }
+    values = _records.to_json(judgement)
+    low, high = values.pop("reached_low"), values.pop("reached_high")
+    if judgement.decisions is not None:
+        values["reached_interval"] = low, high
+    return values | ({} if localization is None else _records.to_json(localization))
 
 
-def _where(scorer: "Scorer", tests: "Sequence[TestFile]") -> dict[str, float]:
+def _localization(
+    scorer: "Scorer", tests: "Sequence[TestFile]"
+) -> "Localization | None":
     """How well heatmaps find what masks mark, where there are masks."""
     import numpy as np
 
@@ -105,21 +100,18 @@ def _where(scorer: "Scorer", tests: "Sequence[TestFile]") -> dict[str, float]:
     from ocjax.evaluation import metrics
 
     if not any(test.mask for test in tests):
-        return {}
+        return None
     size = scorer.card.size
     masks = np.zeros((len(tests), size, size), bool)
     marked = [(i, test.mask) for i, test in enumerate(tests) if test.mask]
     read = files.every(lambda mask: files.read_mask(mask, size), [m for _, m in marked])
     masks[[i for i, _ in marked]] = read
     if not masks.any():
-        return {}
+        return None
     paths = [str(test.path) for test in tests]
     maps = [
         scorer.judge(images, explain=True).heatmaps
         for _, images, _ in files.pieces(paths, scorer.card.shape, HEATMAPS)
     ]
     heatmaps = np.concatenate([part for part in maps if part is not None])
-    return {
-        "pixel_auroc": metrics.pixel_auroc(masks, heatmaps),
-        "per_region_overlap": metrics.per_region_overlap(masks, heatmaps),
-    }
+    return metrics.localization(masks, heatmaps)

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from absl import flags, logging
 
@@ -18,6 +18,7 @@ USER_ERROR, NOT_FINITE, SYSTEM_ERROR = 2, 3, 1
 TRY_AGAIN = 75  # As sendmail has it.
 # As shells have them: 128 and the number of the signal.
 INTERRUPTED, PIPE_CLOSED = 130, 141
+Result = TypeVar("Result")
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _TEXT = 2000  # Most characters of an error; a file's own values may be in it.
 
@@ -49,7 +50,7 @@ def fail(code: int, error: Exception | str) -> NoReturn:
     raise SystemExit(code)
 
 
-def guarded(main: Callable[[Any], int | None]) -> Callable[[Any], int | None]:
+def guarded(main: Callable[[Any], Result]) -> Callable[[Any], Result]:
     """`main`, but that errors which are not the program's own end it with one line."""
 
     def run(arguments):
@@ -117,25 +118,19 @@ def _flush() -> None:
 
 
 def parse_flags(
-    arguments: list[str], check: Callable[[], object] = lambda: None
-) -> list[str]:
+    arguments: list[str], parsed: Callable[[], Result] = lambda: None
+) -> Result:
     """Parses absl's flags; what is wrong with them is said in one line.
 
     Args:
       arguments: of the command line, with the program's name.
-      check: looks at what was parsed: a configuration file that cannot be loaded is
-        noticed only when it is read.
+      parsed: what the flags say, asked for when they are parsed.
     """
     logging.set_verbosity(logging.WARNING)
     try:
         unknown = flags.FLAGS(arguments)[1:]
-        check()
-    except AttributeError as error:  # Of a ConfigDict: a KeyError within.
-        if not isinstance(error.args[0], KeyError):
-            raise
-        fail(USER_ERROR, f"Unknown configuration field {error.args[0].args[0]}")
-    except (flags.Error, InputError, TypeError, OSError) as error:
+        if unknown:
+            raise InputError(f"Unexpected argument {unknown[0]!r}: use --name=value.")
+        return parsed()
+    except (flags.Error, InputError, OSError) as error:
         fail(USER_ERROR, error)
-    if unknown:
-        fail(USER_ERROR, f"Unexpected argument {unknown[0]!r}: use --name=value.")
-    return arguments[:1]

@@ -7,10 +7,9 @@ Those of a method are listed by ocjax methods METHOD.
 
 import argparse
 import dataclasses
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
-from ocjax.cli import texts, train
+from ocjax.cli import texts
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -24,26 +23,22 @@ def run(arguments: argparse.Namespace) -> int:
     from ocjax.runs.config import Execution, RunConfig
 
     for config in (RunConfig, Execution):
-        for line in lines(config, defaults=train.DEFAULTS):
+        for line in lines(config):
             print(line)
     return 0
 
 
-def lines(
-    config: type, prefix: str = "", defaults: Mapping[str, Any] | None = None
-) -> Iterator[str]:
+def lines(config: type, prefix: str = "") -> Iterator[str]:
     """A line for each field of a configuration: name, default, and what it is.
 
     Args:
       config: a dataclass.
       prefix: of the names.
-      defaults: those that are not the dataclass's.
     """
     text_of = texts.fields(config)
-    defaults = defaults or {}
     for field in dataclasses.fields(config):
+        name = f"{prefix}{field.name}"
         if dataclasses.is_dataclass(field.default):
-            yield from lines(type(field.default), f"{prefix}{field.name}.")
+            yield from lines(type(field.default), f"{name}.")
         else:
-            default = defaults.get(field.name, field.default)
-            yield f"{f'{prefix}{field.name}={default}':36} {text_of[field.name]}"
+            yield f"{f'{name}={field.default}':36} {text_of[field.name]}"

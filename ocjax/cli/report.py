@@ -19,8 +19,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Writes `report.html` from what the run folder has; the data are not needed."""
     from ocjax import _files
     from ocjax._checks import InputError
+    from ocjax.runs import report
     from ocjax.runs.folder import RunFolder
-    from ocjax.runs.judge import write_report
     from ocjax.runs.known import FILE
 
     path = _files.local(arguments.run_folder, "RUN")
@@ -33,6 +33,6 @@ def run(arguments: argparse.Namespace) -> int:
     if summary is None:
         raise InputError(f"{path} is not finished: start its command again.")
     drawn = sorted((path / "plots").glob("*.png"))
-    write_report(folder, summary, {file.stem: file.read_bytes() for file in drawn})
+    report.write(folder, summary, {file.stem: file.read_bytes() for file in drawn})
     print(path / "report.html")
     return 0

@@ -8,6 +8,7 @@ The page also has a JSON endpoint: POST pictures to /score.
 import argparse
 
 from ocjax.cli import arguments as shared
+from ocjax.runs.bounds import Range
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +21,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--port",
-        type=shared.at_least(0),
+        type=shared.number(int, Range(0, 65535)),
         default=8000,
         help="to listen on; 0 takes a free one (default: %(default)s)",
     )

@@ -2,11 +2,12 @@
 
 A folder is laid out as train/good and test/KIND, as normal and anomalous, or has good
 pictures alone, of which a fifth is kept to test on. Of a data set one class is normal.
-The same command goes on where it was interrupted. ocjax fields, and ocjax methods
-METHOD, list what --set sets.
+Flags change what a --config file says. ocjax fields, and ocjax methods METHOD, list
+what --set sets. The same command goes on where it was interrupted.
 
   ocjax train pictures/ --workdir=runs/pictures
   ocjax train digits --normal_class=8 --method=ganomaly --set hyper.latent=50
+  ocjax train --config=experiments/lrgdan/digits.py --epochs=30
 """
 
 import argparse
@@ -19,8 +20,11 @@ from typing import Any
 from ocjax.cli import arguments as shared
 
 STARTED = time.monotonic()
-# Fields whose defaults are not those of `RunConfig`.
-DEFAULTS: dict[str, Any] = {"method": "lrgdan", "false_positive_rate": 0.01}
+# Flags that are fields of a run, named alike.
+FIELDS = (
+    "method", "protocol", "epochs", "batch_size", "image_size", "false_positive_rate",
+    "skip_unreadable",
+)  # fmt: skip
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -29,31 +33,46 @@ def add(parser: argparse.ArgumentParser) -> None:
 
     from ocjax.data.protocols import PROTOCOLS
     from ocjax.methods.registry import NAMES
+    from ocjax.runs.bounds import BOUNDS, SEED, Range
     from ocjax.runs.config import Execution, RunConfig
 
     both = (*dataclasses.fields(RunConfig), *dataclasses.fields(Execution))
-    fields = {field.name: field.default for field in both} | DEFAULTS
+    fields = {field.name: field.default for field in both}
     default = lambda name: f"(default: {fields[name]})"
+    parser.usage = "ocjax train [DATA] [--FLAG VALUE ...]"
     shared.completed(
-        parser.add_argument("data", metavar="DATA", help="folder, or data set")
+        parser.add_argument(
+            "data",
+            metavar="DATA",
+            nargs="?",
+            help="folder, or data set (default: that of --config)",
+        )
+    )
+    shared.completed(
+        parser.add_argument(
+            "--config",
+            metavar="FILE",
+            help="Python file whose get_config() gives all fields (default: none)",
+        )
     )
     parser.add_argument(
         "--method",
         choices=NAMES,
         metavar="METHOD",
-        default=DEFAULTS["method"],
         help=f"as ocjax methods lists them {default('method')}",
     )
     shared.completed(
         parser.add_argument(
-            "--workdir", help="run folder (default: runs/NAME, by what is trained)"
+            "--workdir",
+            metavar="DIR",
+            help="run folder (default: runs/NAME, by what is trained)",
         )
     )
     shared.completed(
         parser.add_argument(
             "--data_dir",
-            help="where data sets are (default: $TFDS_DATA_DIR, "
-            "else ~/tensorflow_datasets)",
+            metavar="DIR",
+            help="data sets (default: $TFDS_DATA_DIR, else ~/tensorflow_datasets)",
         )
     )
     parser.add_argument(
@@ -72,31 +91,29 @@ def add(parser: argparse.ArgumentParser) -> None:
         "epochs": "passes over the training images",
         "batch_size": "images of a step",
         "image_size": "pixels a side: 32, 64, 128 or 256",
+        "false_positive_rate": "share that the threshold promises",
     }
-    for name, what in numbers.items():
+    for name, text in numbers.items():
+        bound = BOUNDS[name]
+        assert isinstance(bound, Range)
         parser.add_argument(
             f"--{name}",
-            type=shared.at_least(1),
-            metavar="N",
-            help=f"{what} {default(name)}",
+            type=shared.number(type(fields[name]), bound),
+            metavar="N" if isinstance(fields[name], int) else "RATE",
+            help=f"{text} {default(name)}",
         )
-    parser.add_argument(
-        "--false_positive_rate",
-        type=shared.fraction,
-        metavar="RATE",
-        help=f"that the threshold promises {default('false_positive_rate')}",
-    )
     parser.add_argument(
         "--skip_unreadable",
         action="store_true",
-        help="leave out damaged files of DATA (default: end with their names)",
+        default=None,
+        help="leave out damaged files (default: end with their names)",
     )
     parser.add_argument(
         "--seed",
-        type=shared.at_least(0),
+        type=shared.number(int, SEED),
         metavar="N",
         default=0,
-        help="of networks and batches (default: %(default)s)",
+        help="seed of networks and batches (default: %(default)s)",
     )
     parser.add_argument(
         "--set",
@@ -105,74 +122,100 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="FIELD=VALUE",
         help="any field: tile=64, hyper.latent=50 (default: as listed)",
     )
+    parser.add_argument(
+        "--profile_steps",
+        type=shared.number(int, Range(0)),
+        metavar="N",
+        default=0,
+        help="steps to trace by JAX's profiler (default: %(default)s)",
+    )
+    shared.add_job(parser)
     vars(parser)["settable"] = set(fields)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Trains, judges and writes the run folder; prints the result as JSON."""
-    import json
-
     from ocjax import runs
-    from ocjax.cli import exits
+    from ocjax.cli import cluster, launching
     from ocjax.runs.display import say
 
+    job = cluster.Job(
+        arguments.coordinator, arguments.num_processes, arguments.process_id
+    )
+    job.check()
     values, data_dir = configuration(arguments)
-    result = runs.launch(
+    result = launching.launch(
         values,
+        job,
         seed=arguments.seed,
         workdir=arguments.workdir,
         data_dir=data_dir,
         command=shlex.join(["ocjax", *sys.argv[1:]]),
         started=STARTED,
+        profile_steps=arguments.profile_steps,
     )
-    print(json.dumps(result))
-    if result.get("diverged"):
-        exits.fail(exits.NOT_FINITE, f"{result['diverged']} runs diverged.")
-    folder = result["workdir"]
-    if "classes" in result:
+    if result is None:  # Another process writes.
+        return 0
+    folder = result.workdir
+    if isinstance(result, runs.TableSummary):
         say(f"\nThe table is in {folder}/table.md, each run in a folder beside it.")
         return 0
     report = pathlib.Path(folder, "report.html")
     opened = f": open {report}, or" if report.exists() else ";"
     say(f"\nThe run is in {folder}{opened} score pictures with")
-    say(f"  ocjax score PICTURES --model={shlex.quote(str(folder))}")
+    say(f"  ocjax score PICTURES --model={shlex.quote(folder)}")
     return 0
 
 
 def configuration(arguments: argparse.Namespace) -> tuple[dict[str, Any], str | None]:
     """What to run, as `runs.configure` makes it, and where the data are.
 
-    Raises:
-      InputError: `DATA` is neither a data set nor a folder, or a field is unknown.
-    """
-    from ocjax import _files, data, runs
-    from ocjax.runs.config import set_field
+    Flags change what a file says, and --set what flags say.
 
-    changes = dict(DEFAULTS)
-    if _is_data_set(arguments.data):
-        changes |= {"dataset": arguments.data}
-        data_dir = arguments.data_dir
-        if data_dir is not None:
-            data_dir = str(_files.local(data_dir, "--data_dir"))
-    else:
-        changes |= {"dataset": "folder", "protocol": "folder", "normal_class": "good"}
-        data_dir = str(_folder(arguments.data))
-    flags = ("method", "protocol", "epochs", "batch_size", "image_size")
-    for name in (*flags, "false_positive_rate"):
-        if getattr(arguments, name) is not None:
-            changes[name] = getattr(arguments, name)
-    if arguments.skip_unreadable:
-        changes["skip_unreadable"] = True
-    config = runs.configure(**changes)
-    for text in arguments.set:
-        set_field(config, text)
-    fields = {text.partition("=")[0] for text in arguments.set}
-    if arguments.normal_class is not None and fields.isdisjoint(data.TARGET.values()):
+    Raises:
+      InputError: the file or `DATA` cannot be used, or a field is unknown.
+    """
+    from ocjax import data, runs
+    from ocjax.runs.changes import changed, replaced
+    from ocjax.runs.config import from_file
+
+    values = runs.configure().to_dict()
+    if arguments.config is not None:
+        values = from_file(arguments.config)
+    fields, data_dir = _data(arguments)
+    flags = {name: getattr(arguments, name) for name in FIELDS}
+    fields |= {name: value for name, value in flags.items() if value is not None}
+    for name, value in fields.items():
+        values = replaced(values, name, value)
+    values = changed(values, arguments.set)
+    named = {text.partition("=")[0] for text in arguments.set}
+    if arguments.normal_class is not None and named.isdisjoint(data.TARGET.values()):
         # Where the protocol is unknown, `launch` says so.
-        config[data.TARGET.get(str(config.protocol), "normal_class")] = (
-            arguments.normal_class
+        target = data.TARGET.get(values["protocol"], "normal_class")
+        values[target] = arguments.normal_class
+    return values, data_dir
+
+
+def _data(arguments: argparse.Namespace) -> tuple[dict[str, Any], str | None]:
+    """Fields that `DATA` sets, and the folder of the data.
+
+    Raises:
+      InputError: no data are named, or they are not there.
+    """
+    from ocjax import _files
+    from ocjax._checks import InputError
+
+    name, data_dir = arguments.data, arguments.data_dir
+    if name is None and arguments.config is None:
+        raise InputError(
+            "Expected DATA, a folder or a data set, or a file that says it by --config."
         )
-    return config.to_dict(), data_dir
+    if name is not None and not _is_data_set(name):
+        fields = {"dataset": "folder", "protocol": "folder", "normal_class": "good"}
+        return fields, str(_folder(name))
+    if data_dir is not None:
+        data_dir = str(_files.local(data_dir, "--data_dir"))
+    return {} if name is None else {"dataset": name}, data_dir
 
 
 def _is_data_set(text: str) -> bool:

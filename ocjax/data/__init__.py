@@ -1,4 +1,4 @@
-"""Images in, one-class splits and batches out."""
+"""Images of data sets and folders, one-class splits of them, and their batches."""
 
 import lazy_loader
 

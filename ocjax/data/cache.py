@@ -1,7 +1,7 @@
 """Arrays kept on disk, so that they are computed once.
 
-What `cached` keeps is an uncompressed `.npz`: a zip archive, whose CRC-32 of every
-array is compared on reading. A damaged file is therefore noticed, and made anew.
+`cached` keeps an uncompressed `.npz`: a zip archive, whose CRC-32 of every array is
+compared on reading. A damaged file is therefore noticed, and made anew.
 """
 
 import contextlib
@@ -27,9 +27,9 @@ _PIECE = 1 << 20  # Bytes that are written together.
 
 
 def folder() -> pathlib.Path | None:
-    """`$OCJAX_CACHE`, else `$XDG_CACHE_HOME/ocjax`, else `~/.cache/ocjax`.
+    """Folder `$OCJAX_CACHE`, else `$XDG_CACHE_HOME/ocjax`, else `~/.cache/ocjax`.
 
-    None where no variable names it and no home folder is known.
+    It is None where no variable names it and no home folder is known.
 
     Raises:
       InputError: a variable names no local folder.
@@ -44,10 +44,10 @@ def folder() -> pathlib.Path | None:
 
 
 def fingerprint(paths: Iterable[pathlib.Path]) -> str:
-    """A name of files as they are: others have another, and so have changed ones.
+    """Name of files as they are: other files have another, and so have changed ones.
 
-    It is of where they lie, not of how that is spelled, and of what the file system
-    says of each: times alone may be those of an archive that was unpacked.
+    It depends on where they lie, not on how that is spelled, and on what the file
+    system says of each: times alone may be those of an archive that was unpacked.
     """
     real = functools.cache(os.path.realpath)
     stamps = []
@@ -60,7 +60,7 @@ def fingerprint(paths: Iterable[pathlib.Path]) -> str:
 
 
 def key(paths: Iterable[pathlib.Path], *parts: object) -> str:
-    """A key of what is made of files: `parts` in order, then their `fingerprint`."""
+    """Key of arrays that are made of files: `parts`, then the files' `fingerprint`."""
     return "-".join([*map(str, parts), fingerprint(paths)])
 
 
@@ -68,7 +68,7 @@ def load_npz(path: pathlib.Path, names: Iterable[str]) -> Arrays:
     """Arrays of an `.npz` file that a user brings.
 
     Raises:
-      InputError: there is no such file, or it lacks one of them or is damaged.
+      InputError: there is no such file, or it lacks an array or is damaged.
     """
     try:
         return _read(path, names)
@@ -81,15 +81,15 @@ def load_npz(path: pathlib.Path, names: Iterable[str]) -> Arrays:
 
 
 def cached(key: str, names: Iterable[str], make: Callable[[], Arrays]) -> Arrays:
-    """The arrays of `key`: read from the cache, or made and kept there.
+    """Returns the arrays of `key`, read from the cache or made and kept there.
 
     Trouble with the cache costs time and a warning, never the arrays.
 
     Args:
       key: a file name without suffix that names everything the arrays depend on.
-      names: of the arrays; asked for by name, since the zip's directory, alone, has
-        no checksum and could lose one.
-      make: computes the arrays, none of them of dtype object.
+      names: names of the arrays, since the zip's directory has no checksum and could
+        lose one.
+      make: function that computes the arrays, none of them of dtype object.
     """
     path = _path(f"{key}.npz")
     if path is None:
@@ -112,15 +112,15 @@ def cached(key: str, names: Iterable[str], make: Callable[[], Arrays]) -> Arrays
 def mapped(
     key: str, shape: tuple[int, ...], fill: Callable[[np.ndarray], None]
 ) -> np.ndarray:
-    """The `uint8` array of `key`, on disk, in memory only where it is looked at.
+    """Returns the `uint8` array of `key`, on disk, in memory only where it is read.
 
     It may be larger than the memory. There is no checksum: to compare it would read
     everything. Where the disk does not take it, it is made in memory, with a warning.
 
     Args:
       key: a file name without suffix that names everything the array depends on.
-      shape: of the array.
-      fill: writes into an array of zeros of that shape.
+      shape: shape of the array.
+      fill: function that writes into an array of zeros of that shape.
 
     Raises:
       InputError: neither the disk nor the memory has room for it.
@@ -136,7 +136,7 @@ def mapped(
         logging.warning("Cannot read %s (%s); making it anew.", path, error)
     try:
         with _writing(path) as file:
-            array = _reserved(file, shape)
+            array = _reserve(file, shape)
             fill(array)
             array.flush()
         return _map(path, shape)
@@ -146,7 +146,7 @@ def mapped(
 
 
 def _path(name: str) -> pathlib.Path | None:
-    """Where arrays of the name are kept, if anywhere."""
+    """File in which arrays of the name are kept, if there is a cache."""
     root = folder()
     if root is None:
         logging.warning("No cache: no home folder is known; set OCJAX_CACHE.")
@@ -169,7 +169,7 @@ def _read(path: pathlib.Path, names: Iterable[str]) -> Arrays:
 
 
 def _map(path: pathlib.Path, shape: tuple[int, ...]) -> np.ndarray:
-    """The array in a file; `ValueError` where it is another."""
+    """Maps the array in a file; raises `ValueError` where it is another."""
     array = np.load(path, mmap_mode="r", allow_pickle=False)
     if array.shape != shape or array.dtype != np.uint8 or not array.flags.c_contiguous:
         raise ValueError(f"expected uint8 {shape}, got {array.dtype} {array.shape}")
@@ -178,7 +178,7 @@ def _map(path: pathlib.Path, shape: tuple[int, ...]) -> np.ndarray:
 
 @contextlib.contextmanager
 def _writing(path: pathlib.Path) -> Iterator[IO[bytes]]:
-    """A file that becomes `path` when it is whole, locked while it is written."""
+    """Opens a file that becomes `path` when it is whole, locked while it is written."""
     with _files.replacing(path) as temporary, open(temporary, "x+b") as file:
         _lock(file)
         for other in filter(_files.is_temporary, path.parent.iterdir()):
@@ -189,7 +189,7 @@ def _writing(path: pathlib.Path) -> Iterator[IO[bytes]]:
 
 
 def _lock(file: IO[bytes]) -> bool:
-    """Whether the file is now locked: nobody else writes it."""
+    """Locks a file; False where another writes it or locks are unknown."""
     try:
         import fcntl
 
@@ -207,8 +207,8 @@ def _remove_abandoned(path: pathlib.Path) -> None:
             path.unlink()
 
 
-def _reserved(file: IO[bytes], shape: tuple[int, ...]) -> np.memmap:
-    """Zeros in a file, as `np.save` writes them, whose room on the disk is taken.
+def _reserve(file: IO[bytes], shape: tuple[int, ...]) -> np.memmap:
+    """Writes zeros to a file, as `np.save` does, and takes their room on the disk.
 
     A page of a map that finds no room later would end the process.
     """

@@ -1,4 +1,4 @@
-"""Pictures below a folder of which something is said, if no name within denies it."""
+"""Pictures below a folder of known meaning, if no name within denies it."""
 
 import pathlib
 import re
@@ -8,27 +8,28 @@ from ocjax._checks import InputError
 from ocjax.data import files, tree, words
 from ocjax.data.words import Meaning, meaning
 
-# What the name of a mask adds to that of its picture, where both are in one folder.
+# End that a mask's name has beside its picture's, where both are in one folder.
 _MASK = re.compile(r"[ ._-](masks?|gt|ground_?truth|labels?|annotation)$", re.I)
 
 
 def unknown(root: pathlib.Path, why: str) -> InputError:
-    """The error of a folder that is laid out otherwise."""
+    """Makes the error of a folder that is laid out otherwise."""
     return InputError(f"{root} is laid out in no known way: {why}.")
 
 
-def pictures(root: pathlib.Path, said: Meaning | None) -> list[pathlib.Path]:
+def pictures(root: pathlib.Path, kind: Meaning | None) -> list[pathlib.Path]:
     """All pictures below a folder.
 
     Args:
       root: the folder.
-      said: "good" or "bad", of all that is in it; None where nothing was said yet.
+      kind: "good" or "bad", as names above say of all that is in the folder; None
+        where they say nothing.
 
     Raises:
       InputError: a folder within says something else, or names of files do.
     """
     paths = tree.below(root)
-    allowed = {"good": {"good"}, "bad": {"bad", "unclear"}}.get(said or "", {"good"})
+    allowed = {"bad", "unclear"} if kind == "bad" else {"good"}
     good, others = set(), {}
     for folder in {path.parent for path in paths}:
         for inner in _within(folder, root):
@@ -38,12 +39,12 @@ def pictures(root: pathlib.Path, said: Meaning | None) -> list[pathlib.Path]:
             if other and other not in allowed:
                 others.setdefault(inner, other)
                 break
-    if not said and any(good.isdisjoint(path.parents) for path in paths):
+    if not kind and any(good.isdisjoint(path.parents) for path in paths):
         others |= dict.fromkeys(good, "good")
     if others:
-        raise unknown(root, _deeper(root, said, others))
+        raise unknown(root, _reason(root, kind, others))
     _check_masks(root, paths)
-    if said != "bad":
+    if kind != "bad":
         _check_names(root, paths)
     return paths
 
@@ -54,13 +55,13 @@ def _within(folder: pathlib.Path, root: pathlib.Path) -> list[pathlib.Path]:
     return between[: between.index(root)][::-1]
 
 
-def _deeper(
-    root: pathlib.Path, said: Meaning | None, others: dict[pathlib.Path, Meaning]
+def _reason(
+    root: pathlib.Path, kind: Meaning | None, others: dict[pathlib.Path, Meaning]
 ) -> str:
-    """What is wrong with folders within that say something else, and what to do."""
+    """Reason to refuse folders within that say something else, and a way out."""
     names = files.listed(sorted(path.relative_to(root) for path in others))
-    if said:
-        return f"it has {said} pictures, and there is {names} in it"
+    if kind:
+        return f"it has {kind} pictures, and there is {names} in it"
     wholes = {path.parent for path, other in others.items() if other != "masks"}
     wholes = sorted(wholes or {path.parent for path in others})
     if root in wholes:
@@ -87,8 +88,8 @@ def _check_masks(root: pathlib.Path, paths: Sequence[pathlib.Path]) -> None:
 def _check_names(root: pathlib.Path, paths: Sequence[pathlib.Path]) -> None:
     """Raises `InputError` where names of files say that not all of them are good.
 
-    Names of nothing but bad, as `defect_1`, say so, and those with a word for it, as
-    `part_1_ng`, where others have one for good.
+    A name says so that has words for bad alone, as `defect_1`, or one beside others,
+    as `part_1_ng`, where other names have a word for good.
     """
     alike = {re.sub(r"\d+", "0", path.stem): path for path in paths}
     good = [path for stem, path in alike.items() if words.has_good(stem)]

@@ -1,4 +1,4 @@
-"""Pictures of a folder, and which of them test."""
+"""Pictures of a folder, and the choice of those that test."""
 
 import os
 import pathlib
@@ -16,14 +16,14 @@ class Entry(NamedTuple):
     """A picture."""
 
     path: pathlib.Path
-    kind: str  # `GOOD`, or of anomaly.
-    test: bool | None  # None: not said.
-    group: str = ""  # "": a group of its own.
+    kind: str  # `GOOD`, or a kind of anomaly.
+    test: bool | None  # Whether it tests; None where nothing says so.
+    group: str = ""  # Object that it shows; "" for one of its own.
     mask: pathlib.Path | None = None
 
 
 def place(root: pathlib.Path, path: pathlib.Path) -> str:
-    """A path below the root from there, another one in full; the same on any system.
+    """Path relative to the root if below it, else in full, with slashes.
 
     It does not depend on how the root is spelled.
     """
@@ -35,31 +35,31 @@ def place(root: pathlib.Path, path: pathlib.Path) -> str:
 
 
 def training_first(root: pathlib.Path, entries: Sequence[Entry]) -> list[Entry]:
-    """The entries with what tests decided, those that train first, sorted.
+    """Decides which entries test; returns those that train first, sorted.
 
-    A fifth of the good ones of which it is not said, by groups, drawn with the constant
-    seed 0. What is said of one picture holds for its group.
+    Of the good ones of which nothing says so a fifth tests, in whole groups, drawn with
+    the constant seed 0. A decision about one picture holds for its group.
 
     Raises:
       InputError: good pictures of one group are said to train and to test.
     """
     stated = _stated(entries)
     places = {entry.path: place(root, entry.path) for entry in entries}
-    known = [
+    entries = [
         e._replace(test=stated.get(e.group)) if e.test is None else e for e in entries
     ]
     unit = lambda entry: entry.group or places[entry.path]
-    units = sorted({unit(entry) for entry in known if entry.test is None})
-    drawn = np.random.default_rng(0).permutation(len(units))
-    tests = {units[i] for i in drawn[: max(1, len(units) // 5)]}
+    units = sorted({unit(entry) for entry in entries if entry.test is None})
+    order = np.random.default_rng(0).permutation(len(units))
+    tests = {units[i] for i in order[: max(1, len(units) // 5)]}
     decided = [
-        e._replace(test=unit(e) in tests) if e.test is None else e for e in known
+        e._replace(test=unit(e) in tests) if e.test is None else e for e in entries
     ]
     return sorted(decided, key=lambda e: (bool(e.test), places[e.path]))
 
 
 def _stated(entries: Sequence[Entry]) -> dict[str, bool]:
-    """Group -> whether it tests, as said of some of its good pictures."""
+    """Map of groups to whether they test, as stated of one of their good pictures."""
     stated = {}
     for entry in entries:
         if entry.group and entry.kind == GOOD and entry.test is not None:

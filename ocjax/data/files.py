@@ -1,4 +1,4 @@
-"""Image files, read as they are needed."""
+"""Image files, and pictures read from them."""
 
 import contextlib
 import io
@@ -17,17 +17,17 @@ from ocjax.data.tree import below as below
 if TYPE_CHECKING:
     from PIL import Image, ImageFile
 
-PIXELS = 100_000_000  # Of the largest picture that is decoded.
+PIXELS = 100_000_000  # Most pixels of a picture that is decoded.
 THREADS = 4
-_HALF = 128  # Of 255.
-_NAMED = 5  # Items in a message.
-# Pillow's names. It knows more formats, of which some start other programs.
+_HALF = 128  # Half the brightness of white, 255.
+_NAMED = 5  # Items that a message names.
+# Formats, by Pillow's names. It knows more, of which some start other programs.
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _GREY = ("1", "L", "LA", "I", "I;16", "I;16B", "F")  # Pillow's names of pixel kinds.
 
 
 def open_rgb(path: str | os.PathLike) -> np.ndarray:
-    """An image file in colour and as large as it is, `uint8 [H, W, 3]`.
+    """Reads an image file in colour and in its own size, `uint8 [H, W, 3]`.
 
     Raises:
       InputError: the file cannot be read as an image.
@@ -37,10 +37,10 @@ def open_rgb(path: str | os.PathLike) -> np.ndarray:
 
 
 def read(path: str | os.PathLike, shape: tuple[int, int, int]) -> np.ndarray:
-    """An image file as `uint8 [H, W, C]`: grey for C = 1, colour for 3, resized.
+    """Reads an image file as `uint8 [H, W, C]`: grey for C = 1, colour for 3, resized.
 
-    Turned as its camera noted, if that can be read. Of 16 bits a pixel the upper 8 are
-    kept, of an animation the first picture; what is transparent lies on black.
+    It is turned as its camera noted, if that can be read. The upper 8 of 16 bits a
+    pixel are kept, and the first picture of an animation; transparency lies on black.
 
     Raises:
       InputError: the file cannot be read as an image, or has more than `PIXELS` pixels.
@@ -52,18 +52,18 @@ def read(path: str | os.PathLike, shape: tuple[int, int, int]) -> np.ndarray:
 def decode(
     content: bytes | IO[bytes], name: str, shape: tuple[int, int, int]
 ) -> np.ndarray:
-    """An image file that is not on disk, such as an upload, as `read` gives it.
+    """Decodes an image file that is not on disk, such as an upload, as `read` does.
 
     Args:
-      content: of the file, or a binary file, read from where it is to its end.
-      name: what messages call it.
-      shape: (H, W, C) of the image.
+      content: bytes of the file, or a binary file, read from its position to its end.
+      name: word for the file in messages.
+      shape: sides and channels (H, W, C) of the image.
 
     Returns:
-      `uint8 [H, W, C]`.
+      Pixels `uint8 [H, W, C]`.
 
     Raises:
-      InputError: as `read`.
+      InputError: the file cannot be read as an image, or has more than `PIXELS` pixels.
     """
     with _readable(name):
         whole = content if isinstance(content, bytes) else content.read()
@@ -71,14 +71,14 @@ def decode(
 
 
 def read_mask(path: str | os.PathLike, size: int) -> np.ndarray:
-    """An image file as `bool [size, size]`, resized to nearest: what is not black.
+    """Reads a mask as `bool [size, size]`, True where it is not black, resized.
 
-    Of a file that was saved with losses, as JPEG, it is what is at least half as bright
-    as white: such files blur edges. What is marked never vanishes: where no pixel that
-    is left is marked, those next to marked ones are.
+    In a file that was saved with losses, as JPEG, a pixel is marked if it is at least
+    half as bright as white: such files blur edges. Marks never vanish: where resizing
+    leaves no marked pixel, those that hold one are marked.
 
     Raises:
-      InputError: as `read`, or losses have left nothing of the marks.
+      InputError: `read` would refuse the file, or losses have left no mark.
     """
     from PIL import Image
 
@@ -88,7 +88,7 @@ def read_mask(path: str | os.PathLike, size: int) -> np.ndarray:
         mask = Image.fromarray(marked)
         mask = mask if turn is None else mask.transpose(turn)
         resized = mask.resize((size, size), Image.Resampling.NEAREST)
-        return _kept(np.asarray(resized), np.asarray(mask))
+        return _with_marks(np.asarray(resized), np.asarray(mask))
 
 
 def is_grey(path: str | os.PathLike) -> bool:
@@ -112,7 +112,7 @@ def _resized(file: IO[bytes], shape: tuple[int, int, int]) -> np.ndarray:
 
 
 def _picture(file: IO[bytes], mode: str) -> "Image.Image":
-    """The whole picture, in Pillow's mode "L" or "RGB"."""
+    """Decodes a whole picture, in Pillow's mode "L" or "RGB"."""
     from PIL import Image
 
     image = _loaded(file)
@@ -124,7 +124,7 @@ def _picture(file: IO[bytes], mode: str) -> "Image.Image":
 
 
 def _marked(image: "Image.Image", file: IO[bytes]) -> np.ndarray:
-    """What a mask marks, `bool [H, W]`."""
+    """Pixels that a mask marks, `bool [H, W]`."""
     deep = formats.deep(image)
     if deep is not None:
         return deep.values > 0
@@ -142,16 +142,16 @@ def _marked(image: "Image.Image", file: IO[bytes]) -> np.ndarray:
     return brightness >= _HALF if losses else brightness > 0
 
 
-def _kept(resized: np.ndarray, marked: np.ndarray) -> np.ndarray:
+def _with_marks(resized: np.ndarray, marked: np.ndarray) -> np.ndarray:
     """The resized mask, or if it lost all of the marks, the pixels that hold them."""
     if resized.any() or not marked.any():
         return resized
-    kept = np.zeros_like(resized)
+    mask = np.zeros_like(resized)
     rows, columns = np.nonzero(marked)
     height, width = marked.shape
-    size = len(kept)
-    kept[rows * size // height, columns * size // width] = True
-    return kept
+    size = len(mask)
+    mask[rows * size // height, columns * size // width] = True
+    return mask
 
 
 def _on_black(image: "Image.Image") -> "Image.Image":
@@ -164,12 +164,12 @@ def _on_black(image: "Image.Image") -> "Image.Image":
 
 
 def _loaded(file: IO[bytes]) -> "Image.Image":
-    """A picture whose pixels are decoded, not yet turned."""
+    """Decodes the pixels of a picture, which is not turned yet."""
     return _without_extras(file, _load)
 
 
 def _load(file: IO[bytes]) -> "Image.Image":
-    image = _parsed(file)
+    image = _parse_header(file)
     special = formats.special(image, file)
     if special is not None:
         return special
@@ -178,12 +178,12 @@ def _load(file: IO[bytes]) -> "Image.Image":
 
 
 def _header(file: IO[bytes]) -> "Image.Image":
-    """A picture of which only the header is decoded yet, and its size accepted."""
-    return _without_extras(file, _parsed)
+    """Decodes a picture's header alone, and checks its size."""
+    return _without_extras(file, _parse_header)
 
 
 def _without_extras(file: IO[bytes], read: Callable) -> "Image.Image":
-    """What `read` gives of the file or, if a PNG fails, of its picture alone."""
+    """Returns `read` of the file or, if a PNG fails, of its picture chunks alone."""
     start = file.tell()
     try:
         return read(file)
@@ -195,8 +195,8 @@ def _without_extras(file: IO[bytes], read: Callable) -> "Image.Image":
         return read(bare)
 
 
-def _parsed(file: IO[bytes]) -> "ImageFile.ImageFile":
-    """A picture of which only the header is decoded yet, and its size accepted.
+def _parse_header(file: IO[bytes]) -> "ImageFile.ImageFile":
+    """Decodes a picture's header alone, and checks its size.
 
     `PIL.Image.open` compares the size with a limit for the whole process, from half of
     which on it warns.
@@ -228,24 +228,24 @@ def _readable(name: str | os.PathLike) -> Iterator[None]:
     """Turns whatever reading an image raises into an `InputError`."""
     try:
         yield
-    # Of hostile files Pillow raises almost any: struct.error, EOFError, MemoryError...
+    # Hostile files make Pillow raise almost any: struct.error, EOFError, MemoryError...
     except Exception as error:
-        said = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise InputError(
-            f"{os.fspath(name)} is no readable image: {' '.join(said.split())}"
+            f"{os.fspath(name)} is no readable image: {' '.join(reason.split())}"
         ) from error
 
 
 def every(function: Callable, items: Iterable) -> list:
-    """`function(item)` of all items.
+    """Returns `function(item)` of all items.
 
     Raises:
-      InputError: it was raised for some; the message counts and names them.
+      InputError: the function raised it for some; the message counts and names them.
     """
-    found = list(each(function, items))
-    if errors := [result for result in found if isinstance(result, InputError)]:
-        raise InputError(f"{unreadable(errors, len(found))}.")
-    return found
+    results = list(each(function, items))
+    if errors := [result for result in results if isinstance(result, InputError)]:
+        raise InputError(f"{unreadable(errors, len(results))}.")
+    return results
 
 
 def unreadable(errors: Sequence[InputError], count: int) -> str:
@@ -254,31 +254,31 @@ def unreadable(errors: Sequence[InputError], count: int) -> str:
 
 
 def listed(items: Sequence[object]) -> str:
-    """The first few items, and how many more there are."""
+    """Names the first few items, and counts the others."""
     more = [f"and {len(items) - _NAMED} more"] if len(items) > _NAMED else []
     return "; ".join([*map(str, items[:_NAMED]), *more])
 
 
 def each(function: Callable, items: Iterable) -> Iterator:
-    """`function(item)`, or the `InputError` that it raised, in the order of `items`."""
-    return threaded(_caught(function), items)
+    """Yields `function(item)`, or the `InputError` that it raised, in order."""
+    return threaded(_return_errors(function), items)
 
 
-def _caught(function: Callable) -> Callable:
-    """The function, but it returns an `InputError` that it would raise."""
+def _return_errors(function: Callable) -> Callable:
+    """Returns the function with each `InputError` returned instead of raised."""
 
-    def caught(item):
+    def function_or_error(item):
         try:
             return function(item)
         except InputError as error:
-            # Another one: this one's frames hold the picture, in a cycle.
+            # The caught error is not returned: its frames hold the picture, in a cycle.
             return InputError(str(error))
 
-    return caught
+    return function_or_error
 
 
 def threaded(function: Callable, items: Iterable) -> Iterator:
-    """`function(item)`, in the order of `items`; the first error ends it."""
+    """Yields `function(item)`, in the order of `items`; the first error ends it."""
     with ThreadPoolExecutor(THREADS) as pool:
         yield from pool.map(function, items)
 
@@ -292,32 +292,29 @@ def pieces(
     """Reads files, the next piece while the last one is in use.
 
     Args:
-      paths: of the files.
-      shape: of the images, as in `read`.
+      paths: files to read.
+      shape: sides and channels (H, W, C) of the images, as in `read`.
       size: files in a piece.
-      threads: that read at the same time.
+      threads: number of threads that read at the same time.
 
     Yields:
-      Names of up to `size` files; of those that can be read the images, in their order,
-      `uint8 [n, H, W, C]`; and of the others name -> why not.
+      Names of up to `size` files; images of those that can be read, in their order,
+      `uint8 [n, H, W, C]`; and the errors of the others, by name.
     """
     names = [os.fspath(path) for path in paths]
     parts = [names[start : start + size] for start in range(0, len(names), size)]
-    one = _caught(lambda name: read(name, shape))
+    read_one = _return_errors(lambda name: read(name, shape))
     with ThreadPoolExecutor(threads) as pool:
-        begin = lambda part: [pool.submit(one, name) for name in part]
+        begin = lambda part: [pool.submit(read_one, name) for name in part]
         coming = begin(parts[0]) if parts else []
         for i, part in enumerate(parts):
-            found = [future.result() for future in coming]
+            results = [future.result() for future in coming]
             coming = begin(parts[i + 1]) if i + 1 < len(parts) else []
-            images = [image for image in found if not isinstance(image, InputError)]
-            errors = zip(part, found, strict=True)
-            yield (
-                part,
-                np.stack(images) if images else np.empty((0, *shape), np.uint8),
-                {
-                    name: error
-                    for name, error in errors
-                    if isinstance(error, InputError)
-                },
-            )
+            images = [x for x in results if not isinstance(x, InputError)]
+            errors = {
+                name: result
+                for name, result in zip(part, results, strict=True)
+                if isinstance(result, InputError)
+            }
+            empty = np.empty((0, *shape), np.uint8)
+            yield part, np.stack(images) if images else empty, errors

@@ -1,4 +1,4 @@
-"""What Pillow leaves open of formats: many bits, losses, damage beside the pixels."""
+"""Parts of formats that Pillow leaves open: many bits, losses, damage beside pixels."""
 
 import io
 import math
@@ -11,11 +11,11 @@ import numpy as np
 if TYPE_CHECKING:
     from PIL import Image, ImageFile
 
-# TIFF's tags.
+# Tags of TIFF.
 _BITS, _COMPRESSION, _WHITE, _PLANES, _SIGN = 258, 259, 262, 284, 339
 _OFFSETS, _COUNTS = 273, 279
 _PNG = b"\x89PNG\r\n\x1a\n"
-_ORIENTATION = 0x0112  # EXIF's tag.
+_ORIENTATION = 0x0112  # Tag of EXIF.
 # Chunks that make the picture; all others are beside it.
 _CHUNKS = (b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"eXIf")
 
@@ -32,7 +32,7 @@ class Deep(NamedTuple):
 
 
 def deep(image: "Image.Image") -> Deep | None:
-    """The grey values of a loaded picture, None where it has 8 bits or colours.
+    """Grey values of a loaded picture; None where it has 8 bits or colours.
 
     Raises:
       ValueError: which value is white is not known.
@@ -58,14 +58,14 @@ def is_grey(image) -> bool:
 
 
 def special(image: "ImageFile.ImageFile", file: IO[bytes]) -> "Image.Image | None":
-    """A picture that Pillow would read wrongly or very slowly; None of all others.
+    """Decodes a picture that Pillow reads wrongly or very slowly; else returns None.
 
     Args:
-      image: of which the header alone was read.
-      file: that it is in.
+      image: picture of which the header alone was read.
+      file: binary file that holds it.
 
     Raises:
-      ValueError: it cannot be read here either.
+      ValueError: the picture cannot be read here either.
     """
     if image.format == "PPM":
         return _netpbm(image, file)
@@ -75,7 +75,7 @@ def special(image: "ImageFile.ImageFile", file: IO[bytes]) -> "Image.Image | Non
 
 
 def _netpbm(image, file: IO[bytes]) -> "Image.Image | None":
-    """A PGM or PPM of more than 8 bits and any largest value, else None."""
+    """Decodes a PGM or PPM of more than 8 bits and any largest value, else None."""
     from PIL import Image
 
     codec, _, offset, arguments = image.tile[0]
@@ -92,7 +92,7 @@ def _netpbm(image, file: IO[bytes]) -> "Image.Image | None":
 
 
 def _planes(image, file: IO[bytes]) -> "Image.Image | None":
-    """A TIFF of 16 bits whose colours follow each other, uncompressed, else None."""
+    """Decodes an uncompressed TIFF of 16 bits with a plane a colour, else None."""
     from PIL import Image
 
     tags = image.tag_v2
@@ -120,7 +120,7 @@ def _sixteen(content: bytes, order: str, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def orientation(image: "Image.Image") -> "Image.Transpose | None":
-    """How a loaded picture is to be turned; None where EXIF is damaged, too."""
+    """Turn that makes a loaded picture upright; None also where EXIF is damaged."""
     from PIL import Image
 
     turns = {
@@ -134,7 +134,7 @@ def orientation(image: "Image.Image") -> "Image.Transpose | None":
     }
     try:
         return turns.get(image.getexif().get(_ORIENTATION, 1))
-    except Exception:  # Of damaged files Pillow raises almost any.
+    except Exception:  # Damaged files make Pillow raise almost any.
         return None
 
 
@@ -148,7 +148,7 @@ def has_losses(image: "Image.Image", file: IO[bytes]) -> bool:
 
 
 def bare_png(content: bytes) -> io.BytesIO | None:
-    """A PNG file without what is beside the picture, as large texts; None of others."""
+    """PNG file without chunks beside the picture, as large texts; None for others."""
     if not content.startswith(_PNG):
         return None
     return io.BytesIO(_PNG + b"".join(_chunks(content)))

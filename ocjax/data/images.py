@@ -1,4 +1,4 @@
-"""What a pixel means.
+"""Meaning of pixels.
 
 Images are `uint8` on the host and on the device. The compiled step turns a batch
 into `float32` in [-1, 1], the range of the decoders' tanh, by `to_float`; no other
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 
 
 def to_float(images: "jax.Array") -> "jax.Array":
-    """Images as floats in [-1, 1].
+    """Turns images into floats in [-1, 1].
 
     Args:
-      images: shape `[...]`, `uint8`; or floating point and already in [-1, 1],
-        which is returned unchanged.
+      images: pixels of shape `[...]`, `uint8`; or floating point and already in
+        [-1, 1], which are returned unchanged.
 
     Returns:
-      `x / 127.5 - 1` as `float32`, shape `[...]`.
+      Pixels `x / 127.5 - 1` as `float32`, shape `[...]`.
 
     Raises:
-      TypeError: if `images` are neither `uint8` nor floating point.
+      TypeError: `images` are neither `uint8` nor floating point.
     """
-    import jax.numpy as jnp  # Not above: exported files are scored without it.
+    import jax.numpy as jnp  # Here, so that exported files are scored without it.
 
     dtype = jnp.result_type(images)
     if jnp.issubdtype(dtype, jnp.floating):
@@ -39,7 +39,7 @@ def to_float(images: "jax.Array") -> "jax.Array":
 
 
 def to_uint8(images: "jax.Array | np.ndarray") -> np.ndarray:
-    """Pictures of floats in [-1, 1], shape `[...]`: clipped, rounded, `uint8`."""
+    """Turns floats in [-1, 1], shape `[...]`, into `uint8` pixels: clipped, rounded."""
     pixels = (np.asarray(images, np.float32) + 1.0) * 127.5
     return np.clip(np.round(pixels), 0, 255).astype(np.uint8)
 
@@ -56,17 +56,17 @@ def check(
     and white in [0, 1], or nearly black in [0, 255].
 
     Args:
-      images: shape `[N, H, W, C]` with C in {1, 3}; `uint8`, or floating point
-        with a `value_range`.
-      name: what messages call the argument.
-      value_range: the values that stand for black and white in floats.
+      images: pixels, shape `[N, H, W, C]` with C in {1, 3}; `uint8`, or floating
+        point with a `value_range`.
+      name: word for the argument in messages.
+      value_range: values that stand for black and white in floats.
 
     Returns:
-      The same `uint8`, or `float32` in [-1, 1], shape `[N, H, W, C]`.
+      Images, the same `uint8` or `float32` in [-1, 1], shape `[N, H, W, C]`.
 
     Raises:
-      TypeError: if the dtype is another, or floating point of unstated range.
-      ValueError: if the shape is another, or a value is not finite or not in
+      TypeError: the dtype is another, or floating point of unstated range.
+      ValueError: the shape is another, or a value is not finite or not in
         `value_range`.
     """
     images = np.asarray(images)
@@ -104,17 +104,17 @@ def moments(
     Images are looked at in pieces, so that they may be more than fit in memory.
 
     Args:
-      images: `[N, H, W, C]`; uint8, or floats in [-1, 1].
+      images: pixels `[N, H, W, C]`; uint8, or floats in [-1, 1].
       rows: indices of the images that count.
       piece: images in a piece.
 
     Returns:
-      Mean and deviation, of C numbers each.
+      Mean and deviation, C numbers each.
     """
 
     def pixels():
         for start in range(0, len(rows), piece):
-            # In float32 sums of many pixels would be too small.
+            # Sums of many pixels in float32 would be too small.
             part = images[rows[start : start + piece]].astype(np.float64)
             yield part / 255 if images.dtype == np.uint8 else (part + 1) / 2
 
@@ -131,11 +131,11 @@ def resize(images: np.ndarray, size: int) -> np.ndarray:
     libraries' bilinear filters give other pixels.
 
     Args:
-      images: `uint8`, shape `[N, H, W, C]` with C in {1, 3}.
+      images: pixels `uint8 [N, H, W, C]` with C in {1, 3}.
       size: height and width to return, at least 1.
 
     Returns:
-      `uint8`, shape `[N, size, size, C]`; `images` itself where that is its shape.
+      Pixels `uint8 [N, size, size, C]`; `images` itself where that is its shape.
     """
     from PIL import Image
 
@@ -154,7 +154,7 @@ def resize(images: np.ndarray, size: int) -> np.ndarray:
 
 
 def resize_one(image: np.ndarray, size: int) -> np.ndarray:
-    """One image `uint8 [H, W, C]` as `[size, size, C]`, resized as `resize` does."""
+    """Resizes one image `uint8 [H, W, C]` to `[size, size, C]`, as `resize` does."""
     return resize(image[None], size)[0]
 
 
@@ -165,11 +165,10 @@ def _check_shape(images: np.ndarray, name: str) -> None:
         return
     hint = ""
     if len(shape) == 3:
-        fix, meaning = (
-            ("[None]", "one image")
-            if shape[-1] in (1, 3)
-            else ("[..., None]", "grey images")
-        )
+        if shape[-1] in (1, 3):
+            fix, meaning = "[None]", "one image"
+        else:
+            fix, meaning = "[..., None]", "grey images"
         hint = f" If these are {meaning}, pass `{name}{fix}`."
     elif len(shape) == 4 and shape[1] in (1, 3):
         hint = f" If channels come first, pass `{name}.transpose(0, 2, 3, 1)`."
@@ -180,17 +179,16 @@ def _check_shape(images: np.ndarray, name: str) -> None:
 
 
 def _rescale(images: np.ndarray, name: str, low: float, high: float) -> np.ndarray:
-    """Maps `float32` from [low, high] to [-1, 1], after checking that it is there."""
+    """Maps `float32` from [low, high] to [-1, 1], after checking its range."""
     if not low < high:
         raise ValueError(f"Expected `value_range` to increase, got {(low, high)}.")
     if not np.isfinite(images).all():
         raise ValueError(f"Expected `{name}` to be finite, got NaN or infinity.")
-    found = images.min(), images.max()
-    if found[0] < low or found[1] > high:
+    least, most = images.min(), images.max()
+    if least < low or most > high:
         raise ValueError(
-            f"Expected `{name}` in [{low}, {high}], got values from {found[0]} to "
-            f"{found[1]}."
+            f"Expected `{name}` in [{low}, {high}], got values from {least} to {most}."
         )
     if (low, high) == (-1.0, 1.0):
-        return images  # To the bit.
+        return images  # Arithmetic would change bits.
     return 2.0 * ((images - low) / (high - low)) - 1.0

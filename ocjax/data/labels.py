@@ -1,4 +1,4 @@
-"""A `labels.csv`: which pictures are good, and which of them test.
+"""Reading of a `labels.csv`: which pictures are good, and which of them test.
 
 It has the columns `path` and `label` (`good` or `normal` for good pictures, the kind of
 anomaly for others) and, if they are there, `split` (`train` or `test`) and `group`
@@ -21,10 +21,10 @@ _TESTS = {"train": False, "test": True, "": None}
 
 
 def table(root: pathlib.Path) -> pathlib.Path | None:
-    """The table in a folder, in any case, if there is one.
+    """Finds the table in a folder, in any case, if there is one.
 
     Raises:
-      InputError: there are several.
+      InputError: there are several tables.
     """
     if not root.is_dir():
         return None
@@ -36,15 +36,15 @@ def table(root: pathlib.Path) -> pathlib.Path | None:
 
 
 def read(root: pathlib.Path, table: pathlib.Path) -> list[Entry]:
-    """The pictures that a table lists.
+    """Reads the pictures that a table lists.
 
     Args:
-      root: the folder that paths are from.
-      table: the file.
+      root: folder that paths are from.
+      table: file to read.
 
     Raises:
-      InputError: it is no such table, or a picture is not there, is listed twice, or
-        would train and is not good.
+      InputError: the file is no such table, or a picture is not there, is listed twice,
+        or would train and is not good.
     """
     entries, lines = [], {}
     for line, row in _rows(table):
@@ -61,10 +61,10 @@ def read(root: pathlib.Path, table: pathlib.Path) -> list[Entry]:
 
 
 def _rows(table: pathlib.Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Numbers of lines, and what their cells say by column."""
+    """Yields numbers of lines, and their cells by column."""
     text = _text(table)
     header = next((line for line in text.splitlines() if line.strip()), "")
-    # The most frequent one: names of columns may hold none of them.
+    # The most frequent character divides: names of columns may hold none of these.
     delimiter = max(",;\t", key=header.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     columns = None
@@ -91,7 +91,7 @@ def _rows(table: pathlib.Path) -> Iterator[tuple[int, dict[str, str]]]:
 
 
 def _text(table: pathlib.Path) -> str:
-    """What is in a file of UTF-8, or of UTF-16 with its mark, as spreadsheets write.
+    """Decodes a file of UTF-8, or of UTF-16 with its mark, as spreadsheets write.
 
     Other bytes are kept as Python keeps those of names of files.
     """
@@ -132,7 +132,7 @@ def _entry(root: pathlib.Path, row: dict[str, str], where: str) -> Entry:
     if part not in _TESTS:
         raise InputError(f"{where}: expected split train or test, got {part!r}.")
     path = root / row["path"]
-    if not os.path.isfile(path) and "\\" in row["path"]:  # As Windows writes them.
+    if not os.path.isfile(path) and "\\" in row["path"]:  # Windows writes such paths.
         path = root / row["path"].replace("\\", "/")
     if not os.path.isfile(path):
         raise InputError(f"{where}: there is no file {path}.")

@@ -1,4 +1,4 @@
-"""How a folder of pictures is laid out: which of them are good, train and test.
+"""Layout of a folder of pictures: which of them are good, train and test.
 
 What names say is read by `ocjax.data.words`, in any case and spelling. The layouts:
 
@@ -11,7 +11,7 @@ What names say is read by `ocjax.data.words`, in any case and spelling. The layo
 * pictures alone, also in folders whose names say nothing: all of them are good, a fifth
   tests, and there are no anomalies.
 
-The first two may have masks: of `test/<kind>/x.png`, or `<kind>/x.png`, it is `x.png`
+The first two may have masks: that of `test/<kind>/x.png`, or `<kind>/x.png`, is `x.png`
 or `x_mask.png` in `ground_truth/<kind>`, of any suffix. Whatever else is there is
 refused: it would train as good, or be left out without a word.
 """
@@ -35,14 +35,14 @@ class Layout(NamedTuple):
     """The pictures of a folder."""
 
     entries: list[Entry]
-    alone: bool  # Whether nothing says that there are anomalies.
+    alone: bool  # True where nothing says that there are anomalies.
 
 
 def read(root: pathlib.Path) -> Layout:
-    """The pictures below a folder.
+    """Finds the pictures below a folder.
 
     Raises:
-      InputError: the layout is none that is known, or a picture is there twice.
+      InputError: the layout is unknown, or a picture is there twice.
     """
     if not labels.table(root):
         _check_no_test(root)
@@ -52,12 +52,12 @@ def read(root: pathlib.Path) -> Layout:
 
 
 def read_tests(root: pathlib.Path) -> list[Entry]:
-    """The pictures below a folder that test, or may: those not said to train.
+    """Finds the pictures below a folder that test, or may: those not said to train.
 
-    What trained may be elsewhere: beside `test` nothing is looked for but masks.
+    Training pictures may be elsewhere: only masks are looked for beside `test`.
 
     Raises:
-      InputError: as `read`, or the folder is a part of a layout.
+      InputError: `read` would refuse the folder, or it is a part of a layout.
     """
     table = labels.table(root)
     parts = {} if table else _parts(root)
@@ -87,13 +87,13 @@ def _check_no_test(root: pathlib.Path) -> None:
 def _check_whole(root: pathlib.Path) -> None:
     """Raises `InputError` where a folder seems to be a part of a layout."""
     whole = pathlib.Path(os.path.abspath(root))
-    said = meaning(whole.name, strictly=True)
+    kind = meaning(whole.name, strictly=True)
     if not root.is_dir():
         return
-    if said in _PARTS:
+    if kind in _PARTS:
         raise InputError(f"{root} is a part of a layout: pass {whole.parent}.")
     inside = meaning(whole.parent.name, strictly=True) in _PARTS
-    if not all(_sides(root)) and (said or inside):
+    if not all(_sides(root)) and (kind or inside):
         raise InputError(
             f"{root} has pictures of one kind, and a judgement needs both: pass "
             f"{whole.parents[1] if inside else whole.parent}."
@@ -115,7 +115,7 @@ def _read(root: pathlib.Path) -> Layout:
 
 
 def _parts(root: pathlib.Path) -> dict[str, pathlib.Path]:
-    """Meaning -> folder, of those in `root` that are parts of a layout."""
+    """Folders in `root` that are parts of a layout, by their meanings."""
     parts = {}
     for path in tree.folders(root) if root.is_dir() else []:
         part = meaning(path.name)
@@ -129,7 +129,7 @@ def _parts(root: pathlib.Path) -> dict[str, pathlib.Path]:
 
 
 def _inspected(root: pathlib.Path, parts: dict[str, pathlib.Path]) -> Layout:
-    """The layout of MVTec AD."""
+    """Reads the layout of MVTec AD."""
     names = ", ".join(sorted(path.name for path in parts.values()))
     if "train" not in parts:
         raise unknown(
@@ -149,7 +149,7 @@ def _inspected(root: pathlib.Path, parts: dict[str, pathlib.Path]) -> Layout:
 
 
 def _good_of_part(part: pathlib.Path) -> list[pathlib.Path]:
-    """The pictures of a part that trains, which may have none but good ones."""
+    """Pictures of a part that trains, which may have none but good ones."""
     inside, loose = tree.folders(part), tree.loose(part)
     good = _good(inside, loosely=False)
     others = [path for path in inside if path not in good and tree.below(path)]
@@ -163,7 +163,7 @@ def _good_of_part(part: pathlib.Path) -> list[pathlib.Path]:
 
 
 def _tests(parts: dict[str, pathlib.Path]) -> list[Entry]:
-    """The pictures of `test/<kind>`, with their masks."""
+    """Pictures of `test/<kind>`, with their masks."""
     if "test" not in parts:
         return []
     test = parts["test"]
@@ -183,7 +183,7 @@ def _tests(parts: dict[str, pathlib.Path]) -> list[Entry]:
 
 
 def _good(inside: Sequence[pathlib.Path], *, loosely: bool) -> list[pathlib.Path]:
-    """The folders of good pictures; `loosely`: if none is, those with a word for it."""
+    """Folders of good pictures; if none and `loosely`, those named with a good word."""
     good = [path for path in inside if meaning(path.name) == "good"]
     if good or not loosely:
         return good
@@ -191,7 +191,7 @@ def _good(inside: Sequence[pathlib.Path], *, loosely: bool) -> list[pathlib.Path
 
 
 def _anomalous(folders: Sequence[pathlib.Path]) -> list[Entry]:
-    """The pictures of folders that name their kinds."""
+    """Pictures of folders that name their kinds."""
     entries = []
     for folder in folders:
         paths = pictures(folder, "bad")
@@ -204,15 +204,13 @@ def _anomalous(folders: Sequence[pathlib.Path]) -> list[Entry]:
 
 
 def _sides(root: pathlib.Path) -> tuple[list[pathlib.Path], list[pathlib.Path]]:
-    """The folders of good pictures, and those of other ones but masks."""
-    said = {path: meaning(path.name) for path in tree.folders(root)}
-    good = _good(list(said), loosely="bad" in said.values())
+    """Folders of good pictures, and those of other pictures but masks."""
+    kinds = {path: meaning(path.name) for path in tree.folders(root)}
+    good = _good(list(kinds), loosely="bad" in kinds.values())
     others = [
         path
-        for path in said
-        if path not in good
-        and said[path] != "masks"
-        and (said[path] == "bad" or tree.below(path))
+        for path, kind in kinds.items()
+        if path not in good and kind != "masks" and (kind == "bad" or tree.below(path))
     ]
     return good, others
 
@@ -223,7 +221,7 @@ def _beside(
     others: list[pathlib.Path],
     parts: dict[str, pathlib.Path],
 ) -> Layout:
-    """The layout of good pictures beside those of other kinds."""
+    """Reads the layout of good pictures beside those of other kinds."""
     if loose := tree.loose(root):
         raise unknown(
             root,
@@ -236,8 +234,8 @@ def _beside(
 
 
 def _alone(root: pathlib.Path) -> Layout:
-    """The layout of good pictures alone, if no name says otherwise."""
-    said = meaning(os.path.basename(os.path.abspath(root)), strictly=True)
+    """Reads the layout of good pictures alone, if no name says otherwise."""
+    kind = meaning(os.path.basename(os.path.abspath(root)), strictly=True)
     paths = pictures(root, None)
     if not paths:
         raise unknown(
@@ -246,7 +244,7 @@ def _alone(root: pathlib.Path) -> Layout:
             "labels.csv with the columns path and label, and for pictures, which end "
             f"in {', '.join(files.SUFFIXES)}",
         )
-    if said in ("bad", "masks"):
+    if kind in ("bad", "masks"):
         raise unknown(
             root,
             "its pictures alone would train as good ones, and its name says that they "
@@ -258,7 +256,7 @@ def _alone(root: pathlib.Path) -> Layout:
 def _with_masks(
     entries: list[Entry], tests: pathlib.Path, truth: pathlib.Path | None
 ) -> list[Entry]:
-    """The entries, those of anomalies with their masks in folders below `truth`."""
+    """Gives the entries of anomalies their masks in folders below `truth`."""
     if truth is None:
         return entries
     masks = {
@@ -268,8 +266,8 @@ def _with_masks(
         return entries
 
     def mask(entry):
-        own = entry.path.relative_to(tests).with_suffix("")
-        return masks.get(own.with_name(f"{own.name}_mask"), masks.get(own))
+        place = entry.path.relative_to(tests).with_suffix("")
+        return masks.get(place.with_name(f"{place.name}_mask"), masks.get(place))
 
     entries = [e if e.kind == GOOD else e._replace(mask=mask(e)) for e in entries]
     bare = [e.path for e in entries if e.kind != GOOD and e.mask is None]
@@ -283,11 +281,11 @@ def _with_masks(
 
 def _check_once(entries: list[Entry]) -> None:
     """Raises `InputError` where links make one picture two."""
-    real, seen = functools.cache(os.path.realpath), {}
+    real, path_by_place = functools.cache(os.path.realpath), {}
     for path in (entry.path for entry in entries):
         place = os.path.join(real(path.parent), path.name)
         if path.is_symlink():
             place = os.path.realpath(path)
-        first = seen.setdefault(place, path)
+        first = path_by_place.setdefault(place, path)
         if first != path:
             raise InputError(f"{path} and {first} are one file; remove one of them.")

@@ -1,4 +1,4 @@
-"""Applies a function of image batches to any number of images.
+"""Application of a function of image batches to any number of images.
 
 The images stay on the host and go to the devices in pieces, two at a time, so their
 memory does not grow with the number of images. Every piece has one size, the last one
@@ -28,27 +28,27 @@ def map_images(
 ) -> Any:
     """Returns `function(*arguments, images)`, computed a chunk of images at a time.
 
-    What `function` gives for an image must not depend on the others. It is compiled
-    once for each `function` object, image shape, chunk and number of chunks; so pass
-    what changes between calls (parameters, a state) in `arguments`, and the same
-    `function` each time rather than a new lambda or partial.
+    The result of an image must not depend on the others. `function` is compiled once
+    for each such object, image shape, chunk and number of chunks; so pass what changes
+    between calls (parameters, a state) in `arguments`, and the same `function` each
+    time rather than a new lambda or partial.
 
     Args:
-      function: takes `arguments`, then float32 images `[B, H, W, C]` in [-1, 1], and
-        returns a pytree of arrays with leading axis `B`.
-      images: `[N, H, W, C]` for any `N`; uint8, or floats in [-1, 1].
-      arguments: pytrees of arrays.
+      function: function of `arguments`, then of float32 images `[B, H, W, C]` in
+        [-1, 1], that returns a pytree of arrays with leading axis `B`.
+      images: pixels `[N, H, W, C]` for any `N`; uint8, or floats in [-1, 1].
+      arguments: pytrees of arrays that `function` takes first.
       chunk: images `B` in one application of `function`; by default 32 on CPUs, whose
         caches hold no more, else as many as have 2^20 pixels. It does not depend on
-        how many images there are: products of another shape round otherwise.
+        the number of images: products of another shape round otherwise.
       piece: images sent to a device together, a multiple of `chunk`. Fewer images
         than that take the smallest power of two of chunks that holds them.
 
     Returns:
-      The pytree that `function` returns, of numpy arrays with leading axis `N`.
+      Pytree of the results, numpy arrays with leading axis `N`.
 
     Raises:
-      ValueError: if `images` has not four axes or `piece` is no multiple of `chunk`.
+      ValueError: `images` has not four axes, or `piece` is no multiple of `chunk`.
     """
     images = np.asarray(images)
     if images.ndim != 4:
@@ -61,11 +61,11 @@ def map_images(
             f"Expected `piece` to be a positive multiple of `chunk`, got {piece=} "
             f"and {chunk=}."
         )
-    needed = -(-len(images) // (chunk * devices))
-    chunks = min(piece // chunk, 1 << max(needed - 1, 0).bit_length())
+    all_chunks = -(-len(images) // (chunk * devices))
+    chunks = min(piece // chunk, 1 << max(all_chunks - 1, 0).bit_length())
     shape, run = images.shape[1:], _program(function, devices)
     size, computing, results = devices * chunks * chunk, [], []
-    arguments = _everywhere(arguments, devices)  # Once, not with every piece.
+    arguments = _everywhere(arguments, devices)  # Here, so that they are sent once.
     for start in range(0, max(len(images), 1), size):
         padded = np.zeros((size, *shape), images.dtype)
         part = images[start : start + size]
@@ -81,7 +81,7 @@ def map_images(
 
 
 def _everywhere(tree: Any, devices: int) -> Any:
-    """The same arrays on every local device."""
+    """Copies arrays to every local device."""
     if devices == 1:
         return jax.device_put(tree)
     mesh = Mesh(np.array(jax.local_devices()), ("device",))
@@ -89,7 +89,7 @@ def _everywhere(tree: Any, devices: int) -> Any:
 
 
 def _chunk(backend: str, height: int, width: int) -> int:
-    """A power of two: how many images to apply a function to."""
+    """Default number of images in one application of a function, a power of two."""
     if backend == "cpu":
         return 32
     return 1 << (max(1, 2**20 // (height * width)).bit_length() - 1)

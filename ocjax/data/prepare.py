@@ -1,4 +1,4 @@
-"""Prepares a data set with TFDS, once.
+"""Preparation of a data set with TFDS, once.
 
     python -m ocjax.data.prepare mnist --data_dir=DIR
     python -m ocjax.data.prepare gtsrb --data_dir=DIR
@@ -40,8 +40,8 @@ def prepare(name: str, data_dir: str | None) -> None:
     """Downloads a data set, or reads its original, and writes array_record files.
 
     Raises:
-      InputError: if the name is unknown, TensorFlow is needed and not installed, or the
-        original not whole.
+      InputError: the name is unknown, TensorFlow is needed and not installed, or the
+        original is not whole.
     """
     _checks.one_of("data set", name, NAMES)
     folder = prepared.data_folder(data_dir)
@@ -81,6 +81,6 @@ def _gtsrb(folder: pathlib.Path) -> None:
 
 if __name__ == "__main__":
     flags.DEFINE_string(
-        "data_dir", None, "Where to; default $TFDS_DATA_DIR or ~/tensorflow_datasets."
+        "data_dir", None, "Folder to write to; $TFDS_DATA_DIR or ~/tensorflow_datasets."
     )
     app.run(main)

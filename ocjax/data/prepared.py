@@ -19,20 +19,21 @@ from ocjax.data import cache, images
 
 NAMES = ("mnist", "fashion_mnist", "cifar10")
 
-# What a record calls what we call so.
+# Names of a record's fields, by our names of the arrays.
 _LABELS = {"images": "image", "labels": "label"}
 _FEATURES = {
     "coil100": {"images": "image", "labels": "object_id"},
     "gtsrb": _LABELS | {"tracks": "track", "paths": "path"},
 }
-_DECODING = 1  # Part of the cache's key: raise it when `_decode` gives other arrays.
+_DECODING = 1  # Part of the cache's key, to be raised when `_decode` changes arrays.
 
 
 def data_folder(data_dir: str | os.PathLike | None = None) -> pathlib.Path:
-    """`data_dir` if given, else `$TFDS_DATA_DIR`, else `~/tensorflow_datasets`.
+    """Folder `data_dir` if given, else `$TFDS_DATA_DIR`, else `~/tensorflow_datasets`.
 
     Raises:
-      InputError: it is no local path, or begins with `~` where no home folder is known.
+      InputError: the path is not local, or begins with `~` where no home folder is
+        known.
     """
     chosen = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
     return _files.local(chosen, "--data_dir")
@@ -45,17 +46,17 @@ def release(
     expected: str,
     unpacked: str | None = None,
 ) -> pathlib.Path:
-    """The folder of a data set as it is distributed.
+    """Finds the folder of a data set as it is distributed.
 
     Args:
-      name: of the data set.
-      data_dir: the folder that it is in, or itself; see `data_folder`.
-      marker: a folder in it.
-      expected: what the message says that should be there, and where to get it.
+      name: name of the data set.
+      data_dir: folder that it is in, or its own folder; see `data_folder`.
+      marker: name of a folder in it.
+      expected: end of the message: the files that are expected, and where to get them.
       unpacked: name of its folder, if it is not `name`.
 
     Raises:
-      InputError: it is not there.
+      InputError: the folder is not there.
     """
     folder = data_folder(data_dir)
     for root in (folder / (unpacked or name), folder):
@@ -68,10 +69,10 @@ def release(
 
 
 def find(name: str, data_dir: str | os.PathLike | None = None) -> pathlib.Path:
-    """The folder `<data_dir>/<name>/<version>` of the newest version with records.
+    """Finds `<data_dir>/<name>/<version>`, the folder of the newest with records.
 
     Raises:
-      InputError: if there is none; the message says how to prepare it.
+      InputError: there is none; the message says how to prepare it.
     """
     root = data_folder(data_dir)
     infos = [
@@ -95,21 +96,21 @@ def find(name: str, data_dir: str | os.PathLike | None = None) -> pathlib.Path:
 
 
 def read(folder: pathlib.Path, split: str, size: int) -> cache.Arrays:
-    """One part of the data set in `folder`, decoded and resized, from the cache.
+    """Reads one part of the data set in `folder`, decoded and resized, by the cache.
 
     Args:
-      folder: as `find` returns it.
-      split: "train" or "test".
+      folder: folder that `find` returns.
+      split: part of the data, "train" or "test".
       size: height and width of the images.
 
     Returns:
-      `images`: `uint8 [N, size, size, C]`; `labels`: `int64 [N]`; `class_names`:
-      strings `[K]`; of GTSRB also `tracks`, `int64 [N]`, and `paths`, strings `[N]`.
+      Arrays `images`, `uint8 [N, size, size, C]`; `labels`, `int64 [N]`; `class_names`,
+      strings `[K]`; for GTSRB also `tracks`, `int64 [N]`, and `paths`, strings `[N]`.
 
     Raises:
-      InputError: if a file is missing or damaged.
+      InputError: a file is missing or damaged.
     """
-    # Other source files are another key, so that no stale array is ever read.
+    # Other source files make another key, so that no stale array is ever read.
     source = folder.parent.name, folder.name
     key = cache.key(sorted(folder.iterdir()), *source, split, size, _DECODING)
     names = [*_FEATURES.get(folder.parent.name, _LABELS), "class_names"]
@@ -121,7 +122,7 @@ def _decode(folder: pathlib.Path, split: str, size: int) -> cache.Arrays:
     from PIL import Image
 
     builder: Any = tfds.builder_from_directory(folder)  # TFDS hides its types.
-    # A third faster than TFDS's own decoding, without its advice to get OpenCV.
+    # Our decoding is a third faster than TFDS's, which also advises to get OpenCV.
     raw = {"image": tfds.decode.SkipDecoding()}
     source = builder.as_data_source(split=split, decoders=raw)
     try:

@@ -1,4 +1,4 @@
-"""Which images train, validate and test a one-class detector.
+"""Protocols: which images train, validate and test a one-class detector.
 
 A protocol is a pure function of labels and a split seed. Its numbers are comparable
 with those of the same protocol only: name it with every result.
@@ -28,12 +28,12 @@ class Split(NamedTuple):
 
     train: np.ndarray  # int64 [N_train], all normal.
     validation: np.ndarray  # int64 [N_validation], all normal; may be empty.
-    test: np.ndarray  # int64 [N_test]
+    test: np.ndarray  # int64 [N_test], normal and anomalous.
     anomalous: np.ndarray  # bool [N_test], True where the test image is anomalous.
 
 
 class Parts(NamedTuple):
-    """What a protocol decides, in any order."""
+    """Indices of the parts that a protocol chooses, in any order."""
 
     train: np.ndarray
     test_normal: np.ndarray
@@ -55,39 +55,36 @@ def split(
     depend on `validation_fraction`.
 
     Args:
-      protocol: a key of `PROTOCOLS`.
-      dataset: of which labels, official parts, groups and scenes are read.
-      target_class: the label that `TARGET[protocol]` names: the normal class, or
-        for `ganomaly` the anomalous one.
-      split_seed: what the random choices depend on, next to the labels.
+      protocol: key of `PROTOCOLS`.
+      dataset: data, whose labels, official parts, groups and scenes are read.
+      target_class: label that `TARGET[protocol]` names: the normal class, or for
+        `ganomaly` the anomalous one.
+      split_seed: seed of the random choices, which depend on the labels too.
       validation_fraction: share of the normal training images, in [0, 1), that are
         kept from training to validate.
 
     Returns:
-      The parts, sorted: an honest score does not depend on the order of images.
+      Parts, sorted: an honest score does not depend on the order of images.
 
     Raises:
-      InputError: if the protocol is unknown, the fraction out of range, or a part
-        other than the validation part would be empty; only `folder` may be without
-        anomalies.
-      ValueError: if the shapes differ.
+      InputError: the protocol is unknown, the fraction is out of range, or a part other
+        than the validation part would be empty; only `folder` may be without anomalies.
+      ValueError: the shapes differ.
     """
     choose = PROTOCOLS[_checks.one_of("protocol", protocol, PROTOCOLS)]
     if not 0.0 <= validation_fraction < 1.0:
         raise InputError(
             f"`validation_fraction` (={validation_fraction}) must be in [0, 1)."
         )
-    open_, labels, official_test, groups = _of_scene(dataset, target_class)
+    in_scene, labels, official_test, groups = _scene(dataset, target_class)
     rng = np.random.default_rng(split_seed)
     parts = choose(labels, official_test, groups, target_class, rng)
     count = round(validation_fraction * len(parts.train))
     validation, train = _divide(parts.train, count, groups, rng)
     parts = parts._replace(train=train)
     sizes = {name: len(part) for name, part in parts._asdict().items()}
-    needed = dict(sizes)
-    if protocol == "folder":  # A folder of good pictures alone has no anomalies.
-        del needed["test_anomalous"]
-    if 0 in needed.values():
+    may_be_empty = ["test_anomalous"] if protocol == "folder" else []
+    if any(size == 0 and name not in may_be_empty for name, size in sizes.items()):
         raise InputError(
             f"Protocol {protocol!r} with {TARGET[protocol]} {target_class} leaves a "
             f"part empty: {sizes}. Of {len(labels)} images "
@@ -100,15 +97,15 @@ def split(
     )
     order = np.argsort(test)
     return Split(
-        open_[np.sort(train)],
-        open_[np.sort(validation)],
-        open_[test[order]],
-        anomalous[order],
+        train=in_scene[np.sort(train)],
+        validation=in_scene[np.sort(validation)],
+        test=in_scene[test[order]],
+        anomalous=anomalous[order],
     )
 
 
-def _of_scene(dataset: Dataset, target_class: int) -> tuple[np.ndarray, ...]:
-    """Indices, labels, official parts and groups of what is of the class's scene."""
+def _scene(dataset: Dataset, target_class: int) -> tuple[np.ndarray, ...]:
+    """Indices, labels, official parts and groups of images of the class's scene."""
     labels = np.asarray(dataset.labels)
     official_test = np.asarray(dataset.official_test, bool)
     every = np.arange(len(labels))
@@ -120,9 +117,9 @@ def _of_scene(dataset: Dataset, target_class: int) -> tuple[np.ndarray, ...]:
             "Expected labels, official parts, groups and scenes of one shape [N], got "
             f"{', '.join(map(str, shapes))}."
         )
-    own = scenes[labels == target_class]
-    open_ = np.flatnonzero(np.isin(scenes, own[:1])) if len(own) else every
-    return open_, labels[open_], official_test[open_], groups[open_]
+    of_class = scenes[labels == target_class]
+    in_scene = np.flatnonzero(np.isin(scenes, of_class[:1])) if len(of_class) else every
+    return in_scene, labels[in_scene], official_test[in_scene], groups[in_scene]
 
 
 def p1(
@@ -132,7 +129,7 @@ def p1(
     normal_class: int,
     rng: np.random.Generator,
 ) -> Parts:
-    """Pooled 80/20; anomalies from the official test part, half of the test set.
+    """Pools 80/20, with anomalies from the official test part as half of the test set.
 
     Where the other classes have too few test images, all of them are taken; where the
     data set has no test part, as COIL-100, any image of them may be.
@@ -155,7 +152,7 @@ def p2(
     normal_class: int,
     rng: np.random.Generator,
 ) -> Parts:
-    """Official parts: the normal class of one trains, the whole other tests.
+    """Keeps the official parts: the normal class of one trains, the other tests.
 
     References:
       Ruff et al., Deep One-Class Classification, 2018.
@@ -163,9 +160,9 @@ def p2(
     del groups, rng
     normal = labels == normal_class
     return Parts(
-        np.flatnonzero(normal & ~official_test),
-        np.flatnonzero(normal & official_test),
-        np.flatnonzero(~normal & official_test),
+        train=np.flatnonzero(normal & ~official_test),
+        test_normal=np.flatnonzero(normal & official_test),
+        test_anomalous=np.flatnonzero(~normal & official_test),
     )
 
 
@@ -176,7 +173,7 @@ def ganomaly(
     anomalous_class: int,
     rng: np.random.Generator,
 ) -> Parts:
-    """One class anomalous, all of it tested; the rest pooled 80/20.
+    """Pools all other classes 80/20, and tests all of the anomalous one.
 
     References:
       Akcay et al., [GANomaly](https://arxiv.org/abs/1805.06725), 2018.
@@ -189,31 +186,37 @@ def ganomaly(
 def _eighty_twenty(
     indices: np.ndarray, groups: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A random 80 %, rounded down as 57 of COIL-100's 72 are, and the rest."""
+    """Random 80 %, rounded down as 57 of COIL-100's 72 are, and the rest."""
     return _divide(indices, len(indices) * 4 // 5, groups, rng)
 
 
 def _divide(
     indices: np.ndarray, count: int, groups: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Random whole groups with about `count` of the images; the rest.
+    """Random whole groups with about `count` of the images, and the rest.
 
-    Neither is empty where `count` asks for some of the images, not all, and there are
-    two groups to divide.
+    Neither part is empty where `count` asks for some of the images, not all, and there
+    are two groups to divide.
     """
-    _, first, own, sizes = np.unique(
+    _, first, group_of, sizes = np.unique(
         groups[indices], return_index=True, return_inverse=True, return_counts=True
     )
-    drawn = rng.permutation(np.argsort(first))  # Of the groups in order of appearance.
-    order = np.argsort(np.argsort(drawn)[own], kind="stable")
+    drawn = rng.permutation(np.argsort(first))  # Groups in order of appearance, mixed.
+    order = np.argsort(np.argsort(drawn)[group_of], kind="stable")
     ends = np.append(0, np.cumsum(sizes[drawn]))
     least = min(count, 1)
-    most = max(least, len(sizes) - (count < len(indices)))
+    most = len(sizes) if count >= len(indices) else len(sizes) - 1
+    most = max(least, most)
     end = ends[least + np.argmin(np.abs(ends[least : most + 1] - count))]
     return indices[order[:end]], indices[order[end:]]
 
 
 PROTOCOLS = {"p1": p1, "p2": p2, "ganomaly": ganomaly, "folder": p2}
 
-# What the target class of each protocol is.
-TARGET = dict.fromkeys(PROTOCOLS, "normal_class") | {"ganomaly": "anomalous_class"}
+# Kind of the target class in each protocol.
+TARGET = {
+    "p1": "normal_class",
+    "p2": "normal_class",
+    "ganomaly": "anomalous_class",
+    "folder": "normal_class",
+}

@@ -21,7 +21,7 @@ class Source(Protocol):
     """Random access to images, as of an array or a memory map."""
 
     def __getitem__(self, index: int, /) -> np.ndarray:
-        """The image `uint8 [H, W, C]` at `index`."""
+        """Image `uint8 [H, W, C]` at `index`."""
         ...
 
 
@@ -35,28 +35,28 @@ def batches(
     stop_step: int,
     threads: int = 4,
 ) -> Iterator[np.ndarray]:
-    """The batches of steps `start_step` to `stop_step`, the latter excluded.
+    """Reads the batches of steps `start_step` to `stop_step`, the latter excluded.
 
     Step s takes the rows `[(s % steps_per_epoch) * batch_size :][:batch_size]` of
     the order of epoch `s // steps_per_epoch`.
 
     Args:
-      source: the images.
-      order_of_epoch: a pure function from the number of an epoch to at least
+      source: images to read from.
+      order_of_epoch: pure function from the number of an epoch to at least
         `steps_per_epoch * batch_size` indices into `source`; called from the
         reading threads, once an epoch.
       batch_size: images a batch.
       steps_per_epoch: batches an epoch.
-      start_step: the first step, counted from the start of training.
-      stop_step: the step before which to end.
-      threads: how many batches are read at the same time, with twice as many kept
-        ahead; 0 reads each when it is asked for.
+      start_step: first step, counted from the start of training.
+      stop_step: step before which to end.
+      threads: number of batches that are read at the same time, with twice as many
+        kept ahead; 0 reads each when it is asked for.
 
     Yields:
       Batches `uint8 [batch_size, H, W, C]`.
 
     Raises:
-      ValueError: if a size or a step is out of range, or an order too short.
+      ValueError: a size or a step is out of range, or an order too short.
     """
     import grain
 
@@ -99,7 +99,7 @@ def prefetch(items: Iterable[T], put: Callable[[T], U], depth: int = 2) -> Itera
 
 
 def _once(function: Callable[[int], T], size: int) -> Callable[[int], T]:
-    """Remembers `size` values; two threads do not compute the same one."""
+    """Remembers `size` values of a function, and computes each in one thread alone."""
     remembered = functools.lru_cache(size)(function)
     lock = threading.Lock()
 

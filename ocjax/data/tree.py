@@ -1,8 +1,7 @@
-"""Pictures and folders below a folder, without what systems leave there.
+"""Pictures and folders below a folder, without those that systems leave there.
 
-Links are followed: to a folder that was seen already, such as one that it is in, they
-end there, and a picture that two of them reach is taken once, by its own path if it has
-one.
+Links are followed, but not to a folder that was visited already, such as one that the
+link is in. A picture that two links reach is taken once, by its own path if it has one.
 """
 
 import os
@@ -23,25 +22,25 @@ _SYSTEM = {
 
 
 def below(root: str | os.PathLike) -> list[pathlib.Path]:
-    """All pictures below a folder, by their suffixes and sorted; none where it is none.
+    """All pictures below a folder, by their suffixes and sorted, if it is one.
 
-    What is hidden or a system's, itself or in such a folder, is left out: names that
-    start with ".", and folders such as `@eaDir`, `__MACOSX` and `$RECYCLE.BIN`. So are
-    run folders, whose pictures are plots.
+    Hidden files and folders are left out, whose names start with ".", and those of
+    systems, such as `@eaDir`, `__MACOSX` and `$RECYCLE.BIN`. So are run folders, whose
+    pictures are plots.
 
     Raises:
       InputError: a folder cannot be looked into.
     """
     pictures, links = {}, {}
-    # Links come last, so that what is there without one has its own path.
+    # Links come last, so that a picture reached without one has its own path.
     folders, linked = deque([pathlib.Path(root)]), deque()
-    seen = _around(root)
+    visited = _around(root)
     while folders or linked:
         folder = folders.popleft() if folders else linked.popleft()
         real = os.path.realpath(folder)
-        if real in seen or not os.path.isdir(folder):
+        if real in visited or not os.path.isdir(folder):
             continue
-        seen.add(real)
+        visited.add(real)
         for path in _visible(folder):
             if os.path.isdir(path):
                 if _is_run(path):
@@ -56,25 +55,25 @@ def below(root: str | os.PathLike) -> list[pathlib.Path]:
 
 
 def folders(root: pathlib.Path) -> list[pathlib.Path]:
-    """The folders in a folder, sorted, but for those that `below` leaves out.
+    """Folders in a folder, sorted, without those that `below` leaves out.
 
-    A link to a folder that `root` is in is none: it would hold all else once more.
+    A link to a folder that `root` is in is left out: it would hold all else once more.
 
     Raises:
       InputError: the folder cannot be looked into.
     """
-    seen = {os.path.realpath(root), *_around(root)}
+    outer = {os.path.realpath(root), *_around(root)}
     return [
         path
         for path in _visible(root)
         if os.path.isdir(path)
-        and os.path.realpath(path) not in seen
+        and os.path.realpath(path) not in outer
         and not _is_run(path)
     ]
 
 
 def loose(root: pathlib.Path) -> list[pathlib.Path]:
-    """The pictures in a folder itself, sorted, but for those that `below` leaves out.
+    """Pictures in a folder itself, sorted, without those that `below` leaves out.
 
     Raises:
       InputError: the folder cannot be looked into.
@@ -94,7 +93,7 @@ def _is_run(folder: pathlib.Path) -> bool:
 
 
 def _around(root: str | os.PathLike) -> set[str]:
-    """The folders that a folder is in."""
+    """Folders that a folder is in."""
     return {str(path) for path in pathlib.Path(os.path.realpath(root)).parents}
 
 

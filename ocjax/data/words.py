@@ -1,4 +1,4 @@
-"""What the names of folders, files and labels say of the pictures they hold.
+"""Meaning of the names of folders, files and labels for the pictures they hold.
 
 Names are read word by word, in any case and with any separators: `Not_OK`,
 `defect-free` and `03 GoodParts` are "not ok", "defect free" and "good parts".
@@ -40,7 +40,7 @@ _BAD = (
     "nonconforming|nonconformity|cracks?|cracked|scratch|scratches|scratched"
 )
 _NOT = r"(?:not|non|no|without|zero|never|free of|un|n)"
-# In their order: what denies a word comes before the word.
+# Readings in the order in which they are tried: a denied word before the word.
 _READINGS: tuple[tuple[str, Meaning], ...] = (
     (rf"\b{_NOT} (?:any )?(?:{_BAD})\b|\b(?:non?|not)(?:{_BAD})\b", "good"),
     (rf"\b(?:{_BAD}) ?(?:free|less)\b", "good"),
@@ -51,23 +51,24 @@ _READINGS: tuple[tuple[str, Meaning], ...] = (
 
 
 def meaning(name: str, *, strictly: bool = False) -> Meaning | None:
-    """What a name says of what it holds, None if nothing.
+    """Meaning of a name for what it holds, None if it has none.
 
-    A part, or good ones, are what all words say, but for numbers and such as "images":
+    All words must say a part, or good, but for numbers and such as "images":
     `good lighting` is no folder of good pictures. One word for bad is enough.
 
     Args:
-      name: of a folder, without those it is in.
-      strictly: all words say bad, and of a part there are no others, as `test 1` has.
+      name: name of a folder, a file or a label, without the folders it is in.
+      strictly: take a name for bad only if all words say so, and for a part only if it
+        is one word alone, as `test 1` is not.
     """
-    said, rest = _said(_words(name))
+    sides, rest = _read(_words(name))
     parts: set[Meaning | None] = {_PARTS.get(word) for word in rest}
-    if len(parts) == 1 and None not in parts:  # `test good` too.
+    if len(parts) == 1 and None not in parts:  # `test good` is a part, too.
         alone = rest == [re.sub(r"[\W_]", "", name.lower())]
         return parts.pop() if alone or not strictly else None
-    if "bad" in said:
+    if "bad" in sides:
         return "bad" if not (strictly and rest) else None
-    if said == {"good"} and not rest:
+    if sides == {"good"} and not rest:
         return "good"
     return "unclear" if rest and _UNCLEAR.issuperset(rest) else None
 
@@ -75,26 +76,27 @@ def meaning(name: str, *, strictly: bool = False) -> Meaning | None:
 def is_empty(name: str) -> bool:
     """Whether a name has words, and all of them are such as "images"."""
     words = _words(name)
-    return bool(words) and _said(words) == (set(), [])
+    return bool(words) and _read(words) == (set(), [])
 
 
 def has_good(name: str) -> bool:
     """Whether a name has a word for good and none for bad, beside any others."""
-    return _said(_words(name))[0] == {"good"}
+    sides, _ = _read(_words(name))
+    return sides == {"good"}
 
 
 def _words(name: str) -> str:
-    """The words in lower case, without numbers, joined by spaces."""
+    """Words of a name in lower case, without numbers, joined by spaces."""
     apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
     words = " ".join(re.findall(r"[^\W\d_]+", apart.lower()))
     return re.sub(r"\bground truth", "groundtruth", words)
 
 
-def _said(words: str) -> tuple[set[Meaning], list[str]]:
-    """Whether they say good and bad, and the other words that are not neutral."""
-    said = set()
+def _read(words: str) -> tuple[set[Meaning], list[str]]:
+    """Set of "good" and "bad" that words say, and the other words but neutral ones."""
+    sides = set()
     for pattern, reading in _READINGS:
         words, count = re.subn(pattern, " ", words)
         if count:
-            said.add(reading)
-    return said, [word for word in words.split() if word not in _NEUTRAL]
+            sides.add(reading)
+    return sides, [word for word in words.split() if word not in _NEUTRAL]

@@ -27,6 +27,7 @@ from ocjax.inference import detector_file
 from ocjax.inference.scorer import Card, Scorer, Verdicts, of_method
 from ocjax.methods import Method, State
 from ocjax.runs import environment
+from ocjax.runs.config import RunConfig
 
 _FILLED = 256  # Images of a training set are filled up to a multiple of this.
 _SPREAD = 1e-4  # Least spread of scores, as a part of the largest.
@@ -61,19 +62,19 @@ class Detector(OutlierMixin, BaseEstimator):
 
     def __init__(
         self,
-        method: str = "lrgdan",
+        method: str = RunConfig.method,
         *,
         hyper: Mapping[str, Any] | Any = None,
         image_shape: tuple[int, ...] | None = None,
         value_range: tuple[float, float] | str | None = None,
-        image_size: int = 32,
-        epochs: int = 15,
-        batch_size: int = 64,
-        tile: int = 0,
-        augment: str = "",
+        image_size: int = RunConfig.image_size,
+        epochs: int = RunConfig.epochs,
+        batch_size: int = RunConfig.batch_size,
+        tile: int = RunConfig.tile,
+        augment: str = RunConfig.augment,
         contamination: float | str = "auto",
-        false_positive_rate: float = 0.01,
-        validation_fraction: float = 0.15,
+        false_positive_rate: float = RunConfig.false_positive_rate,
+        validation_fraction: float = RunConfig.validation_fraction,
         random_state=None,
         **hyper__: Any,
     ):
@@ -88,8 +89,9 @@ class Detector(OutlierMixin, BaseEstimator):
             uint8 from 0 to 255; or "training": the extremes of the training data, which
             then fill the middle half of the range of pixels, and what is beyond that
             range is clipped.
-          image_size: side that images are brought to: 32, 64, 128 or 256; of larger
-            ones any, where there are tiles.
+          image_size: side that images are brought to: 32, 64, 128 or 256; any where
+            there are tiles, or a frozen network; 0 for what a frozen network takes
+            (`hyper__size`), and 32 of others.
           tile: side of overlapping tiles that networks see instead, or 0.
           epochs: passes over the training images.
           batch_size: images a step; all that train where they are fewer.
@@ -186,7 +188,7 @@ class Detector(OutlierMixin, BaseEstimator):
         card = Card(
             self.method,
             f"{len(train)} images",
-            self.image_size,
+            self._side(),
             images.shape[-1],
             tuple(np.sort(score(images[held_out])).tolist()),
             self.false_positive_rate,
@@ -357,6 +359,10 @@ class Detector(OutlierMixin, BaseEstimator):
             return dataclasses.asdict(self.hyper)  # pyright: ignore
         return dict(self.hyper or {})
 
+    def _side(self) -> int:
+        """Side that images are brought to."""
+        return parameters_lib.side(self._checked())
+
     def _method(self) -> Method:
         with parameters_lib.own_names():
             return detector_file.method_of(self._checked())
@@ -424,8 +430,8 @@ class Detector(OutlierMixin, BaseEstimator):
         return form.of_array(X, room)
 
     def _form(self) -> inputs.Form:
-        size, shape = self.image_size, self.image_shape
-        return inputs.Form(size, shape, self.value_range, self.range_)
+        side, shape = self._side(), self.image_shape
+        return inputs.Form(side, shape, self.value_range, self.range_)
 
     def _set_offset(self) -> None:
         assert self.card_.threshold is not None  # `fit` sets it.

@@ -1,4 +1,4 @@
-"""From a trained state to scores, thresholds, metrics, pictures and one page."""
+"""Evaluation of a trained state: scores, thresholds, metrics, pictures, one page."""
 
 import lazy_loader
 

@@ -1,7 +1,8 @@
+from . import judgement as judgement
 from . import metrics as metrics
 from . import plots as plots
 from . import synthetic as synthetic
 from . import thresholds as thresholds
-from .report import CAPTIONS as CAPTIONS
-from .report import write_report as write_report
+from . import yardsticks as yardsticks
+from .judgement import Judgement as Judgement
 from .scoring import score as score

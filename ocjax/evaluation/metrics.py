@@ -1,4 +1,4 @@
-"""How well scores separate the anomalous from the normal.
+"""Measures of how well scores separate the anomalous from the normal.
 
 Every function takes `anomalous`, booleans `[N]` that are true for anomalies, and
 `scores`, finite floats `[N]`, larger where more anomalous. An image is called
@@ -10,6 +10,7 @@ Scores enter raw: scaling them to the test set would change no metric of ranks a
 would let the test set choose everything else.
 """
 
+import dataclasses
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from numpy.typing import ArrayLike
 
 
 class EqualError(NamedTuple):
-    """Where anomalies are missed as often as normal images raise an alarm."""
+    """Error rate where misses and false alarms are closest, and its threshold."""
 
     rate: float
     threshold: float
@@ -30,11 +31,66 @@ class Interval(NamedTuple):
     high: float
 
 
+@dataclasses.dataclass(frozen=True)
+class Measures:
+    """How well scores part the two classes of a test set; shares in [0, 1].
+
+    Attributes:
+      auroc: area under the ROC curve; 0.5 is chance.
+      auroc_low: lower end of its 95 % interval, over the choice of test images.
+      auroc_high: upper end of the same.
+      average_precision: precision averaged over recall; chance is the share of
+        anomalies.
+      fpr_at_95_tpr: false-positive rate at which 95 % of anomalies are found.
+      equal_error_rate: rate at which misses and false alarms are equal.
+      best_f1_oracle: F1 at the threshold that labels say is best.
+    """
+
+    auroc: float
+    auroc_low: float
+    auroc_high: float
+    average_precision: float
+    fpr_at_95_tpr: float
+    equal_error_rate: float
+    best_f1_oracle: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """How well one kind of anomaly is told from all normal test images.
+
+    Attributes:
+      auroc: area under the ROC curve, in [0, 1].
+      auroc_low: lower end of its 95 % interval.
+      auroc_high: upper end of the same.
+      anomalies: number of test images of this kind.
+    """
+
+    auroc: float
+    auroc_low: float
+    auroc_high: float
+    anomalies: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Localization:
+    """How well heatmaps find what masks mark; shares in [0, 1].
+
+    Attributes:
+      pixel_auroc: AUROC over the pixels of all test images.
+      per_region_overlap: area under the curve of per-region overlap, up to a
+        false-positive rate of 30 %.
+    """
+
+    pixel_auroc: float
+    per_region_overlap: float
+
+
 def auroc(anomalous: ArrayLike, scores: ArrayLike) -> float:
     """Area under the ROC curve, in [0, 1].
 
-    The probability that an anomaly scores higher than a normal image, ties counted
-    half (Mann and Whitney, 1947).
+    It is the probability that an anomaly scores higher than a normal image, ties
+    counted half (Mann and Whitney, 1947).
     """
     from sklearn.metrics import roc_auc_score
 
@@ -53,21 +109,21 @@ def average_precision(anomalous: ArrayLike, scores: ArrayLike) -> float:
 
 
 def fpr_at_tpr(anomalous: ArrayLike, scores: ArrayLike, tpr: float = 0.95) -> float:
-    """The lowest false-positive rate at which at least `tpr` of anomalies are found.
+    """Lowest false-positive rate at which at least `tpr` of anomalies are found.
 
     Raises:
-      ValueError: if `tpr` is outside [0, 1].
+      ValueError: `tpr` is outside [0, 1].
     """
     if not 0 <= tpr <= 1:
         raise ValueError(f"Expected `tpr` to be in [0, 1], got {tpr}.")
     normals, anomalies = _by_class(anomalous, scores)
     missed, alarms = _errors(normals, anomalies, _midpoints(normals, anomalies))
-    found = (len(anomalies) - missed) / len(anomalies)
-    return float(alarms[found >= tpr].min() / len(normals))
+    true_positive_rates = (len(anomalies) - missed) / len(anomalies)
+    return float(alarms[true_positive_rates >= tpr].min() / len(normals))
 
 
 def equal_error_rate(anomalous: ArrayLike, scores: ArrayLike) -> EqualError:
-    """The error rate where misses and false alarms are closest, and its threshold.
+    """Error rate where misses and false alarms are closest, and its threshold.
 
     All mid-points between neighbouring scores are tried, and a threshold beyond
     either end; of equally good ones the lowest is taken. `rate` is the mean of the
@@ -76,7 +132,7 @@ def equal_error_rate(anomalous: ArrayLike, scores: ArrayLike) -> EqualError:
     normals, anomalies = _by_class(anomalous, scores)
     thresholds = _midpoints(normals, anomalies)
     missed, alarms = _errors(normals, anomalies, thresholds)
-    # |missed / anomalies - alarms / normals| in whole numbers, so that ties are ties.
+    # Rates are compared in whole numbers, times both counts, so that ties are ties.
     best = np.argmin(np.abs(missed * len(normals) - alarms * len(anomalies)))
     rate = (missed[best] / len(anomalies) + alarms[best] / len(normals)) / 2
     return EqualError(float(rate), float(thresholds[best]))
@@ -101,14 +157,14 @@ def half_total_error_rate(
 
 
 def best_f1(anomalous: ArrayLike, scores: ArrayLike) -> float:
-    """The highest F1 that any threshold reaches, anomalies being the positives.
+    """Highest F1 that any threshold reaches, anomalies being the positives.
 
-    An oracle: the labels choose the threshold, so no detector in use attains it.
+    It is an oracle: labels choose the threshold, so no detector in use attains it.
     """
     normals, anomalies = _by_class(anomalous, scores)
     missed, alarms = _errors(normals, anomalies, _midpoints(normals, anomalies))
-    found = len(anomalies) - missed
-    return float((2 * found / (found + alarms + len(anomalies))).max())
+    hits = len(anomalies) - missed
+    return float((2 * hits / (hits + alarms + len(anomalies))).max())
 
 
 def auroc_interval(
@@ -131,13 +187,13 @@ def auroc_interval(
       scores: finite floats `[N]`.
       level: coverage, in (0, 1).
       resamples: number of bootstrap resamples.
-      seed: of the resampling.
+      seed: seed of the resampling.
 
     Returns:
-      The interval of the middle `level` of the resampled values.
+      Interval of the middle `level` of the resampled values.
 
     Raises:
-      ValueError: if `level` is outside (0, 1) or `resamples` below 1.
+      ValueError: `level` is outside (0, 1), or `resamples` below 1.
 
     References:
       Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
@@ -162,35 +218,24 @@ def auroc_interval(
     return Interval(float(low), float(high))
 
 
-def summary(anomalous: ArrayLike, scores: ArrayLike) -> dict[str, float | int]:
-    """All of the above that need nothing but the test set, ready for JSON."""
-    normals, anomalies = _by_class(anomalous, scores)
+def measures(anomalous: ArrayLike, scores: ArrayLike) -> Measures:
+    """All of the above that need nothing but the test set."""
     low, high = auroc_interval(anomalous, scores)
-    return {
-        "auroc": auroc(anomalous, scores),
-        "auroc_low": low,
-        "auroc_high": high,
-        "average_precision": average_precision(anomalous, scores),
-        "fpr_at_95_tpr": fpr_at_tpr(anomalous, scores),
-        "equal_error_rate": equal_error_rate(anomalous, scores).rate,
-        "best_f1_oracle": best_f1(anomalous, scores),
-        "normals": len(normals),
-        "anomalies": len(anomalies),
-    }
-
-
-def summary_of_normals(scores: ArrayLike) -> dict[str, float | int | None]:
-    """The keys of `summary` where no test image is anomalous: None but for counts."""
-    names = ("auroc", "auroc_low", "auroc_high", "average_precision")
-    names += ("fpr_at_95_tpr", "equal_error_rate", "best_f1_oracle")
-    counts = {"normals": len(np.asarray(scores)), "anomalies": 0}
-    return dict.fromkeys(names) | counts
+    return Measures(
+        auroc=auroc(anomalous, scores),
+        auroc_low=low,
+        auroc_high=high,
+        average_precision=average_precision(anomalous, scores),
+        fpr_at_95_tpr=fpr_at_tpr(anomalous, scores),
+        equal_error_rate=equal_error_rate(anomalous, scores).rate,
+        best_f1_oracle=best_f1(anomalous, scores),
+    )
 
 
 def by_kind(
     anomalous: ArrayLike, scores: ArrayLike, kinds: ArrayLike
-) -> dict[str, dict[str, float | int]]:
-    """How well each kind of anomaly is told from the normal images, ready for JSON.
+) -> dict[str, Kind]:
+    """How well each kind of anomaly is told from the normal images.
 
     Args:
       anomalous: booleans `[N]`.
@@ -198,20 +243,16 @@ def by_kind(
       kinds: names `[N]`; those of normal images are not used.
 
     Returns:
-      Kind -> `auroc` with its bootstrap interval, and the number of `anomalies`.
+      Kind -> what is measured of it; none where no image is anomalous.
     """
     anomalous, scores = _checked(anomalous, scores)
-    kinds, found = np.asarray(kinds), {}
+    kinds, measured = np.asarray(kinds), {}
     for kind in np.unique(kinds[anomalous]):
-        some = ~anomalous | (kinds == kind)
-        low, high = auroc_interval(anomalous[some], scores[some])
-        found[str(kind)] = {
-            "auroc": auroc(anomalous[some], scores[some]),
-            "auroc_low": low,
-            "auroc_high": high,
-            "anomalies": int(np.sum(anomalous[some])),
-        }
-    return found
+        chosen = ~anomalous | (kinds == kind)
+        both = anomalous[chosen], scores[chosen]
+        low, high = auroc_interval(*both)
+        measured[str(kind)] = Kind(auroc(*both), low, high, int(np.sum(both[0])))
+    return measured
 
 
 def pixel_auroc(masks: ArrayLike, heatmaps: ArrayLike) -> float:
@@ -241,7 +282,7 @@ def per_region_overlap(
     Args:
       masks: booleans `[N, H, W]`, True where an anomaly is.
       heatmaps: finite floats `[N, H, W]`, larger where more anomalous.
-      limit: the largest false-positive rate, in (0, 1].
+      limit: largest false-positive rate, in (0, 1].
 
     Raises:
       TypeError: `masks` are not booleans.
@@ -256,27 +297,35 @@ def per_region_overlap(
         raise ValueError(f"Expected `limit` to be in (0, 1], got {limit}.")
     maps, masks = _maps(masks, heatmaps), np.asarray(masks)
     _checked(masks.ravel(), maps.ravel())
-    # What each pixel adds to the overlap when the threshold falls below it.
-    share, regions = np.zeros(masks.shape), 0
-    for mask, own in zip(masks, share, strict=True):
-        found: Any = ndimage.label(mask, np.ones((3, 3)))
-        labels, count = found
+    # Each pixel adds a share to the overlap when the threshold falls below it.
+    shares, regions = np.zeros(masks.shape), 0
+    for mask, image_shares in zip(masks, shares, strict=True):
+        labelled: Any = ndimage.label(mask, np.ones((3, 3)))
+        labels, count = labelled
         sizes = np.bincount(labels.ravel(), minlength=count + 1)
-        own[mask] = 1 / sizes[labels[mask]]
+        image_shares[mask] = 1 / sizes[labels[mask]]
         regions += count
     order = np.argsort(-maps, axis=None, kind="stable")
     values = maps.ravel()[order]
-    last = np.append(values[1:] != values[:-1], True)  # Of pixels that are equal.
-    overlap = np.cumsum(share.ravel()[order])[last] / regions
+    last = np.append(values[1:] != values[:-1], True)  # Last of each run of equals.
+    overlap = np.cumsum(shares.ravel()[order])[last] / regions
     alarms = np.cumsum(~masks.ravel()[order])[last] / np.sum(~masks)
     alarms, overlap = np.append(0, alarms), np.append(0, overlap)
     at_limit = np.interp(limit, alarms, overlap)
     within = alarms < limit
-    alarms, overlap = (
-        np.append(alarms[within], limit),
-        np.append(overlap[within], at_limit),
-    )
+    alarms = np.append(alarms[within], limit)
+    overlap = np.append(overlap[within], at_limit)
     return float(np.trapezoid(overlap, alarms) / limit)
+
+
+def localization(masks: ArrayLike, heatmaps: ArrayLike) -> Localization | None:
+    """Both of the above; None where the masks mark nothing."""
+    if not np.any(masks):
+        return None
+    return Localization(
+        pixel_auroc=pixel_auroc(masks, heatmaps),
+        per_region_overlap=per_region_overlap(masks, heatmaps),
+    )
 
 
 def _maps(masks: ArrayLike, heatmaps: ArrayLike) -> np.ndarray:

@@ -22,11 +22,11 @@ def score(
     """Scores images with a method's state, larger where more anomalous.
 
     Args:
-      method: whose `score(state, images)` is applied.
-      state: a trained state of `method`.
-      images: `[N, H, W, C]` for any `N`; uint8, or floats in [-1, 1].
-      chunk: as in `map_images`.
-      piece: as in `map_images`.
+      method: method whose `score(state, images)` is applied.
+      state: trained state of `method`.
+      images: pixels `[N, H, W, C]` for any `N`; uint8, or floats in [-1, 1].
+      chunk: images in one application of `score`, as for `map_images`.
+      piece: images sent to a device together, as for `map_images`.
 
     Returns:
       Scores, float32 `[N]`.

@@ -2,11 +2,11 @@
 
 How well a detector tells held-out normal images from the same images spoiled needs no
 label of an anomaly, so detectors can be compared by it without a leak. It says how a
-detector sees these kinds of damage, and no more: what real anomalies look like, nobody
-knows from normal images alone.
+detector sees these kinds of damage, and no more: nobody knows from normal images alone
+how real anomalies look.
 
-Each kind is a pure function of images `[B, S, S, C]` in [-1, 1] and a key; every image
-is spoiled by randomness of its own, and the result has the same shape and range.
+Each kind is a pure function of images `[B, S, S, C]` in [-1, 1] and a key; the
+randomness of every image is its own, and the result has the same shape and range.
 
 References:
   Li et al., CutPaste: self-supervised learning for anomaly detection and localization,
@@ -34,9 +34,9 @@ from ocjax.evaluation import metrics
 ERASED_SIDE = (10 / 32, 20 / 32)  # Side of an erased box, as a part of the image's.
 PASTED_AREA = (0.02, 0.15)  # Area of a pasted box, as a part of the image's; CutPaste.
 PASTED_ASPECT = (0.3, 1 / 0.3)  # Height by width of a pasted box; CutPaste.
-SCAR_LENGTH = (10 / 64, 25 / 64)  # Of the image's side.
-SCAR_WIDTH = (2 / 64, 6 / 64)  # Of the image's side, and at least a pixel.
-NOISE = 0.25  # Deviation of the noise, of pixels in [-1, 1].
+SCAR_LENGTH = (10 / 64, 25 / 64)  # Length of a scar, as a part of the image's side.
+SCAR_WIDTH = (2 / 64, 6 / 64)  # Width as a part of the side, and at least a pixel.
+NOISE = 0.25  # Deviation of the noise on pixels in [-1, 1].
 
 
 def erased(images: jax.Array, key: jax.Array) -> jax.Array:
@@ -66,7 +66,7 @@ def pasted(images: jax.Array, key: jax.Array) -> jax.Array:
         height, width = jnp.sqrt(area * aspect), jnp.sqrt(area / aspect)
         size = len(image)
         inside = _box(place_key, size, height * size, width * size)
-        # Far enough that some of it is not what was there before.
+        # The shift is so far that the box does not show its own place alone.
         shift = jax.random.randint(shift_key, (2,), size // 4, size - size // 4)
         return jnp.where(inside[..., None], jnp.roll(image, shift, (0, 1)), image)
 
@@ -94,7 +94,7 @@ def jigsaw(images: jax.Array, key: jax.Array) -> jax.Array:
 
 
 def rotated(images: jax.Array, key: jax.Array) -> jax.Array:
-    """Images turned by 90, 180 or 270 degrees; no damage to what has no upside."""
+    """Images turned by 90, 180 or 270 degrees; no damage to those without an upside."""
 
     def one(image, key):
         turns = [functools.partial(jnp.rot90, k=k) for k in (1, 2, 3)]
@@ -163,14 +163,14 @@ def aurocs(
     """AUROC of normal images against the same images spoiled, by kind.
 
     Args:
-      score: takes float32 images `[N, S, S, C]` in [-1, 1] and returns `[N]`, larger
-        where more anomalous.
-      images: held-out normal ones, at least two; uint8, or floats in [-1, 1].
-      seed: of what is random.
+      score: function of float32 images `[N, S, S, C]` in [-1, 1] that returns `[N]`,
+        larger where more anomalous.
+      images: held-out normal images, at least two; uint8, or floats in [-1, 1].
+      seed: seed of all randomness.
       kinds: keys of `KINDS`.
 
     Returns:
-      The AUROC of each kind, in their order; in [0, 1], 0.5 by chance.
+      AUROC of each kind, in their order; in [0, 1], 0.5 by chance.
 
     Raises:
       InputError: a kind is unknown, or there are fewer than two images.
@@ -182,15 +182,15 @@ def aurocs(
     whole = np.asarray(to_float(jnp.asarray(images)))
     normal = np.asarray(score(whole))
     truth = np.repeat([False, True], len(images))
-    found = {}
+    auroc_by_kind = {}
     for kind in kinds:
         spoil = KINDS[one_of("kind of synthetic anomaly", kind, KINDS)]
-        # Each kind has the same randomness, whichever others are asked for.
+        # The randomness of a kind does not depend on the others that are asked for.
         key = jax.random.fold_in(jax.random.key(seed), list(KINDS).index(kind))
         spoiled = np.asarray(_spoiled(spoil, whole, key))
         scores = np.concatenate([normal, np.asarray(score(spoiled))])
-        found[kind] = float(metrics.auroc(truth, scores))
-    return found
+        auroc_by_kind[kind] = float(metrics.auroc(truth, scores))
+    return auroc_by_kind
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -203,13 +203,13 @@ def _each(one: Callable, images: jax.Array, key: jax.Array) -> jax.Array:
 
 
 def _pixels(size: int) -> jax.Array:
-    """(y, x) of each pixel's centre, `[2, size, size]`."""
+    """Centres (y, x) of the pixels, `[2, size, size]`."""
     line = jnp.arange(size) + 0.5
     return jnp.stack(jnp.meshgrid(line, line, indexing="ij"))
 
 
 def _box(key: jax.Array, size: int, height, width) -> jax.Array:
-    """Whether a pixel is inside a box somewhere in an image, `[size, size]`."""
+    """Mask `[size, size]` of a box at a random place in an image."""
     places = jax.random.uniform(key, (2,))
     y, x = _pixels(size)
     top, left = places[0] * (size - height), places[1] * (size - width)

@@ -3,6 +3,7 @@
 An image is called anomalous when its score is greater than the threshold.
 """
 
+import dataclasses
 import math
 from typing import NamedTuple
 
@@ -16,12 +17,34 @@ class Threshold(NamedTuple):
     """A threshold on scores and what it promises."""
 
     value: float
-    false_positive_rate: float  # At most this, for a fresh normal image.
-    normals: int  # How many held-out normal images it was made from.
+    false_positive_rate: float  # Largest rate promised for a fresh normal image.
+    normals: int  # Number of held-out normal images that it was made from.
+
+
+@dataclasses.dataclass(frozen=True)
+class Decisions:
+    """What a threshold decides of a test set.
+
+    Attributes:
+      threshold: score above which an image is called anomalous.
+      reached_false_positive_rate: share of the normal images that it calls anomalous,
+        in [0, 1].
+      reached_low: lower end of the 95 % interval of that share.
+      reached_high: upper end of the same.
+      anomalies_found: number of anomalies that it calls anomalous.
+      false_alarms: number of normal images that it calls anomalous.
+    """
+
+    threshold: float
+    reached_false_positive_rate: float
+    reached_low: float
+    reached_high: float
+    anomalies_found: int
+    false_alarms: int
 
 
 def from_normals(scores: ArrayLike, false_positive_rate: float) -> Threshold:
-    """The split-conformal threshold for a false-positive rate.
+    """Split-conformal threshold for a false-positive rate.
 
     With n normal images that training never saw, it is the k-th smallest score,
     k = ceil((n + 1) (1 - rate)). If a fresh normal image is exchangeable with those,
@@ -30,16 +53,16 @@ def from_normals(scores: ArrayLike, false_positive_rate: float) -> Threshold:
     probability is over the held-out images too: one threshold may do a little worse.
 
     Args:
-      scores: of held-out normal images, finite floats `[N]`. Scores of training
+      scores: scores of held-out normal images, finite floats `[N]`. Those of training
         images are too low and break the promise.
-      false_positive_rate: in (0, 1).
+      false_positive_rate: rate to promise, in (0, 1).
 
     Returns:
-      The threshold; it is one of the scores.
+      Threshold, which is one of the scores.
 
     Raises:
-      ValueError: if the scores or the rate are not as above.
-      InputError: if there are too few scores for the rate.
+      ValueError: the scores or the rate are not as above.
+      InputError: there are too few scores for the rate.
 
     References:
       Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World", 2005;
@@ -55,10 +78,10 @@ def from_normals(scores: ArrayLike, false_positive_rate: float) -> Threshold:
     # Without the last factor 100 * (1 - 0.41) = 59.00000000000001 would count as 60.
     k = math.ceil((len(scores) + 1) * (1 - false_positive_rate) * (1 - 1e-12))
     if k > len(scores):
-        needed = math.ceil(1 / false_positive_rate * (1 - 1e-12)) - 1
+        fewest = math.ceil(1 / false_positive_rate * (1 - 1e-12)) - 1
         raise InputError(
             f"A false-positive rate of {false_positive_rate:g} needs at least "
-            f"{needed} held-out normal images, got {len(scores)}: hold out more, "
+            f"{fewest} held-out normal images, got {len(scores)}: hold out more, "
             "or ask for a higher rate."
         )
     value = np.partition(scores, k - 1)[k - 1]
@@ -66,14 +89,14 @@ def from_normals(scores: ArrayLike, false_positive_rate: float) -> Threshold:
 
 
 def nearest(scores: ArrayLike, false_positive_rate: float) -> tuple[Threshold, str]:
-    """As `from_normals`, or the lowest rate that so few normal images can promise.
+    """Threshold for a rate, or for the lowest one that so few images can promise.
 
     Returns:
-      The threshold, with the rate that it promises; and what to say of that where it is
-      not the rate asked for, else "".
+      Threshold, with the rate that it promises; and a message about that rate where it
+      is not the one asked for, else "".
 
     Raises:
-      ValueError: as `from_normals`.
+      ValueError: the scores or the rate are not as `from_normals` takes them.
     """
     count = len(_checked(scores))
     least = 1 / (count + 1)
@@ -88,14 +111,14 @@ def nearest(scores: ArrayLike, false_positive_rate: float) -> tuple[Threshold, s
 
 
 def reached(scores: ArrayLike, threshold: Threshold) -> float:
-    """The share of normal images that the threshold calls anomalous, in [0, 1].
+    """Share of normal images that the threshold calls anomalous, in [0, 1].
 
     Args:
-      scores: of normal images that made no part of the threshold, `[N]`.
-      threshold: from `from_normals`.
+      scores: scores of normal images that the threshold was not made from, `[N]`.
+      threshold: threshold that `from_normals` made.
 
     Raises:
-      ValueError: if there are no scores, or some are not finite.
+      ValueError: there are no scores, or some are not finite.
     """
     return float(np.mean(_checked(scores) > threshold.value))
 
@@ -103,11 +126,11 @@ def reached(scores: ArrayLike, threshold: Threshold) -> float:
 def reached_interval(
     scores: ArrayLike, threshold: Threshold, level: float = 0.95
 ) -> tuple[float, float]:
-    """The exact interval of the rate that `reached` estimates.
+    """Exact interval of the rate that `reached` estimates.
 
     Args:
-      scores: as in `reached`.
-      threshold: as in `reached`.
+      scores: scores of normal images that the threshold was not made from, `[N]`.
+      threshold: threshold that `from_normals` made.
       level: coverage, in (0, 1).
 
     References:
@@ -121,20 +144,41 @@ def reached_interval(
     return float(interval.low), float(interval.high)
 
 
+def decide(anomalous: ArrayLike, scores: ArrayLike, threshold: Threshold) -> Decisions:
+    """What a threshold decides of test images, one or more of them normal.
+
+    Args:
+      anomalous: booleans `[N]`.
+      scores: finite floats `[N]`.
+      threshold: from `from_normals`, of other images.
+    """
+    anomalous, scores = np.asarray(anomalous), _checked(scores)
+    called, normals = scores > threshold.value, scores[~anomalous]
+    low, high = reached_interval(normals, threshold)
+    return Decisions(
+        threshold=threshold.value,
+        reached_false_positive_rate=reached(normals, threshold),
+        reached_low=low,
+        reached_high=high,
+        anomalies_found=int(called[anomalous].sum()),
+        false_alarms=int(called[~anomalous].sum()),
+    )
+
+
 def p_values(normals: ArrayLike, scores: ArrayLike) -> np.ndarray:
     """Conformal p-values of scores, float64 in (0, 1]: small ones speak of anomalies.
 
-    (1 + how many normals score at least as high) / (n + 1). If a fresh normal image is
-    exchangeable with the n held-out ones, its p-value is at most p with probability at
-    most p, for every p; calling p <= rate anomalous is the threshold of
+    They are (1 + number of normals that score at least as high) / (n + 1). If a fresh
+    normal image is exchangeable with the n held-out ones, its p-value is at most p with
+    probability at most p, for every p; calling p <= rate anomalous is the threshold of
     `from_normals`, but for ties.
 
     Args:
       normals: scores of held-out normal images, finite floats `[n]`, n > 0.
-      scores: of any images, floats `[N]`.
+      scores: scores of any images, floats `[N]`.
 
     Raises:
-      ValueError: if the normals are not as above.
+      ValueError: the normals are not as above.
 
     References:
       Bates et al., [Testing for outliers with conformal
@@ -145,21 +189,21 @@ def p_values(normals: ArrayLike, scores: ArrayLike) -> np.ndarray:
 
 
 def percentiles(normals: ArrayLike, scores: ArrayLike) -> np.ndarray:
-    """How many of the held-out normals score lower, in per cent, float64 `[N]`.
+    """Share of the held-out normals that score lower, in per cent, float64 `[N]`.
 
     Args:
       normals: scores of held-out normal images, finite floats `[n]`, n > 0.
-      scores: of any images, floats `[N]`.
+      scores: scores of any images, floats `[N]`.
 
     Raises:
-      ValueError: if the normals are not as above.
+      ValueError: the normals are not as above.
     """
     below, count = _below(normals, scores)
     return 100 * below / count
 
 
 def _below(normals: ArrayLike, scores: ArrayLike) -> tuple[np.ndarray, int]:
-    """How many of the normals score lower than each score, `[N]`; and of how many."""
+    """Numbers of normals below each score, `[N]`, and number of all normals."""
     normals = np.sort(_checked(normals))
     return np.searchsorted(normals, np.asarray(scores, np.float64)), len(normals)
 

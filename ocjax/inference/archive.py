@@ -1,4 +1,4 @@
-"""Model files: a zip archive of a card and what computes, without any pickle."""
+"""Model files: a zip archive of a card and a program or arrays, without any pickle."""
 
 import dataclasses
 import io
@@ -16,7 +16,7 @@ from ocjax import _files
 from ocjax._checks import InputError
 from ocjax.inference.scorer import Card
 
-FORMAT = 1  # Raise it when a file of before can no longer be read.
+FORMAT = 1  # Number to be raised when older files can no longer be read.
 SUFFIX = ".ocjax"
 _CARD = "card.json"
 _TEXT = 1000  # Most characters of a text in a card.
@@ -36,8 +36,7 @@ def write(
 ) -> pathlib.Path:
     """Writes a model file, whole or not at all; returns its path."""
     path = pathlib.Path(path)
-    # Stored, not compressed: parameters do not compress, and a member that claims to is
-    # refused.
+    # Members are stored: parameters do not compress, and compressed ones are refused.
     with (
         _files.replacing(path) as temporary,
         zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive,
@@ -52,7 +51,7 @@ def read(path: str | os.PathLike) -> Archive:
     """Reads a model file; nothing in it is run.
 
     Raises:
-      InputError: it is no model file, is damaged, or of another version.
+      InputError: the file is no model file, is damaged, or of another version.
     """
     path = pathlib.Path(path)
     with open(path, "rb") as file:
@@ -61,7 +60,7 @@ def read(path: str | os.PathLike) -> Archive:
             values = json.loads(members.pop(_CARD))
         except KeyError:
             raise InputError(f"{path} is no model file: it has no {_CARD}.") from None
-        except Exception as error:  # Of damaged bytes anything may come.
+        except Exception as error:  # Damaged bytes may raise anything.
             raise InputError(
                 f"{path} is no model file, or is damaged: {error}"
             ) from error
@@ -70,34 +69,34 @@ def read(path: str | os.PathLike) -> Archive:
 
 
 def arrays(content: bytes) -> list[np.ndarray]:
-    """The arrays of a member that `numpy.savez` wrote, in the order of their numbers.
+    """Reads the arrays of a member that `numpy.savez` wrote, by their numbers.
 
     Raises:
-      Exception: it is damaged, of whatever kind; or would need more memory than it has
-        bytes.
+      Exception: the member is damaged, of whatever kind; or would need more memory than
+        it has bytes.
     """
     members = _members(io.BytesIO(content), len(content))
-    named = [io.BytesIO(members[f"{i}.npy"]) for i in range(len(members))]
-    return [np.lib.format.read_array(one, allow_pickle=False) for one in named]
+    opened = [io.BytesIO(members[f"{i}.npy"]) for i in range(len(members))]
+    return [np.lib.format.read_array(file, allow_pickle=False) for file in opened]
 
 
 def described(kind: str, card: Card) -> dict:
-    """What a file says of itself, for JSON."""
+    """Description of a model file, for JSON: its format, its kind and its card."""
     return {"format": FORMAT, "kind": kind, **dataclasses.asdict(card)}
 
 
 def parse(values, path: str | os.PathLike) -> tuple[str, Card]:
-    """Kind and card of what a file says of itself.
+    """Parses a file's description, as `described` makes it, into kind and card.
 
     Raises:
-      InputError: it is of another version, or damaged.
+      InputError: the file is of another version, or damaged.
     """
     if not isinstance(values, dict) or "format" not in values:
         raise InputError(f"{path} is no model file: its card has no format.")
     values = dict(values)
     if (number := values.pop("format")) != FORMAT:
         raise InputError(
-            f"{path} is a model file of format {_shown(number)}, this version of ocjax "
+            f"{path} is a model file of format {_short(number)}, this version of ocjax "
             f"reads format {FORMAT}: export it again."
         )
     kind = values.pop("kind", None)
@@ -113,23 +112,24 @@ def parse(values, path: str | os.PathLike) -> tuple[str, Card]:
 
 
 def check(card: Card) -> None:
-    """Looks at the values of a card that was read.
+    """Checks the values of a card that was read.
 
     Raises:
-      ValueError: one of them is none that a card can have.
+      ValueError: a card cannot have one of them.
     """
     texts = [card.method, card.trained_on, card.version, card.weights]
-    texts += [] if card.commit is None else [card.commit]
+    if card.commit is not None:
+        texts.append(card.commit)
     if not all(isinstance(x, str) and len(x) <= _TEXT for x in texts):
         raise ValueError(f"texts of at most {_TEXT} characters are expected")
-    sizes = [type(card.size), type(card.channels)] == [int, int]
-    if not (sizes and 0 < card.size < 2**16 and card.channels in (1, 3)):
-        raise ValueError(f"images of shape {_shown(card.shape)}")
+    integers = type(card.size) is int and type(card.channels) is int
+    if not (integers and 0 < card.size < 2**16 and card.channels in (1, 3)):
+        raise ValueError(f"images of shape {_short(card.shape)}")
     rate = card.false_positive_rate
     if rate is not None and not (_is_number(rate) and 0 < rate < 1):
-        raise ValueError(f"the false-positive rate {_shown(rate)}")
+        raise ValueError(f"the false-positive rate {_short(rate)}")
     if card.threshold is not None and not _is_number(card.threshold):
-        raise ValueError(f"the threshold {_shown(card.threshold)}")
+        raise ValueError(f"the threshold {_short(card.threshold)}")
     if not all(map(_is_number, card.normals)):
         raise ValueError("a score of a normal image that is no number")
     if list(card.normals) != sorted(card.normals):
@@ -137,18 +137,18 @@ def check(card: Card) -> None:
 
 
 def _is_number(value) -> bool:
-    """Whether it is a finite number that a float can be."""
+    """Whether a value is a finite number within the range of floats."""
     number = type(value) in (int, float)
     return number and abs(value) <= sys.float_info.max
 
 
-def _shown(value) -> str:
+def _short(value) -> str:
     text = repr(value)
     return text if len(text) < 100 else f"{text[:100]}..."
 
 
 def _members(file: IO[bytes], size: int) -> dict[str, bytes]:
-    """Name -> content of all members, together no larger than the file."""
+    """Reads all members by name, together no larger than the file."""
     with zipfile.ZipFile(file) as archive:
         infos = archive.infolist()
         stored = all(info.compress_type == zipfile.ZIP_STORED for info in infos)

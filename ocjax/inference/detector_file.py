@@ -29,7 +29,7 @@ KIND = "detector"
 FITTED = "shape_", "range_", "n_features_in_", "feature_names_in_"
 _PARAMETERS, _STATE = "parameters.json", "state.npz"
 # Of a detector's parameters those that a run has too.
-_CONFIGURED = (
+CONFIGURED = (
     "method", "hyper", "image_size", "epochs", "batch_size", "tile", "augment",
     "validation_fraction", "false_positive_rate",
 )  # fmt: skip
@@ -51,7 +51,7 @@ def method_of(parameters: Mapping[str, Any]) -> Method:
     Raises:
       InputError: one of them cannot be used.
     """
-    values = {name: parameters[name] for name in _CONFIGURED}
+    values = {name: parameters[name] for name in CONFIGURED}
     config, hyper, _ = parse(values | {"hyper": values["hyper"] or {}})
     return build_method(config, hyper, None)
 

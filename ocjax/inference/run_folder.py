@@ -100,20 +100,26 @@ def task_of(run: Trained, data_dir: str | os.PathLike | None = None) -> Task:
 def _card(folder: RunFolder, known: Known) -> Card:
     """What the scorer of a run says of itself."""
     config = known.config
-    result, flags = folder.result() or {}, config.paper_code
+    summary, flags = folder.result(), config.paper_code
     leaking = flags.batch_statistics or flags.best_epoch or flags.min_max
-    normals = [] if leaking or not result else folder.held_out()
+    target, rate, threshold, normals = "interrupted", None, None, []
+    if summary is not None:
+        target = summary.identity.target
+        rate = summary.judgement.promised_false_positive_rate
+    if summary is not None and not leaking:
+        decisions, normals = summary.judgement.decisions, folder.held_out()
+        threshold = None if decisions is None else decisions.threshold
     file = folder.path / "env.json"
     environment = folder.read_object("env.json") if file.exists() else {}
     try:
         card = Card(
             config.method,
-            f"{config.dataset}, {result.get('target', 'interrupted')}",
+            f"{config.dataset}, {target}",
             config.image_size,
             known.channels,
             tuple(sorted(normals)),
-            result.get("promised_false_positive_rate") or config.false_positive_rate,
-            None if leaking or not result else result["threshold"],
+            rate or config.false_positive_rate,
+            threshold,
             environment.get("versions", {}).get("ocjax") or "",
             environment.get("commit"),
             known.weights,

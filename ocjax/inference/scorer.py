@@ -1,4 +1,4 @@
-"""What judges images, wherever it comes from: a run, a detector or an exported file."""
+"""Scorers, which judge images alike from a run, a detector or an exported file."""
 
 import dataclasses
 import itertools
@@ -17,31 +17,31 @@ from ocjax.evaluation import thresholds
 if TYPE_CHECKING:
     from ocjax.methods import Method, State
 
-_CHUNK = 32  # Images of a call of an exported program.
+_CHUNK = 32  # Images in one call of an exported program.
 
 
 @dataclasses.dataclass(frozen=True)
 class Card:
-    """What a scorer says of itself."""
+    """Description of a scorer."""
 
     method: str
-    trained_on: str  # Such as "digits, normal class 8".
-    size: int  # Images are `[size, size, channels]`,
-    channels: int  # 1 for grey, 3 for RGB.
+    trained_on: str  # Data, such as "digits, normal class 8".
+    size: int  # Sides S of the images `[S, S, C]`, in pixels.
+    channels: int  # Channels C, 1 for grey, 3 for RGB.
     normals: tuple[float, ...]  # Scores of held-out normal images, rising.
-    false_positive_rate: float | None  # That the threshold promises, if any.
-    threshold: float | None  # Above it an image is anomalous; None: too few normals.
-    version: str  # Of ocjax, that made it,
-    commit: str | None = None  # and its commit.
+    false_positive_rate: float | None  # Rate that the threshold promises, if any.
+    threshold: float | None  # Score above which an image is anomalous, if known.
+    version: str  # Version of the ocjax that made it.
+    commit: str | None = None  # Commit of that ocjax, if known.
     weights: str = ""  # Name and version of a frozen network's; "" without one.
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(S, S, C) of an image."""
+        """Shape (S, S, C) of an image."""
         return self.size, self.size, self.channels
 
     def at(self, false_positive_rate: float) -> "Card":
-        """The card with the threshold for another rate.
+        """Returns the card with the threshold for another rate.
 
         Raises:
           InputError: the rate is no rate, or there are too few held-out normals for it.
@@ -56,35 +56,38 @@ class Card:
             thresholds.from_normals(self.normals, false_positive_rate)
         )
 
-    def with_threshold(self, found: thresholds.Threshold) -> "Card":
-        """The card with another threshold, and the rate that it promises."""
+    def with_threshold(self, threshold: thresholds.Threshold) -> "Card":
+        """Returns the card with another threshold, and the rate that it promises."""
         return dataclasses.replace(
-            self, false_positive_rate=found.false_positive_rate, threshold=found.value
+            self,
+            false_positive_rate=threshold.false_positive_rate,
+            threshold=threshold.value,
         )
 
 
 class Verdicts(NamedTuple):
-    """What a scorer says of images."""
+    """Judgement of images."""
 
     scores: np.ndarray  # float32 [N], larger is more anomalous.
-    anomalous: np.ndarray | None  # bool [N], whether above the threshold, if any.
-    # Float64 [N]: of a fresh normal image at most p with probability p; None without
+    anomalous: np.ndarray | None  # bool [N], True above the threshold, if there is one.
+    # Float64 [N]: a fresh normal image's is at most p with probability p. None without
     # held-out normals.
     p_values: np.ndarray | None
-    # Float64 [N] in [0, 100]: of the held-out normals, how many score lower.
+    # Share of the held-out normals that score lower, float64 [N] in [0, 100].
     percentiles: np.ndarray | None
     heatmaps: np.ndarray | None = None  # float32 [N, S, S], where asked for.
 
     def each(self) -> Iterator["Verdict"]:
-        """What is said of one image after another."""
+        """Yields the verdict of one image after another."""
         absent = itertools.repeat(None)
-        parts = [absent if part is None else part.tolist() for part in self[:4]]
+        numbers = (self.scores, self.anomalous, self.p_values, self.percentiles)
+        parts = [absent if part is None else part.tolist() for part in numbers]
         maps = absent if self.heatmaps is None else self.heatmaps
         return itertools.starmap(Verdict, zip(*parts, maps, strict=False))
 
 
 class Verdict(NamedTuple):
-    """What a scorer says of one image; the parts are those of `Verdicts`."""
+    """Judgement of one image; the parts are those of `Verdicts`."""
 
     score: float
     anomalous: bool | None
@@ -94,7 +97,7 @@ class Verdict(NamedTuple):
 
 
 class Scorer:
-    """Judges images; the same numbers wherever it comes from."""
+    """Judge of images, with the same numbers from a run, a detector or a file."""
 
     def __init__(
         self,
@@ -102,21 +105,22 @@ class Scorer:
         score: Callable[[np.ndarray], np.ndarray],
         explain: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
     ):
-        """Joins a card and what computes.
+        """Joins a card and functions that compute.
 
         Args:
-          card: what it says of itself.
-          score: images `[N, S, S, C]`, uint8 or floats in [-1, 1] -> scores `[N]`.
-          explain: the same -> scores, and heatmaps `[N, S, S]`.
+          card: description of the scorer.
+          score: function of images `[N, S, S, C]`, uint8 or floats in [-1, 1], that
+            gives scores `[N]`.
+          explain: function of the same that gives scores, and heatmaps `[N, S, S]`.
         """
         self.card, self._score, self._explain = card, score, explain
 
     def at(self, false_positive_rate: float) -> "Scorer":
-        """The same with a threshold for another rate; errors are `Card.at`'s."""
+        """Returns a scorer with the threshold for another rate; raises as `Card.at`."""
         return Scorer(self.card.at(false_positive_rate), self._score, self._explain)
 
     def score(self, images: np.ndarray) -> np.ndarray:
-        """Scores, float32 `[N]`; arguments and errors are `judge`'s."""
+        """Scores images, float32 `[N]`; takes and raises what `judge` does."""
         images = self._checked(images)
         return self._score(images) if len(images) else np.zeros(0, np.float32)
 
@@ -124,7 +128,8 @@ class Scorer:
         """Judges images, each the same in any company.
 
         Args:
-          images: `[N, S, S, C]`, as those that trained; uint8, or floats in [-1, 1].
+          images: pixels `[N, S, S, C]`, as those that trained; uint8, or floats in
+            [-1, 1].
           explain: give heatmaps too.
 
         Raises:
@@ -148,15 +153,15 @@ class Scorer:
         """Judges files in their order, of which memory holds two pieces at a time.
 
         Yields:
-          Path, and the verdict of the one image, or why the file has none.
+          Path, and the verdict of its image, or the error that there is in its place.
         """
         for names, images, errors in files.pieces(paths, self.card.shape, piece):
-            good = self.judge(images).each()
+            verdicts = self.judge(images).each()
             for name in names:
-                found = errors[name] if name in errors else next(good)
-                if isinstance(found, Verdict) and not math.isfinite(found.score):
-                    found = InputError(f"{name}: the model's score is {found.score}.")
-                yield name, found
+                result = errors[name] if name in errors else next(verdicts)
+                if isinstance(result, Verdict) and not math.isfinite(result.score):
+                    result = InputError(f"{name}: the model's score is {result.score}.")
+                yield name, result
 
     def _checked(self, images: np.ndarray) -> np.ndarray:
         images, (size, _, channels) = np.asarray(images), self.card.shape
@@ -170,10 +175,10 @@ class Scorer:
     def _verdicts(self, scores: np.ndarray) -> Verdicts:
         threshold, normals = self.card.threshold, self.card.normals
         return Verdicts(
-            scores,
-            None if threshold is None else scores > threshold,
-            thresholds.p_values(normals, scores) if normals else None,
-            thresholds.percentiles(normals, scores) if normals else None,
+            scores=scores,
+            anomalous=None if threshold is None else scores > threshold,
+            p_values=thresholds.p_values(normals, scores) if normals else None,
+            percentiles=thresholds.percentiles(normals, scores) if normals else None,
         )
 
 
@@ -193,21 +198,21 @@ def check_weights(path: str | os.PathLike, trained: str, here: str) -> None:
 
 
 def of_method(card: Card, method: "Method", state: "State") -> Scorer:
-    """The scorer of a trained method."""
-    # With JAX and flax, which exported files do not all need.
+    """Makes the scorer of a trained method."""
+    # JAX and flax are imported here: exported files do not all need them.
     import jax
 
     from ocjax.data.mapping import map_images
     from ocjax.evaluation import heatmaps
 
     explain = heatmaps.explained(method)
-    state = jax.device_put(state)  # Once, not with every request.
+    state = jax.device_put(state)  # Here, so that no request sends it again.
     run = lambda function: lambda x: map_images(function, x, arguments=(state,))
     return Scorer(card, run(method.score), run(explain))
 
 
 def in_chunks(function: Callable, images: np.ndarray) -> list[np.ndarray]:
-    """An exported program's results for all images, of one or of `_CHUNK` at a time.
+    """Runs an exported program on all images, on one or on `_CHUNK` at a time.
 
     A last odd chunk is filled up, so that nothing is compiled for it.
 
@@ -220,9 +225,10 @@ def in_chunks(function: Callable, images: np.ndarray) -> list[np.ndarray]:
             "with the run or the detector."
         )
     chunk = 1 if len(images) == 1 else _CHUNK
-    found = []
+    results = []
     for start in range(0, len(images), chunk):
         part = images[start : start + chunk]
-        padding = ((0, chunk - len(part)), *[(0, 0)] * 3)
-        found.append([np.asarray(y) for y in function(np.pad(part, padding))])
-    return [np.concatenate(parts)[: len(images)] for parts in zip(*found, strict=True)]
+        padding = ((0, chunk - len(part)), (0, 0), (0, 0), (0, 0))
+        results.append([np.asarray(y) for y in function(np.pad(part, padding))])
+    joined = [np.concatenate(parts) for parts in zip(*results, strict=True)]
+    return [whole[: len(images)] for whole in joined]

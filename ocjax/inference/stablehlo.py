@@ -2,9 +2,9 @@
 
 The file is a zip archive with two members:
 
-* `card.json`: what `scorer.Card` holds, and the format;
-* `program.jaxexport`: `images -> (scores, anomalous, heatmaps)`, of any number of
-  images `uint8 [N, S, S, C]`, for CPU, CUDA and TPU, parameters inside.
+* `card.json`: the fields of `scorer.Card`, and the format;
+* `program.jaxexport`: the function `images -> (scores, anomalous, heatmaps)` of any
+  number of images `uint8 [N, S, S, C]`, for CPU, CUDA and TPU, parameters inside.
 """
 
 import contextlib
@@ -34,16 +34,16 @@ _HARMLESS = {"shape_assertion"}
 
 
 def program(card: Card, method: "Method", state: "State"):
-    """`images uint8 [N, S, S, C] -> (scores, anomalous, heatmaps)`, of any `N`.
+    """Makes the function `images uint8 [N, S, S, C] -> (scores, anomalous, heatmaps)`.
 
-    Without a threshold nothing is anomalous.
+    `N` is any number. Without a threshold nothing is anomalous.
     """
-    from ocjax.evaluation import heatmaps  # With flax: `load` needs it not.
+    from ocjax.evaluation import heatmaps  # Here, since `load` does not need flax.
 
     explain = heatmaps.explained(method)
     threshold = np.float32(np.inf if card.threshold is None else card.threshold)
 
-    # One image at a time, so that no network sees the number of images, a symbol.
+    # Networks get one image, so that none sees the number of images, a symbol.
     def score(image):
         return method.score(state, to_float(image)[None])[0]
 
@@ -54,7 +54,7 @@ def program(card: Card, method: "Method", state: "State"):
         scores = jax.vmap(score)(images)
         if method.reconstruct is not None:
             maps = jax.vmap(explain_one)(images)
-        else:  # Gradients of kernels, unused, would be convolutions of that symbol.
+        else:  # `vmap` would make convolutions of that symbol, unused, for gradients.
             maps = jax.lax.map(explain_one, images)
         return scores, scores > threshold, maps
 
@@ -75,7 +75,7 @@ def save(
 
 @contextlib.contextmanager
 def _without_folders() -> Iterator[None]:
-    """Lets programs name the source files they are from, but not where those lie."""
+    """Lets programs name their source files, but not the folders of those."""
     name = "jax_hlo_source_file_canonicalization_regex"
     before = getattr(jax.config, name)
     jax.config.update(name, ".*/")
@@ -86,7 +86,7 @@ def _without_folders() -> Iterator[None]:
 
 
 def load(file: archive.Archive) -> Scorer:
-    """The scorer in an opened file.
+    """Loads the scorer in an opened file.
 
     Raises:
       InputError: its program is damaged, does not fit its card, or would do more than
@@ -96,7 +96,7 @@ def load(file: archive.Archive) -> Scorer:
         exported = export.deserialize(bytearray(file.members[PROGRAM]))
         module = exported.mlir_module()
         (count, *shape) = exported.in_avals[0].shape
-    except Exception as error:  # Of damaged bytes anything may come.
+    except Exception as error:  # Damaged bytes may raise anything.
         raise InputError(f"{file.path} has a damaged program: {error!r}") from error
     shapes = [[str(n) for n in aval.shape] for aval in exported.out_avals]
     side = str(file.card.size)
@@ -106,11 +106,10 @@ def load(file: archive.Archive) -> Scorer:
         or shapes != [[str(count)], [str(count)], [str(count), side, side]]
     ):
         raise InputError(f"{file.path} has a program that does not fit its card.")
-    called = set(_CALLED.findall(module))
-    if called - _HARMLESS:
+    if unknown := set(_CALLED.findall(module)) - _HARMLESS:
         raise InputError(
-            f"{file.path} has a program that calls {', '.join(called - _HARMLESS)}, "
-            "which no exported detector does: it is not run."
+            f"{file.path} has a program that calls {', '.join(unknown)}, which no "
+            "exported detector does: it is not run."
         )
     everything = jax.jit(exported.call)
     only_scores = jax.jit(lambda x: exported.call(x)[0])

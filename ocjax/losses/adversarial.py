@@ -15,8 +15,8 @@ def discriminator(real_logits: jax.Array, fake_logits: jax.Array) -> jax.Array:
     """Binary cross entropy of the discriminator, `-[log D(x) + log(1 - D(x'))] / 2`.
 
     Args:
-      real_logits: for real images, shape `[...]`.
-      fake_logits: for generated images, same shape.
+      real_logits: logits of real images, shape `[...]`.
+      fake_logits: logits of generated images, same shape.
 
     Returns:
       Losses of shape `[...]`; log 2 where both logits are 0.
@@ -35,10 +35,10 @@ def discriminator(real_logits: jax.Array, fake_logits: jax.Array) -> jax.Array:
 
 
 def non_saturating(fake_logits: jax.Array) -> jax.Array:
-    """What a generator minimizes in practice, `-log D(x')`.
+    """Loss that a generator minimizes in practice, `-log D(x')`.
 
     Args:
-      fake_logits: for generated images, shape `[...]`.
+      fake_logits: logits of generated images, shape `[...]`.
 
     Returns:
       Losses of shape `[...]`; log 2 where the logit is 0.
@@ -54,12 +54,12 @@ def non_saturating(fake_logits: jax.Array) -> jax.Array:
 
 
 def literal(fake_logits: jax.Array) -> jax.Array:
-    """What a generator minimizes in the min-max game as written, `log(1 - D(x'))`.
+    """Loss of a generator in the min-max game as written, `log(1 - D(x'))`.
 
     Its gradient vanishes where the discriminator is sure of a fake.
 
     Args:
-      fake_logits: for generated images, shape `[...]`.
+      fake_logits: logits of generated images, shape `[...]`.
 
     Returns:
       Losses of shape `[...]`; -log 2 where the logit is 0.
@@ -82,8 +82,8 @@ def feature_matching(features: jax.Array, fake_features: jax.Array) -> jax.Array
     reconstruction and takes the mean.
 
     Args:
-      features: of real images, shape `[..., D]`.
-      fake_features: of their reconstructions, same shape.
+      features: features of real images, shape `[..., D]`.
+      fake_features: features of their reconstructions, same shape.
 
     Returns:
       Losses of shape `[...]`, zero where the features are equal.
@@ -102,5 +102,5 @@ def feature_matching(features: jax.Array, fake_features: jax.Array) -> jax.Array
     return jnp.square(features - fake_features).mean(axis=-1)
 
 
-# What a generator can minimize, by the name that configurations have for it.
+# Losses that a generator can minimize, by the names that configurations use.
 GENERATOR = {"non_saturating": non_saturating, "literal": literal}

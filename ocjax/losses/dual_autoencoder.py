@@ -8,7 +8,7 @@ from ocjax import _checks
 def auxiliary(
     real_errors: jax.Array, generated_errors: jax.Array, k: float = 0.4
 ) -> jax.Array:
-    """What LR-GDAN's auxiliary autoencoder D' minimizes, `L_girec - k L_direc`.
+    """Loss of LR-GDAN's auxiliary autoencoder D', `L_girec - k L_direc`.
 
     D' learns to reconstruct images well and what a generator G makes of them badly.
     This is the loss of D' alone: G's part in the game is to lower `generated_errors`,
@@ -19,8 +19,8 @@ def auxiliary(
     no lower bound unless the outputs of D' are bounded. Unlike in BEGAN k is constant.
 
     Args:
-      real_errors: `||x - D'(x)||_1` of images x, shape `[...]`.
-      generated_errors: `||G(x) - D'(G(x))||_1`, same shape.
+      real_errors: errors `||x - D'(x)||_1` of images x, shape `[...]`.
+      generated_errors: errors `||G(x) - D'(G(x))||_1`, same shape.
       k: weight of the generated images.
 
     Returns:

@@ -12,7 +12,7 @@ def softmax_entropy(latents: jax.Array) -> jax.Array:
     Minimized, it leaves few units of the latent active for any one image.
 
     Args:
-      latents: shape `[..., D]`.
+      latents: latent vectors, shape `[..., D]`.
 
     Returns:
       Entropies in nats, shape `[...]`: log D where all units are equal, near 0 where

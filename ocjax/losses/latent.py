@@ -15,8 +15,8 @@ def l1(latents: jax.Array, others: jax.Array) -> jax.Array:
     """Sum of absolute differences per vector, the score of GANomaly's later text.
 
     Args:
-      latents: shape `[..., D]`.
-      others: same shape.
+      latents: latent vectors, shape `[..., D]`.
+      others: vectors to compare them with, same shape.
 
     Returns:
       Distances of shape `[...]`.
@@ -40,8 +40,8 @@ def squared_error(latents: jax.Array, others: jax.Array) -> jax.Array:
     (samet-akcay/ganomaly, issue 9), and the code takes the mean of squares.
 
     Args:
-      latents: shape `[..., D]`.
-      others: same shape.
+      latents: latent vectors, shape `[..., D]`.
+      others: vectors to compare them with, same shape.
 
     Returns:
       Distances of shape `[...]`, zero where the vectors are equal.
@@ -63,10 +63,10 @@ def euclidean(
     """Euclidean distance of two vectors, the encoder loss of LR-GDAN as written.
 
     Args:
-      latents: shape `[..., D]`.
-      others: same shape.
-      epsilon: added to the sum of squares, so that the gradient where the vectors are
-        equal is zero and not undefined.
+      latents: latent vectors, shape `[..., D]`.
+      others: vectors to compare them with, same shape.
+      epsilon: constant added to the sum of squares, so that the gradient where the
+        vectors are equal is zero and not undefined.
 
     Returns:
       Distances of shape `[...]`, `sqrt(epsilon)` where the vectors are equal.
@@ -82,7 +82,7 @@ def euclidean(
     return jnp.sqrt(jnp.square(latents - others).sum(axis=-1) + epsilon)
 
 
-# By the name that configurations have for it.
+# Distances by the names that configurations use.
 DISTANCES = {"l1": l1, "squared_error": squared_error, "euclidean": euclidean}
 
 
@@ -90,7 +90,7 @@ def kl_standard_normal(mean: jax.Array, log_variance: jax.Array) -> jax.Array:
     """Kullback-Leibler divergence of a diagonal normal from the standard normal.
 
     Args:
-      mean: shape `[..., D]`.
+      mean: means of the dimensions, shape `[..., D]`.
       log_variance: natural logarithms of the variances, same shape. From 89 on the
         variance overflows in float32 and the divergence is infinite.
 
@@ -107,7 +107,7 @@ def kl_standard_normal(mean: jax.Array, log_variance: jax.Array) -> jax.Array:
       Bayes](https://arxiv.org/abs/1312.6114), 2014, appendix B.
     """
     _check(mean=mean, log_variance=log_variance)
-    # expm1(v) - v rather than exp(v) - 1 - v: exact to first order near v = 0.
+    # `expm1(v) - v` is exact to first order near v = 0, `exp(v) - 1 - v` is not.
     terms = jnp.square(mean) + jnp.expm1(log_variance) - log_variance
     return 0.5 * terms.sum(axis=-1)
 

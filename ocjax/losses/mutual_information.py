@@ -19,8 +19,8 @@ def jensen_shannon(positive_scores: jax.Array, negative_scores: jax.Array) -> ja
     independent variables, give `2 log 2`; a mean below it is information.
 
     Args:
-      positive_scores: T of pairs that belong together, shape `[...]`.
-      negative_scores: T of pairs that do not, same shape.
+      positive_scores: scores T of pairs that belong together, shape `[...]`.
+      negative_scores: scores T of pairs that do not, same shape.
 
     Returns:
       Losses of shape `[...]`, finite and with finite gradient at any finite score.

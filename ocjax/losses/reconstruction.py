@@ -24,8 +24,8 @@ def l1(
 
     Args:
       images: originals, shape `[..., H, W, C]`.
-      reconstructions: same shape and value range as `images`.
-      reduction: of an image's pixels and channels, "mean" or "sum".
+      reconstructions: images of the same shape and value range.
+      reduction: "mean" or "sum" over an image's pixels and channels.
 
     Returns:
       Errors of shape `[...]`, zero where the reconstruction is exact.
@@ -50,8 +50,8 @@ def squared_error(
 
     Args:
       images: originals, shape `[..., H, W, C]`.
-      reconstructions: same shape and value range as `images`.
-      reduction: of an image's pixels and channels, "mean" or "sum".
+      reconstructions: images of the same shape and value range.
+      reduction: "mean" or "sum" over an image's pixels and channels.
 
     Returns:
       Errors of shape `[...]`, zero where the reconstruction is exact.
@@ -80,13 +80,14 @@ def ssim(
 
     Args:
       images: originals, shape `[..., H, W, C]`, values in [0, 1].
-      reconstructions: same shape and value range as `images`.
-      data_range: L of the constants `(0.01 L)^2` and `(0.03 L)^2`: the difference of
-        the largest and smallest possible values. The authors of intra-class splitting
-        left it to scikit-image, which takes 2 for floats though theirs are in [0, 1].
+      reconstructions: images of the same shape and value range.
+      data_range: difference L of the largest and smallest possible values, from which
+        the constants `(0.01 L)^2` and `(0.03 L)^2` follow. The authors of intra-class
+        splitting left it to scikit-image, which takes 2 for floats though theirs are
+        in [0, 1].
       sigma: deviation of the window, in pixels.
-      sample_covariance: whether (co)variances are scaled by `n / (n - 1)` for n pixels
-        in a window, as the authors of intra-class splitting do; Wang et al. do not.
+      sample_covariance: scale (co)variances by `n / (n - 1)` for n pixels in a window,
+        as the authors of intra-class splitting do; Wang et al. do not.
 
     Returns:
       Similarities of shape `[...]`, at least -1.

@@ -17,21 +17,21 @@ from ocjax import _checks
 
 
 def closeness(distance_logits: jax.Array) -> jax.Array:
-    """What draws two typical images together, `-log(1 - dist)`, Eq 2 of the paper."""
+    """Loss that draws typical images together, `-log(1 - dist)`, Eq 2 of the paper."""
     _checks.floating(distance_logits=distance_logits)
     return jax.nn.softplus(distance_logits)
 
 
 def dispersion(distance_logits: jax.Array) -> jax.Array:
-    """What pushes two atypical images apart, `-log dist`, Eq 4 of the paper."""
-    return closeness(-distance_logits)  # dist of -s is 1 - dist of s.
+    """Loss that pushes atypical images apart, `-log dist`, Eq 4 of the paper."""
+    return closeness(-distance_logits)  # sigmoid(-s) = 1 - sigmoid(s).
 
 
 def intra_class(logits: jax.Array, atypical: jax.Array) -> jax.Array:
     """Binary cross entropy that tells typical from atypical images, Eq 3 of the paper.
 
     Args:
-      logits: of an image being atypical, shape `[...]`.
+      logits: logits of an image being atypical, shape `[...]`.
       atypical: targets, same shape: 1 or True for atypical images, else 0 or False.
 
     Raises:
@@ -39,7 +39,6 @@ def intra_class(logits: jax.Array, atypical: jax.Array) -> jax.Array:
     """
     _checks.same_shape(logits=logits, atypical=atypical)
     _checks.floating(logits=logits)
-    # softplus(logit) - logit * target is the same, but rounds to 0 at large logits.
-    return atypical * jax.nn.softplus(-logits) + (1 - atypical) * jax.nn.softplus(
-        logits
-    )
+    # `softplus(logit) - logit * target` is the same, but rounds to 0 at large logits.
+    missed, false_alarm = jax.nn.softplus(-logits), jax.nn.softplus(logits)
+    return atypical * missed + (1 - atypical) * false_alarm

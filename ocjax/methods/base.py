@@ -88,7 +88,7 @@ class Stage(NamedTuple):
     often as it takes to fill the epoch.
     """
 
-    step: Callable | None = None  # step(state, images, key) -> (State, Metrics)
+    step: Any = None  # step(state, images, key) -> (State, Metrics); None of a pass.
     # None, of the last stage with steps alone: as the run says.
     epochs: int | None = None
     # grade(state, images) -> [B], an image's value its own alone; higher is more

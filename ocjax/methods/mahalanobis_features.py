@@ -31,7 +31,11 @@ from ocjax.modules import axis
 
 # Variance added to all features, so that pictures that are all alike have a distance.
 FLOOR = 1e-6
-Config = _frozen.Config
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(_frozen.Config):
+    """Hyper-parameters: the network's alone."""
 
 
 def mahalanobis_features(

@@ -7,6 +7,7 @@ served as any other.
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -159,7 +160,7 @@ def _stitched_maps(
     if anomaly_map is None:
         return None
     of_tiles = lambda state, tiles: anomaly_map(state, tiles)[..., None]
-    whole = _stitched(of_tiles, size, overlap)
+    whole: Any = _stitched(of_tiles, size, overlap)
     return lambda state, pictures: whole(state, pictures)[..., 0]
 
 

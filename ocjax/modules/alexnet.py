@@ -34,7 +34,7 @@ class AlexNet(nn.Module):
     Attributes:
       outputs: length of z.
       width: factor on the number of channels and hidden units.
-      dtype: that it computes in.
+      dtype: type that it computes in.
 
     References:
       Krizhevsky et al., "ImageNet classification with deep convolutional neural

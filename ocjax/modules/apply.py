@@ -35,11 +35,11 @@ def train(
 
     Args:
       module: the network.
-      name: under which its parameters and statistics are found.
-      params: of all networks.
+      name: key of its parameters and statistics in `params` and `stats`.
+      params: parameters of all networks.
       stats: BatchNorm statistics of all networks.
-      *inputs: of the network.
-      key: randomness of its dropout, which it cannot do without; the same key drops
+      *inputs: arguments of the network.
+      key: randomness of dropout, needed by a network that has any; the same key drops
         the same units again.
 
     Returns:
@@ -79,24 +79,24 @@ def batchwise(
 def sown(
     module: nn.Module, name: str, params: Networks, stats: Networks, *inputs
 ) -> tuple[Any, Any]:
-    """As `infer`; returns the outputs, and what the network has sown on the way."""
-    outputs, found = _apply(
+    """Applies as `infer` does; returns outputs, and what the network has sown."""
+    outputs, collections = _apply(
         module, name, params, stats, inputs, train=False, mutable=["intermediates"]
     )
-    return outputs, found["intermediates"]
+    return outputs, collections["intermediates"]
 
 
 def _apply(module, name, params, stats, inputs, **options) -> tuple[Any, Any]:
-    """The outputs, widened, and the collections that `mutable` names."""
+    """Returns the outputs, widened, and the collections that `mutable` names."""
     variables = {"params": params[name], "batch_stats": stats[name]}
-    with _of_training(name):
+    with _refuse_misfits(name):
         applied: Any = module.apply(variables, *inputs, **options)
-    outputs, found = applied
-    return jax.tree.map(precision.widen, outputs), found
+    outputs, collections = applied
+    return jax.tree.map(precision.widen, outputs), collections
 
 
 @contextlib.contextmanager
-def _of_training(name: str) -> Iterator[None]:
+def _refuse_misfits(name: str) -> Iterator[None]:
     """Raises `ValueError` by name where inputs do not fit the parameters."""
     try:
         yield

@@ -30,7 +30,7 @@ class ChannelAttention(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Weighs the channels of images `[B, H, W, C]`; the shape stays."""
+        """Weighs the channels of images `[B, H, W, C]`, whose shape stays."""
         dtype, x = x.dtype, precision.widen(x)
         channels = x.shape[-1]
         hidden = layers.Dense(max(1, channels // self.reduction), name="hidden")

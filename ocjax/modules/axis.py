@@ -1,4 +1,4 @@
-"""The mapped axis over whose devices a batch is spread; its one owner.
+"""The mapped axis over whose devices a batch is spread, named here alone.
 
 What is written for one device works on several: each has a part of the batch, in
 contiguous parts, and these functions act across them. Where no axis of this name is
@@ -17,7 +17,7 @@ def size() -> int:
     """Number of devices that share a batch."""
     try:
         return jax.lax.axis_size(NAME)
-    except NameError:  # Not bound.
+    except NameError:  # No such axis is bound.
         return 1
 
 

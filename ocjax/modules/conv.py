@@ -29,10 +29,10 @@ from ocjax import _checks
 from ocjax.modules import products
 from ocjax.modules.products import Geometry
 
-# The form that is fastest on a platform.
+# Fastest form on each platform.
 PLATFORMS = {"cpu": "products", "cuda": "patches", "default": "lax"}
 
-# The form of convolutions that are called without one, in place of the platform's.
+# Form of convolutions that are called without one, in place of the platform's.
 _ENVIRONMENT = os.environ.get("OCJAX_CONVOLUTIONS") or None
 
 
@@ -46,7 +46,7 @@ def conv(
       kernel: matrix of shape `[O, k * k * C]`.
       geometry: kernel side, stride and padding.
       form: "lax"; "products", the one that `products.choose` names; or one of
-        `products.FORMS`, and patches where it does not fit. By default that of
+        `products.FORMS`, and patches where it does not fit. None is the form of
         `OCJAX_CONVOLUTIONS`, else that of `PLATFORMS`.
 
     Returns:
@@ -55,7 +55,7 @@ def conv(
     Raises:
       InputError: there is no form of this name.
     """
-    return _conv(x, kernel, geometry, _known(form))
+    return _conv(x, kernel, geometry, _form_or_default(form))
 
 
 def conv_transpose(
@@ -67,7 +67,7 @@ def conv_transpose(
       x: images, shape `[B, H', W', O]`.
       kernel: matrix of shape `[O, k * k * C]`.
       geometry: kernel side, stride and padding.
-      form: as of `conv`.
+      form: form of the computation, as for `conv`.
 
     Returns:
       Images of shape `[B, H, W, C]`, `H = s (H' - 1) + k - 2 p`.
@@ -75,13 +75,15 @@ def conv_transpose(
     Raises:
       InputError: there is no form of this name.
     """
-    return _conv_transpose(x, kernel, geometry, _known(form))
+    return _conv_transpose(x, kernel, geometry, _form_or_default(form))
 
 
-def _known(form: str | None) -> str | None:
+def _form_or_default(form: str | None) -> str | None:
     name = "form of convolution" if form else "OCJAX_CONVOLUTIONS"
     form = form or _ENVIRONMENT
-    return form and _checks.one_of(name, form, ("lax", "products", *products.FORMS))
+    if not form:
+        return None
+    return _checks.one_of(name, form, ("lax", "products", *products.FORMS))
 
 
 # Matrix products. With K for `expand(kernel)`, one product or a list of them:
@@ -141,12 +143,12 @@ def _outer(maps, smaller, larger):
 
 
 def _dot(a: jax.Array, b: jax.Array) -> jax.Array:
-    """`a b`, added up and returned in float32, or what is given if that is wider."""
+    """Product `a b`, added up and returned in float32, or a wider type if given one."""
     wide = jnp.promote_types(a.dtype, jnp.float32)
     return jnp.matmul(a, b, preferred_element_type=wide)
 
 
-# Elsewhere: `lax.conv_general_dilated`, which adds bfloat16 up in float32 by itself.
+# The form "lax": `lax.conv_general_dilated`, which adds bfloat16 up in float32.
 
 
 def _conv_lax(geometry, x, kernel):
@@ -178,7 +180,7 @@ def _lax_backward(forward: Callable) -> Callable:
 
 
 def _differentiable(matmul: Callable, backward: Callable, on_lax: Callable) -> Callable:
-    """A function of (x, kernel, geometry, form) with the gradient that is fast."""
+    """Makes a function of (x, kernel, geometry, form) whose gradient is fast."""
     lax_backward = _lax_backward(on_lax)
 
     @functools.lru_cache(64)

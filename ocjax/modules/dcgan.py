@@ -32,10 +32,10 @@ BatchNorm = functools.partial(norm.BatchNorm, scale_init=_around_one)
 def _pyramid(
     x: jax.Array, features: int, attention: int, train: bool
 ) -> list[jax.Array]:
-    """Strided convolutions down to 4x4, layers of the module that calls.
+    """Applies strided convolutions down to 4x4, as layers of the calling module.
 
     Returns:
-      The activations of each stage; of stage i `[B, S / 2^(i+1), S / 2^(i+1),
+      Activations of each stage i, shape `[B, S / 2^(i+1), S / 2^(i+1),
       features * 2^i]`.
     """
     check_image_size(x.shape[-3], x.shape[-2])
@@ -62,7 +62,7 @@ class Encoder(nn.Module):
       outputs: length of the vector.
       features: channels of the first convolution; they double at each stage.
       attention: reduction of the channel attention after each stage; 0 for none.
-      dtype: that it computes in.
+      dtype: type that it computes in.
     """
 
     outputs: int = 100
@@ -90,9 +90,9 @@ class StochasticEncoder(nn.Module):
     """The encoder with two heads: mean and log variance of a normal distribution.
 
     Attributes:
-      latent: length of either.
+      latent: length of the means, and of the log variances.
       features: channels of the first convolution; they double at each stage.
-      dtype: that it computes in.
+      dtype: type that it computes in.
     """
 
     latent: int = 100
@@ -127,7 +127,7 @@ class Discriminator(nn.Module):
     Attributes:
       hidden: length of the features.
       features: channels of the first convolution; they double at each stage.
-      dtype: that it computes in.
+      dtype: type that it computes in.
     """
 
     hidden: int = 100
@@ -153,7 +153,7 @@ class Discriminator(nn.Module):
 
 
 def _vector(x: jax.Array, length: int, name: str | None = None) -> jax.Array:
-    """`[B, 4, 4, C]` to `[B, length]` by a convolution."""
+    """Convolves `[B, 4, 4, C]` to `[B, length]`."""
     return Conv(length, kernel=4, name=name)(x).reshape(len(x), length)
 
 
@@ -162,11 +162,11 @@ class Decoder(nn.Module):
 
     Attributes:
       size: side S of the images.
-      channels: C of the images.
+      channels: channels C of the images.
       features: channels before the last convolution; they double at each stage down.
       attention: reduction of the channel attention after each stage but the last; 0
         for none.
-      dtype: that it computes in.
+      dtype: type that it computes in.
     """
 
     size: int

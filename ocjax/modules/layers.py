@@ -18,14 +18,14 @@ def scaled(width: float, *channels: int) -> list[int]:
 
 
 class _Convolution(nn.Module):
-    """What the two kinds share.
+    """Attributes that both kinds of convolution share.
 
     Attributes:
       features: channels of the output.
       kernel: side of the square kernel.
-      stride: of the kernel.
+      stride: step of the kernel, in pixels of the larger image.
       padding: zeros on each side of the larger image.
-      use_bias: whether a bias is added.
+      use_bias: add a bias.
       kernel_init: initializer of the matrix kernel; by default N(0, 0.02), DCGAN's.
     """
 
@@ -65,7 +65,7 @@ class Dense(nn.Module):
 
     Attributes:
       features: length of the output.
-      use_bias: whether a bias is added.
+      use_bias: add a bias.
       kernel_init: initializer of the kernel; by default of variance 1 / inputs.
     """
 
@@ -87,5 +87,5 @@ def _with_bias(layer, y: jax.Array) -> jax.Array:
     if not layer.use_bias:
         return y
     bias = layer.param("bias", nn.initializers.zeros, (y.shape[-1],))
-    # Cast last, so that its gradient is added up in float32.
+    # The cast comes last, so that the bias's gradient is added up in float32.
     return y + jnp.broadcast_to(bias, y.shape).astype(y.dtype)

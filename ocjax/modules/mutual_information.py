@@ -1,4 +1,4 @@
-"""Networks T that tell pairs which belong together from pairs which do not.
+"""Networks T that tell pairs that belong together from pairs that do not.
 
 A pair is a feature map `[B, H, W, C]` and a latent `[B, D]`, of one image or of two.
 LR-GDAN (Chen et al., 2020) estimates their mutual information with T, but prints no
@@ -33,8 +33,8 @@ _Conv = functools.partial(
 class _DenseOfBoth(nn.Module):
     """A dense layer on x and z concatenated, as the sum of one on each.
 
-    Equal, and cheaper where one z meets many places of x; what a product with x costs
-    is also shared between calls with one x and several z.
+    The sum is cheaper where one z meets many places of x, and calls with one x and
+    several z share the product with x.
     """
 
     units: int
@@ -57,8 +57,8 @@ class GlobalEstimator(nn.Module):
 
     Attributes:
       features: channels of the first convolution; the second has half.
-      units: of the two hidden dense layers.
-      dtype: that it computes in.
+      units: outputs of each of the two hidden dense layers.
+      dtype: type that it computes in.
     """
 
     features: int = 64
@@ -72,9 +72,9 @@ class GlobalEstimator(nn.Module):
         """Scores pairs.
 
         Args:
-          feature_map: shape `[B, H, W, C]`, sides of 5 or more.
+          feature_map: features of images, shape `[B, H, W, C]`, sides of 5 or more.
           z: latents, shape `[B, D]`.
-          train: ignored.
+          train: argument of every network, ignored.
 
         Returns:
           Scores of shape `[B]`, unbounded.
@@ -92,8 +92,8 @@ class LocalEstimator(nn.Module):
     """T of each place of a map and a latent: the same three dense layers everywhere.
 
     Attributes:
-      units: of the two hidden layers.
-      dtype: that it computes in.
+      units: outputs of each of the two hidden layers.
+      dtype: type that it computes in.
     """
 
     units: int = 512
@@ -106,9 +106,9 @@ class LocalEstimator(nn.Module):
         """Scores pairs of a place and a latent.
 
         Args:
-          feature_map: shape `[B, H, W, C]`.
+          feature_map: features of images, shape `[B, H, W, C]`.
           z: latents, shape `[B, D]`.
-          train: ignored.
+          train: argument of every network, ignored.
 
         Returns:
           Scores of shape `[B, H, W]`, unbounded.

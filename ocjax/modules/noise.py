@@ -32,10 +32,10 @@ def normal(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
 
     Args:
       key: randomness of the whole batch, the same on all devices.
-      shape: of the part on this device, `[B, ...]`.
+      shape: shape of the part on this device, `[B, ...]`.
 
     Returns:
-      Numbers of the shape asked for.
+      Numbers of that shape.
     """
     keys = example_keys(key, shape[0])
     return jax.vmap(lambda key: jax.random.normal(key, shape[1:]))(keys)
@@ -56,7 +56,7 @@ class Dropout(nn.Module):
 
         Args:
           x: activations, shape `[B, ...]`.
-          train: drop, by the key "dropout"; else return `x`.
+          train: drop units, by the key "dropout"; else return `x`.
 
         Returns:
           Activations of the same shape and expectation.
@@ -69,6 +69,6 @@ class Dropout(nn.Module):
         if not train or not self.rate or self.is_initializing():
             return x
         keys = example_keys(self.make_rng("dropout"), len(x))
-        kept = 1 - self.rate
-        mask = jax.vmap(lambda key: jax.random.bernoulli(key, kept, x.shape[1:]))(keys)
-        return jnp.where(mask, x / kept, 0)
+        keep = 1 - self.rate
+        mask = jax.vmap(lambda key: jax.random.bernoulli(key, keep, x.shape[1:]))(keys)
+        return jnp.where(mask, x / keep, 0)

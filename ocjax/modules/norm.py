@@ -12,15 +12,15 @@ from ocjax.modules import axis, precision
 class BatchNorm(nn.Module):
     """Normalizes each channel by its mean and variance over batch and places.
 
-    By default as PyTorch's (momentum 0.1 there is 0.9 here; epsilon 1e-5), but the
-    stored variance is the biased one. Unlike flax's, the same program with and
-    without differentiation, so that the compiler merges a forward pass which one loss
+    The defaults are PyTorch's (momentum 0.1 there is 0.9 here; epsilon 1e-5), but the
+    stored variance is the biased one. Unlike flax's, it is the same program with and
+    without differentiation, so that the compiler merges a forward pass that one loss
     differentiates and another only reads.
 
     Attributes:
       scale_init: initializer of the scale; DCGAN draws from N(1, 0.02).
-      momentum: how much of the stored statistics a batch leaves.
-      epsilon: added to the variance.
+      momentum: share of the stored statistics that a batch leaves.
+      epsilon: constant added to the variance.
     """
 
     scale_init: Callable = nn.initializers.ones

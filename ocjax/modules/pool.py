@@ -43,7 +43,7 @@ def largest(x: jax.Array) -> jax.Array:
 
 
 def _squares(x: jax.Array, size: int) -> jax.Array:
-    """`[B, H, W, C]` as `[B, H / size, size, W / size, size, C]`."""
+    """Reshapes `[B, H, W, C]` to `[B, H / size, size, W / size, size, C]`."""
     batch, height, width, channels = x.shape
     if height % size or width % size:
         raise ValueError(

@@ -12,5 +12,5 @@ import jax.numpy as jnp
 
 
 def widen(x: jax.Array) -> jax.Array:
-    """Returns `x` in float32, or as it is if that is no narrower."""
+    """Returns `x` in float32, or in its own type if that is wider."""
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))

@@ -34,10 +34,10 @@ from jax import lax
 
 
 class Geometry(NamedTuple):
-    """What a convolution does to the two image axes; static."""
+    """Kernel, stride and padding of a convolution, alike on both image axes; static."""
 
-    kernel: int  # Side of the kernel.
-    stride: int
+    kernel: int  # Side of the kernel, in pixels.
+    stride: int  # Step of the kernel, in pixels of the larger image.
     padding: int  # Zeros added on each side.
 
     def smaller(self, size: int) -> int:
@@ -52,7 +52,7 @@ class Geometry(NamedTuple):
 class Products(NamedTuple):
     """One form of a convolution of images `[B, H, W, C]` to `[B, H', W', O]`.
 
-    Lists are of matrices, one a product; `n` is how many places each covers.
+    Lists are of matrices, one a product; `n` is the number of places it covers.
     """
 
     gather: Callable[[jax.Array], list[jax.Array]]  # [B, H, W, C] to [n, c].
@@ -85,8 +85,8 @@ def choose(geometry: Geometry, larger: jax.ShapeDtypeStruct, features: int) -> s
     benchmarks/convolutions.py measures what all choices together are worth.
 
     Args:
-      geometry: of the convolution.
-      larger: the images that it reads, `[B, H, W, C]`.
+      geometry: kernel side, stride and padding of the convolution.
+      larger: images that it reads, `[B, H, W, C]`.
       features: channels that it writes.
     """
     _, height, width, channels = larger.shape
@@ -105,7 +105,7 @@ def choose(geometry: Geometry, larger: jax.ShapeDtypeStruct, features: int) -> s
 def build(
     form: str, geometry: Geometry, larger: jax.ShapeDtypeStruct, features: int
 ) -> Products:
-    """Builds the form called `form`, which fits; other arguments as of `choose`.
+    """Builds the form called `form`, which fits; `choose` explains the arguments.
 
     Its functions take any dtype but `scatter` and `contract`, which take what products
     are added up in: float32, or the dtype of `larger` if that is wider.
@@ -138,11 +138,11 @@ def _patches(geometry: Geometry, larger: jax.ShapeDtypeStruct):
 
 
 def _pixels(geometry: Geometry, larger: jax.ShapeDtypeStruct):
-    """Patches read backwards: where each pixel is added to, in the smaller image."""
+    """Patches read backwards: places of the smaller image that each pixel adds to."""
     k, _, padding = geometry
     batch, height, width, _ = larger.shape
     sides = geometry.smaller(height), geometry.smaller(width)
-    smaller = jax.ShapeDtypeStruct((batch, *sides, 1), larger.dtype)  # Of any channels.
+    smaller = jax.ShapeDtypeStruct((batch, *sides, 1), larger.dtype)
     backwards = Geometry(k, 1, k - 1 - padding)
     spread, _, scatter, collect, gather = _patches(backwards, smaller)
 
@@ -182,7 +182,7 @@ def _blocks(geometry: Geometry, larger: jax.ShapeDtypeStruct):
 
 
 class _Filter(NamedTuple):
-    """F(2, r), two outputs of a filter of r taps by r + 1 products.
+    """Minimal filter F(2, r): two outputs of a filter of r taps by r + 1 products.
 
     `y = collect ((expand g) * (gather d))`, as in Lavin and Gray, equation 5.
     """
@@ -219,7 +219,7 @@ def _filtering(geometry: Geometry, larger: jax.ShapeDtypeStruct):
         x = _fit(x, 1, padding, s * (rows - 1 + taps))
         x = _fit(x, 2, padding, s * (columns - 1 + taps))
         x = x.reshape(batch, rows - 1 + taps, s, columns - 1 + taps, s, channels)
-        # Block j of every tile; tiles are two blocks apart.
+        # Takes block j of every tile; tiles are two blocks apart.
         blocks = lambda x, axis, size: [
             lax.slice_in_dim(x, j, j + size - 1, 2, axis) for j in range(products)
         ]
@@ -230,7 +230,7 @@ def _filtering(geometry: Geometry, larger: jax.ShapeDtypeStruct):
         ]
 
     def expand(kernel):
-        # Taps first: a copy that compilers take out of loops, and slices without one.
+        # With taps first the copy leaves loops, and slices need none.
         kernel = kernel.reshape(len(kernel), taps, s, taps, s, channels)
         kernel = kernel.transpose(1, 3, 0, 2, 4, 5)
         kernel = kernel.reshape(taps, taps, -1, s * s * channels)
@@ -269,7 +269,7 @@ FORMS = tuple(_MAPS)
 
 
 def _combine(matrix: np.ndarray, parts: list[jax.Array]) -> list[jax.Array]:
-    """Sums of `parts`, one a row of `matrix`, whose entries are their factors."""
+    """Sums of `parts`, one for each row of `matrix`, whose entries are the factors."""
     scaled = lambda factor, x: x if factor == 1 else factor.astype(x.dtype) * x
     return [
         functools.reduce(
@@ -288,7 +288,7 @@ def patches(x: jax.Array, geometry: Geometry) -> jax.Array:
 
     Args:
       x: images, shape `[B, H, W, C]`.
-      geometry: of the convolution.
+      geometry: kernel side, stride and padding of the convolution.
 
     Returns:
       Patches of shape `[B, H', W', k * k * C]`.
@@ -317,9 +317,9 @@ def overlap_add(y: jax.Array, geometry: Geometry, height: int, width: int) -> ja
 
     Args:
       y: patches, shape `[B, H', W', k * k * C]`.
-      geometry: of the convolution that would gather these patches.
-      height: of the images returned.
-      width: of the images returned.
+      geometry: side, stride and padding of the convolution that gathers such patches.
+      height: height of the images returned, in pixels.
+      width: width of the images returned, in pixels.
 
     Returns:
       Images of shape `[B, height, width, C]`.

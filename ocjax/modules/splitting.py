@@ -36,7 +36,7 @@ class SplittingAutoencoder(nn.Module):
 
     Attributes:
       width: factor on the number of channels.
-      dtype: that it computes in.
+      dtype: type that it computes in.
     """
 
     width: float = 1.0
@@ -78,7 +78,7 @@ class Backbone(nn.Module):
     Attributes:
       outputs: length of z.
       width: factor on the number of channels and hidden units.
-      dtype: that it computes in.
+      dtype: type that it computes in.
     """
 
     outputs: int = 128
@@ -146,9 +146,9 @@ class Distance(nn.Module):
         """Compares features.
 
         Args:
-          z_i: shape `[B, D]`.
-          z_j: same shape.
-          train: ignored.
+          z_i: features of one image of each pair, shape `[B, D]`.
+          z_j: features of the other, same shape.
+          train: argument of every network, ignored.
 
         Returns:
           Logits of shape `[B]`; the distance is their sigmoid.

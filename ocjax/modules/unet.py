@@ -20,7 +20,7 @@ class UNet(nn.Module):
     Attributes:
       features: channels of the first convolution; they double at each stage, up to
         eight times as many.
-      dtype: that it computes in.
+      dtype: type that it computes in.
 
     References:
       Akcay et al., [Skip-GANomaly](https://arxiv.org/abs/1901.08954), 2019; Isola et

@@ -1,5 +1,7 @@
 from .config import configure as configure
 from .stop import Stopped as Stopped
+from .summary import Summary as Summary
+from .table import TableSummary as TableSummary
 from .table import launch as launch
 from .table import tasks_of as tasks_of
 from .task import Task as Task

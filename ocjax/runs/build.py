@@ -54,7 +54,8 @@ def build_method(config: RunConfig, hyper: Any, standard: tuple | None) -> Metho
 def check_sizes(config: RunConfig, hyper: Any) -> None:
     """Raises `InputError` where networks cannot take images of the size.
 
-    Or where a frozen network has no weights. It is said before pictures are read, and before what else is wrong with them.
+    Or where a frozen network has no weights. It is said before pictures are read, and
+    before what else is wrong with them.
     """
     method = build_method(config, hyper, None)
     side = config.tile or config.image_size

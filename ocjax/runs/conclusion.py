@@ -1,34 +1,45 @@
 """What a run or an evaluation comes to, in plain lines."""
 
-from collections.abc import Mapping
-from typing import Any
+from ocjax.evaluation.judgement import Judgement
+from ocjax.runs.summary import Summary
 
 
-def lines(summary: Mapping[str, Any]) -> list[str]:
-    """The result and its warnings, a line each."""
-    warnings = [f"Warning: {warning}" for warning in summary.get("warnings", [])]
-    return [line(summary), *warnings]
+def lines(summary: Summary) -> list[str]:
+    """The result of a run, that of simple scores, and warnings, a line each."""
+    warnings = [f"Warning: {warning}" for warning in summary.warnings]
+    return [line(summary.judgement), *simple(summary), *warnings]
 
 
-def line(summary: Mapping[str, Any]) -> str:
-    """The result in plain words, from a summary.
+def simple(summary: Summary) -> list[str]:
+    """What simple scores come to on the same pictures, worst first, in one line.
+
+    "Simple scores on the same pictures: mean image 0.964, pca 0.967, knn 0.982".
+    """
+    aurocs = sorted((each.auroc, name) for name, each in summary.baselines.items())
+    listed = ", ".join(f"{name} {auroc:.3f}" for auroc, name in aurocs)
+    return [f"Simple scores on the same pictures: {listed}"] if listed else []
+
+
+def line(judgement: Judgement) -> str:
+    """The result in plain words.
 
     "AUROC 0.976 (0.960 to 0.989); 187 of 192 anomalies found; 3 of 60 good pictures
     called anomalous (promised 5 %)".
     """
-    parts = ["No anomalous pictures to judge by"]
-    if summary["auroc"] is not None:
-        low, high = summary["auroc_low"], summary["auroc_high"]
-        parts = [f"AUROC {summary['auroc']:.3f} ({low:.3f} to {high:.3f})"]
-    if summary["threshold"] is None:
+    parts, measures = ["No anomalous pictures to judge by"], judgement.measures
+    if measures is not None:
+        interval = f"{measures.auroc_low:.3f} to {measures.auroc_high:.3f}"
+        parts = [f"AUROC {measures.auroc:.3f} ({interval})"]
+    decisions, anomalies = judgement.decisions, judgement.anomalies
+    if decisions is None:
         return "; ".join([*parts, "no threshold to decide by"])
-    normals, anomalies = summary["normals"], summary["anomalies"]
     if anomalies:
-        parts.append(f"{summary['anomalies_found']:,} of {anomalies:,} anomalies found")
+        parts.append(f"{decisions.anomalies_found:,} of {anomalies:,} anomalies found")
     alarms = (
-        f"{summary['false_alarms']:,} of {normals:,} good pictures called anomalous"
+        f"{decisions.false_alarms:,} of {judgement.normals:,} good pictures called "
+        "anomalous"
     )
-    promised = summary["promised_false_positive_rate"]
+    promised = judgement.promised_false_positive_rate
     if promised is not None:
         alarms += f" (promised {100 * promised:.3g} %)"
     return "; ".join([*parts, alarms])

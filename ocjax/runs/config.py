@@ -1,27 +1,21 @@
 """What a run does, as one flat configuration."""
 
-import contextlib
 import dataclasses
-import itertools
-import math
+import os
+import pathlib
+import traceback
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from ml_collections import ConfigDict
 
-from ocjax import data, methods
-from ocjax._checks import InputError, did_you_mean, one_of
+from ocjax import _files, data, methods
+from ocjax._checks import InputError, one_of
 from ocjax._nested import flat
 from ocjax.data import protocols
+from ocjax.runs import bounds
 
-BATCH_STATISTICS = ("", "shuffled", "ordered")
-AUGMENTATIONS = ("crop", "flip")
-BEST_EPOCH = ("", "test", "test_part")
-# What messages call the values of a field.
-KINDS = {bool: "True or False", int: "a whole number", float: "a number", str: "text"}
-LARGEST = 2**31 - 1  # Of whole numbers, as devices count.
-MOST_SEEDS = 10_000  # Of a table.
 SMALL = 32  # Side of images whose size is left open, in pixels.
 SELECTED_ON = 0.3  # Part of the test images that the code of ICS selects on.
 
@@ -69,7 +63,7 @@ class PaperCode:
 class RunConfig:
     """What a run is; the seed apart, which is given at launch."""
 
-    method: str = "ganomaly"  # Method that is trained; `ocjax methods` lists them.
+    method: str = "lrgdan"  # Method that is trained; `ocjax methods` lists them.
     # Data set that it is trained on; `ocjax datasets` lists them.
     dataset: str = "digits"
     # Height and width of images, in pixels: 32, 64, 128 or 256; any with tiles or a
@@ -99,7 +93,7 @@ class RunConfig:
     precision: str = "float32"
     seeds: int = 1  # Number of runs, with seeds from the given one on.
     # False-positive rate that the threshold promises.
-    false_positive_rate: float = 0.05
+    false_positive_rate: float = 0.01
     # Values that runs differ by: "hyper.learning_rate=1e-4,1e-3 hyper.w_con=1,50".
     vary: str = ""
     paper_code: PaperCode = PaperCode()  # Leaks of published code; all off.
@@ -131,7 +125,7 @@ class Settings(NamedTuple):
 
 
 def configure(**changes: Any) -> ConfigDict:
-    """Returns a locked configuration for `experiments/train.py`.
+    """Returns a locked configuration, as configuration files give it.
 
     Args:
       **changes: fields of `RunConfig` and `Execution`; and `hyper`, a mapping with
@@ -179,187 +173,88 @@ def check(settings: Settings) -> Settings:
     config, hyper, execution = settings
     one_of("data set", config.dataset, data.SOURCES)
     one_of("protocol", config.protocol, protocols.PROTOCOLS)
-    one_of("config.precision", config.precision, ("float32", "bfloat16"))
-    for name in config.augment.split():
-        one_of("config.augment", name, AUGMENTATIONS)
-    at_least = dict.fromkeys(
-        ("epochs", "batch_size", "seeds", "log_every", "image_size"), 1
-    )
-    at_least |= dict.fromkeys(
-        (
-            "devices", "models_at_once", "tile", "split_seed", "tile_overlap",
-            "memory_budget_mb", "checkpoint_seconds", "checkpoint_epochs",
-        ),
-        0,
-    )  # fmt: skip
-    for name, least in at_least.items():
-        value = getattr(execution if hasattr(execution, name) else config, name)
-        if not value >= least:
-            raise InputError(f"`config.{name}` (={value}) must be at least {least}.")
-        if value > LARGEST:
-            raise InputError(f"`config.{name}` (={value}) must be at most {LARGEST}.")
-    if config.seeds > MOST_SEEDS:
-        raise InputError(
-            f"`config.seeds` (={config.seeds}) must be at most {MOST_SEEDS:,}."
-        )
-    for name in ("validation_fraction", "false_positive_rate"):
-        if not 0 < getattr(config, name) < 1:
-            raise InputError(
-                f"`config.{name}` (={getattr(config, name)}) must be between 0 and 1."
-            )
-    flags = config.paper_code
-    one_of(
-        "config.paper_code.batch_statistics", flags.batch_statistics, BATCH_STATISTICS
-    )
-    one_of("config.paper_code.best_epoch", flags.best_epoch, BEST_EPOCH)
-    standard = type(hyper)()
-    for name, value in dataclasses.asdict(hyper).items():
-        # Whole numbers are sizes or counts, all of them; 0 where that is the default.
-        if type(getattr(standard, name)) is not int:
-            continue
-        least = min(1, getattr(standard, name))
-        if value < least:
-            raise InputError(
-                f"`config.hyper.{name}` (={value}) must be at least {least}."
-            )
-        if value > LARGEST:
-            raise InputError(
-                f"`config.hyper.{name}` (={value}) must be at most {LARGEST}."
-            )
+    values = dataclasses.asdict(config) | dataclasses.asdict(execution)
+    for name, value in flat(values):
+        bounds.check(f"config.{name}", value, bounds.BOUNDS.get(name))
+    for field in dataclasses.fields(hyper):
+        value, bound = getattr(hyper, field.name), bounds.of_hyper(field.default)
+        bounds.check(f"config.hyper.{field.name}", value, bound)
     return settings
 
 
-def varied(config: RunConfig, own: Any) -> list[dict[str, Any]]:
-    """The hyper-parameters of each run that `config.vary` asks for.
+def from_file(path: str | os.PathLike) -> dict[str, Any]:
+    """All values of a configuration file.
 
     Args:
-      config: of the runs.
-      own: the method's own `Config`, whose fields may vary.
-
-    Returns:
-      Every combination of the values: field, without "hyper.", -> value; one that is
-      empty for "".
+      path: of Python source whose `get_config()` returns what `configure` makes, or a
+        mapping of some of its fields; the others have their defaults.
 
     Raises:
-      InputError: a field is unknown, or a value is not of its kind.
+      InputError: there is no such file, it fails, or a field of it is unknown.
     """
-    names, rows = [], []
-    known = {"hyper": dataclasses.asdict(own)}
-    for part in config.vary.split():
-        name, _, values = part.partition("=")
-        old = located(known, name, "config.vary")
-        names.append(name.removeprefix("hyper."))
-        rows.append([])
-        for text in values.split(","):
-            try:
-                rows[-1].append(typed(type(old), text))
-            except ValueError:
-                raise InputError(
-                    f"`config.vary`: {name}={text!r} is not {KINDS[type(old)]}; write "
-                    f"{name}=VALUE,VALUE."
-                ) from None
-        if len(set(rows[-1])) < len(rows[-1]):
-            raise InputError(f"`config.vary`: {part} has a value twice.")
-    return [dict(zip(names, row, strict=True)) for row in itertools.product(*rows)]
-
-
-def set_field(config: ConfigDict, text: str) -> None:
-    """Sets what a text such as "hyper.latent=50" says.
-
-    Raises:
-      InputError: the field is unknown, or the value is not of its kind.
-    """
-    name, equals, value = text.partition("=")
-    old = located(config.to_dict(), name, "--set")
-    try:
-        if not equals:
-            raise ValueError
-        new = typed(type(old), value)
-    except ValueError:
+    file = _files.local(path, "--config")
+    if file.is_dir():
+        raise InputError(f"Expected --config as a Python file, got the folder {file}.")
+    if not file.is_file():
         raise InputError(
-            f"--set {text}: expected {name}=VALUE, with {KINDS[type(old)]}."
-        ) from None
-    owner: Any = config
-    *groups, last = name.split(".")
-    for group in groups:
-        owner = owner[group]
-    owner[last] = new
+            f"There is no configuration file {path}{_files.did_you_mean(file)}"
+        )
+    names = {"__name__": file.stem, "__file__": str(file)}
+    try:
+        exec(compile(file.read_bytes(), file, "exec"), names)
+        if not callable(get_config := names.get("get_config")):
+            raise InputError("it defines no function get_config().")
+        config = get_config()
+        values = config.to_dict() if isinstance(config, ConfigDict) else config
+        if not isinstance(values, Mapping):
+            raise InputError(
+                "get_config() must return what ocjax.runs.configure makes, got "
+                f"{type(values).__name__}."
+            )
+        return configure(**values).to_dict()
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    except (Exception, SystemExit) as error:  # Of somebody's source anything may come.
+        text = f"{type(error).__name__}: {error}".rstrip(": .")
+        raise InputError(f"{path}{_line_of(error, file)}: {text}.") from error
 
 
-def located(values: Mapping[str, Any], name: str, where: str) -> Any:
-    """The value of a field such as "hyper.latent" or "epochs".
-
-    Args:
-      values: fields, of which some are mappings of fields.
-      name: of the field, those of a mapping behind its name and a dot.
-      where: what messages call the place that names it.
-
-    Raises:
-      InputError: the field is unknown.
-    """
-    known = dict(flat(values))
-    if name in known:
-        return known[name]
-    near = did_you_mean(name, known)
-    if near == ".":
-        near = ": `ocjax fields` and `ocjax methods METHOD` list them."
-    raise InputError(f"Unknown field of {where} {name!r}{near}")
-
-
-def typed(kind: type, text: str) -> Any:
-    """The value of a field's kind that a text says.
-
-    Raises:
-      ValueError: it says none.
-    """
-    if kind is bool:
-        if text.lower() not in ("true", "false"):
-            raise ValueError(text)
-        return text.lower() == "true"
-    value = kind(text)
-    if kind is float and not math.isfinite(value):
-        raise ValueError(text)
-    return value
+def _line_of(error: BaseException, file: pathlib.Path) -> str:
+    """Where in a file an error was raised, as ", line 3"; "" where that is unknown."""
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == str(file)]
+    return f", line {lines[-1]}" if lines else ""
 
 
 def _settings(values: Mapping[str, Any]) -> Settings:
     """Values by the parts that have their fields, checked by kind alone."""
-    hyper, flags = values.get("hyper", {}), values.get("paper_code", {})
-    known = {field.name for field in dataclasses.fields(Execution)}
-    flat = {k: v for k, v in values.items() if k not in ("hyper", "paper_code")}
-    fields = [field.name for field in dataclasses.fields(RunConfig)]
-    for name in flat:
-        one_of("field of config", name, [*fields, *known, "hyper"])
-    execution = {name: value for name, value in flat.items() if name in known}
-    changes = {name: value for name, value in flat.items() if name not in known}
-    flags = _replace("config.paper_code", PaperCode(), flags)
-    config = _replace("config", RunConfig(), {**changes, "paper_code": flags})
-    own, _ = methods.METHODS[one_of("method", config.method, methods.METHODS)]
+    own_fields = [field.name for field in dataclasses.fields(RunConfig)]
+    execution_fields = [field.name for field in dataclasses.fields(Execution)]
+    for name in values:
+        one_of("field of config", name, [*own_fields, *execution_fields, "hyper"])
+    of = lambda fields: {name: values[name] for name in values if name in fields}
+    leaks = _replace("config.paper_code", PaperCode(), values.get("paper_code", {}))
+    config = _replace("config", RunConfig(), of(own_fields) | {"paper_code": leaks})
+    hyper, _ = methods.METHODS[one_of("method", config.method, methods.METHODS)]
     return Settings(
         config,
-        _replace("config.hyper", own(), hyper),
-        _replace("config", Execution(), execution),
+        _replace("config.hyper", hyper(), values.get("hyper", {})),
+        _replace("config", Execution(), of(execution_fields)),
     )
 
 
-def _replace(name: str, config: Any, changes: Mapping[str, Any]) -> Any:
+def _replace(name: str, config: Any, changes: Any) -> Any:
+    """A part with other values of some fields, in Python's own kinds."""
+    if not isinstance(changes, Mapping):
+        raise InputError(f"`{name}` (={changes!r}) must be a mapping of fields.")
     fields = [field.name for field in dataclasses.fields(config)]
+    values = {}
     for field, value in changes.items():
         one_of(f"field of {name}", field, fields)
         kind = type(getattr(config, field))
-        if kind in KINDS and not _is_of(kind, value):
-            raise InputError(f"`{name}.{field}` (={value!r}) must be {KINDS[kind]}.")
-    return dataclasses.replace(config, **changes)
-
-
-def _is_of(kind: type, value: Any) -> bool:
-    """Whether a value, from a file or a caller, is one of a field's kind."""
-    if kind is int:
-        whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-        return bool(whole and -(2**63) <= value < 2**63)
-    if kind is float:
-        number = isinstance(value, int | float | np.number)
-        with contextlib.suppress(OverflowError):  # Of whole numbers beyond any float.
-            return number and not isinstance(value, bool) and math.isfinite(value)
-        return False
-    return isinstance(value, kind)
+        if kind in bounds.KINDS and not bounds.is_of(kind, value):
+            raise InputError(
+                f"`{name}.{field}` (={value!r}) must be {bounds.KINDS[kind]}."
+            )
+        values[field] = value.item() if isinstance(value, np.generic) else value
+    return dataclasses.replace(config, **values)

@@ -1,10 +1,12 @@
 """The folder of one run: what is in it, and when it may be written."""
 
 import csv
+import dataclasses
 import io
 import json
 import os
 import pathlib
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +15,9 @@ from ocjax._checks import InputError
 from ocjax._nested import flat
 from ocjax.runs import known, lock
 from ocjax.runs.lock import Lock
+from ocjax.runs.summary import Summary
+
+_SUMMARY = "eval/summary.json"
 
 
 class RunFolder:
@@ -71,7 +76,7 @@ class RunFolder:
                 "that one again or name another --workdir."
             )
         if changes:  # The result is no longer the run's.
-            (self.path / "eval" / "summary.json").unlink(missing_ok=True)
+            (self.path / _SUMMARY).unlink(missing_ok=True)
             self.write_json(known.FILE, config)
 
     def _changes(self, config: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
@@ -88,10 +93,29 @@ class RunFolder:
             (name, before, after) for name, before, after in pairs if before != after
         ]
 
-    def result(self) -> dict[str, Any] | None:
-        """The summary of a finished run; None before."""
-        finished = (self.path / "eval" / "summary.json").exists()
-        return self.read_object("eval/summary.json") if finished else None
+    def result(self) -> Summary | None:
+        """The summary of a finished run, with where it is now; None before.
+
+        Raises:
+          InputError: it is damaged.
+        """
+        file = self.path / _SUMMARY
+        if not file.exists():
+            return None
+        values = self.read_object(_SUMMARY)
+        try:
+            summary = Summary.from_json(values)
+        except InputError as error:
+            reason = textwrap.shorten(str(error), 200, placeholder=" ...")
+            raise InputError(
+                f"{file} is damaged: {reason}; remove it, and the command of the run "
+                "judges it again."
+            ) from error
+        return dataclasses.replace(summary, workdir=str(self.path))
+
+    def finish(self, summary: Summary) -> None:
+        """Writes the summary, after which the run is finished."""
+        self.write_json(_SUMMARY, summary.to_json())
 
     def held_out(self) -> list[float]:
         """Scores of the held-out normal images of a finished run.

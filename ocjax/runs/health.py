@@ -13,6 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ocjax import data
+from ocjax.evaluation.judgement import Judgement
+from ocjax.evaluation.metrics import Measures
 from ocjax.methods import Method, State
 
 LOOKED_AT = 256  # Most images that are reconstructed for a measure.
@@ -142,26 +144,28 @@ def of_scores(scores: np.ndarray) -> list[str]:
     ]
 
 
-def of_result(summary: Mapping[str, Any]) -> list[str]:
-    """Warnings of what the test pictures say, from a run's summary."""
-    warnings = []
-    low, high = summary["auroc_low"], summary["auroc_high"]
+def of_judgement(judgement: Judgement) -> list[str]:
+    """Warnings of what the test pictures say."""
+    warnings, measures = [], judgement.measures
     remedy = "Do not rely on this detector: try another method, or larger images."
-    if low is not None and high < 0.5:
+    if measures is not None and measures.auroc_high < 0.5:
         warnings.append(
-            f"Anomalous pictures score lower than good ones (AUROC {low:.3f} to "
-            f"{high:.3f}). {remedy}"
+            f"Anomalous pictures score lower than good ones (AUROC "
+            f"{measures.auroc_low:.3f} to {measures.auroc_high:.3f}). {remedy}"
         )
-    elif low is not None and low <= 0.5:
+    elif measures is not None and measures.auroc_low <= 0.5:
         warnings.append(
             "The result is no better than chance: the interval of the AUROC, "
-            f"{low:.3f} to {high:.3f}, holds 0.5. {remedy}"
+            f"{measures.auroc_low:.3f} to {measures.auroc_high:.3f}, holds 0.5. "
+            f"{remedy}"
         )
-    promised, reached = summary["promised_false_positive_rate"], summary["reached_low"]
-    if reached is not None and promised < reached:
+    promised, decisions = judgement.promised_false_positive_rate, judgement.decisions
+    if promised is None or decisions is None:
+        return warnings
+    if promised < decisions.reached_low:
         warnings.append(
-            f"More good pictures are called anomalous, {reached:.1%} to "
-            f"{summary['reached_high']:.1%}, than the {promised:.1%} that was "
+            f"More good pictures are called anomalous, {decisions.reached_low:.1%} to "
+            f"{decisions.reached_high:.1%}, than the {promised:.1%} that was "
             "promised. The held-out pictures are few, or unlike those that test: hold "
             "out more, and look whether the good pictures are all good."
         )
@@ -170,3 +174,21 @@ def of_result(summary: Mapping[str, Any]) -> list[str]:
 
 def _floats(images: np.ndarray) -> np.ndarray:
     return np.asarray(data.to_float(jnp.asarray(images)), np.float64)
+
+
+def of_yardsticks(measures: Measures, yardsticks: Mapping[str, float]) -> list[str]:
+    """Warnings of a detector that simple scores clearly beat.
+
+    Args:
+      measures: of the detector.
+      yardsticks: name -> AUROC of a simple score on the same test pictures.
+    """
+    better = [(a, n) for n, a in yardsticks.items() if a > measures.auroc_high]
+    if not better:
+        return []
+    named = ", ".join(f"{name} {auroc:.3f}" for auroc, name in sorted(better)[::-1])
+    return [
+        f"Simple scores tell these pictures apart better than {measures.auroc:.3f} "
+        f"(at most {measures.auroc_high:.3f}): {named}. What was learned is of no use "
+        "here: try another method."
+    ]

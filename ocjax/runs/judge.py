@@ -1,18 +1,20 @@
 """From a trained state to the judgement in the run folder."""
 
+import dataclasses
 import functools
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
-from ocjax import data, evaluation
-from ocjax.evaluation import heatmaps, metrics, thresholds
+from ocjax import data
+from ocjax.evaluation import heatmaps, judgement, metrics, thresholds, yardsticks
+from ocjax.evaluation.judgement import Judgement
 from ocjax.methods import Method, State
-from ocjax.runs import health, known, paper_code, pictures
+from ocjax.runs import health, paper_code, pictures, report
 from ocjax.runs.display import say
 from ocjax.runs.folder import RunFolder
+from ocjax.runs.summary import Baseline, Identity, Summary, Training
 from ocjax.runs.task import Task
 
 
@@ -21,9 +23,10 @@ def judge(
     method: Method,
     state: State,
     folder: RunFolder,
-    facts: Mapping[str, Any],
+    training: Training,
+    command: str = "",
     phase: Callable[[str], object] = lambda text: None,
-) -> dict[str, Any]:
+) -> Summary:
     """Scores the test part, and writes scores, pictures, report and summary.
 
     The summary comes last: a folder that has one is finished.
@@ -33,60 +36,48 @@ def judge(
       method: that was trained.
       state: after the last step.
       folder: of the run.
-      facts: what else the summary says, such as speed.
+      training: what training took.
+      command: what reproduces the run.
       phase: told what is being done.
-
-    Returns:
-      The summary.
     """
     start = time.perf_counter()
     phase(f"scoring {len(task.split.test):,} images")
     scores, held_out = paper_code.both_scores(task, method, state, folder)
+    seconds = time.perf_counter() - start
     task = paper_code.reported(task)
-    scored = time.perf_counter()
-    summary = summarize(task, scores, held_out, folder) | dict(facts)
-    threshold = summary["threshold"]
-    figures = {}
+    summary = summarize(task, scores, held_out, folder, training)
+    localization, figures, draw_seconds = None, {}, None
     if task.dataset.masks is not None:
         phase("comparing heatmaps with masks")
-        summary |= _where(task, method, state)
-    summary["warnings"] = _warnings(task, method, state, scores, summary, folder)
+        localization = _localization(task, method, state)
     if task.execution.report:
         phase("drawing the report")
-        figures = pictures.draw(task, method, state, scores, threshold, folder)
-    summary |= {
-        "score_seconds": round(scored - start, 2),
-        "draw_seconds": round(time.perf_counter() - scored, 2),
-    }
+        figures, draw_seconds = _drawn(
+            task, method, state, scores, summary.judgement, folder
+        )
+    summary = dataclasses.replace(
+        summary,
+        localization=localization,
+        warnings=_warnings(task, method, state, scores, summary, folder),
+        score_seconds=round(seconds, 2),
+        draw_seconds=draw_seconds,
+        command=command,
+    )
     for name, figure in figures.items():
         folder.write(f"plots/{name}.png", figure)
     if task.execution.report:
-        write_report(folder, summary, figures)
-    folder.write_json("eval/summary.json", summary)
+        report.write(folder, summary, figures)
+    folder.finish(summary)
     return summary
 
 
-def write_report(
-    folder: RunFolder, summary: Mapping[str, Any], figures: Mapping[str, bytes]
-) -> None:
-    """Writes `report.html` of a summary and its pictures, name -> PNG file."""
-    order = [name for name in evaluation.CAPTIONS if name in figures]
-    evaluation.write_report(
-        folder.path / "report.html",
-        summary=summary,
-        config=folder.read_object(known.FILE),
-        environment=folder.read_object("env.json"),
-        figures={name: figures[name] for name in order},
-        warnings=[
-            *(f"Not honest: {leak}" for leak in summary["leaks"]),
-            *summary.get("warnings", []),
-        ],
-    )
-
-
 def summarize(
-    task: Task, scores: np.ndarray, held_out: np.ndarray, folder: RunFolder
-) -> dict[str, Any]:
+    task: Task,
+    scores: np.ndarray,
+    held_out: np.ndarray,
+    folder: RunFolder,
+    training: Training,
+) -> Summary:
     """Judges scores, whoever gave them; writes `eval/scores.csv`, `eval/held_out.csv`.
 
     Args:
@@ -94,31 +85,57 @@ def summarize(
       scores: of the test images, `[N]`.
       held_out: of the held-out normal images, for the threshold.
       folder: of the run.
+      training: what training took.
 
     Returns:
-      All of the summary that depends on scores alone.
+      The summary, without what takes more than scores.
     """
-    split = task.split
-    threshold, chosen = _threshold(held_out, scores[~split.anomalous], task)
-    if threshold is not None:
-        called = scores > threshold
-        chosen["anomalies_found"] = int(called[split.anomalous].sum())
-        chosen["false_alarms"] = int(called[~split.anomalous].sum())
+    config, dataset, split = task.config, task.dataset, task.split
+    threshold, note = None, "No normal images were held out."
+    promised = config.false_positive_rate
+    if len(held_out):
+        threshold, note = thresholds.nearest(held_out, promised)
+        promised = threshold.false_positive_rate
+        if note:
+            say(f"Note: {note}")
     _write_scores(folder, task, scores, threshold, held_out)
     folder.write_csv(
         "eval/held_out.csv", ["score"], [[repr(float(s))] for s in held_out]
     )
-    if split.anomalous.any():
-        measures = metrics.summary(split.anomalous, scores)
-    else:
-        measures = metrics.summary_of_normals(scores)
-    return (
-        _identity(task)
-        | measures
-        | _by_kind(task, scores)
-        | chosen
-        | {"leaks": task.config.paper_code.leaks()}
+    names = np.array(dataset.class_names)[dataset.labels[split.test]]
+    return Summary(
+        identity=Identity(
+            method=config.method,
+            dataset=config.dataset,
+            protocol=config.protocol,
+            target_class=dataset.class_names[task.target],
+            seed=task.seed,
+            epochs=config.epochs,
+        ),
+        judgement=judgement.judge(split.anomalous, scores, names, threshold, promised),
+        held_out_normals=len(held_out),
+        threshold_note=note or None,
+        baselines=_baselines(task, names) if split.anomalous.any() else {},
+        training=training,
+        note=dataset.note,
+        leaks=tuple(config.paper_code.leaks()),
+        warnings=(),
+        localization=None,
+        score_seconds=None,
+        draw_seconds=None,
+        command="",
+        workdir=str(folder.path),
     )
+
+
+def _baselines(task: Task, names: np.ndarray) -> dict[str, Baseline]:
+    """How well simple scores do on test images of these kinds."""
+    split, images = task.split, task.dataset.images
+    of_data = {n: scores[split.test] for n, scores in task.dataset.baselines.items()}
+    simple = of_data | yardsticks.scores(images[split.train], images[split.test])
+    auroc = functools.partial(metrics.auroc, split.anomalous)
+    kinds = functools.partial(metrics.by_kind, split.anomalous, kinds=names)
+    return {name: Baseline(auroc(s), kinds(s)) for name, s in simple.items()}
 
 
 def _warnings(
@@ -126,18 +143,18 @@ def _warnings(
     method: Method,
     state: State,
     scores: np.ndarray,
-    summary: Mapping[str, Any],
+    summary: Summary,
     folder: RunFolder,
-) -> list[str]:
+) -> tuple[str, ...]:
     """Signs that the run has not learned, each with what to do."""
     images, split = task.dataset.images, task.split
     warnings = []
     if method.descends:
         per_epoch = len(split.train) // task.config.batch_size
         warnings += health.of_training(
-            summary["steps"], per_epoch, folder.metrics(), str(folder.path)
+            summary.training.steps, per_epoch, folder.metrics(), str(folder.path)
         )
-    if method.reconstruct is not None and len(split.validation):
+    if method.descends and method.reconstruct is not None and len(split.validation):
         held_out = images[split.validation[: health.LOOKED_AT]]
         looked_at = health.reconstruction(method, state, held_out)
         warnings += health.of_reconstructions(
@@ -145,90 +162,58 @@ def _warnings(
             float(looked_at.errors.mean()),
             health.mean_image_error(images[split.train[:1000]], held_out),
         )
-    return warnings + health.of_scores(scores) + health.of_result(summary)
+    warnings += health.of_scores(scores) + health.of_judgement(summary.judgement)
+    if (measures := summary.judgement.measures) is not None:
+        aurocs = {name: simple.auroc for name, simple in summary.baselines.items()}
+        warnings += health.of_yardsticks(measures, aurocs)
+    return tuple(warnings)
 
 
-def _identity(task: Task) -> dict[str, Any]:
-    field = data.TARGET[task.config.protocol]
-    name = task.dataset.class_names[task.target]
-    return {
-        "method": task.config.method,
-        "dataset": task.config.dataset,
-        "protocol": task.config.protocol,
-        field: name,
-        "target": f"{field.replace('_', ' ')} {name}",
-        "seed": task.seed,
-        "epochs": task.config.epochs,
-    }
-
-
-def _by_kind(task: Task, scores: np.ndarray) -> dict[str, Any]:
-    """AUROCs of each kind of anomaly, and of scores that need no training."""
-    dataset, split = task.dataset, task.split
-    if not split.anomalous.any():
-        return {"kinds": {}, "baselines": {}, "note": dataset.note}
-    names = np.array(dataset.class_names)[dataset.labels[split.test]]
-    kinds = functools.partial(metrics.by_kind, split.anomalous, kinds=names)
-    baselines = {
-        name: {
-            "auroc": metrics.auroc(split.anomalous, baseline[split.test]),
-            "kinds": kinds(baseline[split.test]),
-        }
-        for name, baseline in dataset.baselines.items()
-    }
-    return {"kinds": kinds(scores), "baselines": baselines, "note": dataset.note}
-
-
-def _threshold(held_out: np.ndarray, normals: np.ndarray, task: Task):
-    """The threshold's value or None, and what the summary says of it."""
-    said: dict[str, Any] = {
-        "threshold": None,
-        "promised_false_positive_rate": task.config.false_positive_rate,
-        "reached_false_positive_rate": None,
-        "reached_low": None,
-        "reached_high": None,
-        "held_out_normals": len(held_out),
-        "threshold_note": "No normal images were held out.",
-        "anomalies_found": None,
-        "false_alarms": None,
-    }
-    if not len(held_out):
-        return None, said
-    found, note = thresholds.nearest(held_out, task.config.false_positive_rate)
-    if note:
-        say(f"Note: {note}")
-    low, high = thresholds.reached_interval(normals, found)
-    return found.value, said | {
-        "threshold": found.value,
-        "promised_false_positive_rate": found.false_positive_rate,
-        "reached_false_positive_rate": thresholds.reached(normals, found),
-        "reached_low": low,
-        "reached_high": high,
-        "threshold_note": note or None,
-    }
-
-
-def _where(task: Task, method: Method, state: State) -> dict[str, float]:
+def _localization(
+    task: Task, method: Method, state: State
+) -> metrics.Localization | None:
     """How well heatmaps of the test images find what the masks mark."""
     dataset, test = task.dataset, task.split.test
     assert dataset.masks is not None
     explain = heatmaps.explained(method)
     _, maps = data.map_images(explain, dataset.images[test], arguments=(state,))
-    masks = dataset.masks[test]
-    if not masks.any():
-        return {}
-    return {
-        "pixel_auroc": metrics.pixel_auroc(masks, maps),
-        "per_region_overlap": metrics.per_region_overlap(masks, maps),
-    }
+    return metrics.localization(dataset.masks[test], maps)
 
 
-def _write_scores(folder: RunFolder, task: Task, scores, threshold, held_out) -> None:
+def _drawn(
+    task: Task,
+    method: Method,
+    state: State,
+    scores: np.ndarray,
+    judgement: Judgement,
+    folder: RunFolder,
+) -> tuple[dict[str, bytes], float]:
+    """The pictures of the report, and the seconds that drawing them took."""
+    # Imported before the clock starts, as what they import is large.
+    import matplotlib.backends.backend_agg  # noqa: F401
+    import sklearn.metrics  # noqa: F401
+
+    groups = pictures.divided(task, method, state)
+    if groups is not None:
+        pictures.write_split(folder, task, groups)
+    rows = folder.metrics()
+    start = time.perf_counter()
+    figures = pictures.draw(task, method, state, scores, judgement, groups, rows)
+    return figures, round(time.perf_counter() - start, 2)
+
+
+def _write_scores(
+    folder: RunFolder,
+    task: Task,
+    scores: np.ndarray,
+    threshold: thresholds.Threshold | None,
+    held_out: np.ndarray,
+) -> None:
     """One row a test image; `index` counts the pooled train and test parts."""
     dataset, test = task.dataset, task.split.test
     names = [dataset.class_names[label] for label in dataset.labels[test]]
     decisions = [
-        "" if threshold is None else ("anomalous" if s > threshold else "normal")
+        "" if threshold is None else "anomalous" if s > threshold.value else "normal"
         for s in scores
     ]
     columns = {

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
 
 from ocjax import data, training
-from ocjax.evaluation import heatmaps, metrics, plots
+from ocjax.evaluation import heatmaps, plots
+from ocjax.evaluation.judgement import Judgement
 from ocjax.methods import Method, State
 from ocjax.methods.base import Groups
 from ocjax.runs.folder import RunFolder
@@ -29,22 +30,23 @@ def draw(
     method: Method,
     state: State,
     scores: np.ndarray,
-    threshold: float | None,
-    folder: RunFolder,
+    judgement: Judgement,
+    groups: Groups | None,
+    rows: Sequence[Mapping[str, Any]],
 ) -> dict[str, bytes]:
     """Returns the pictures that the method allows, as PNG files by name.
-
-    Where the method divides the training images into groups, the division is written
-    to `eval/split.csv`.
 
     Args:
       task: data and configuration.
       method: that was trained.
       state: after the last step.
       scores: of the test images, `[N]`.
-      threshold: above which an image is called anomalous, if there is one.
-      folder: of the run, for its metrics.
+      judgement: of the same images.
+      groups: that the method divides the training images into, if it does.
+      rows: logged ones of the run.
     """
+    decisions, measures = judgement.decisions, judgement.measures
+    threshold = None if decisions is None else decisions.threshold
     images, anomalous = task.dataset.images[task.split.test], task.split.anomalous
     steps = dict(method.views.images)
     if method.reconstruct is not None:
@@ -57,8 +59,8 @@ def draw(
             scores[~anomalous], scores[anomalous], threshold
         ),
     }
-    if anomalous.any():
-        interval = metrics.auroc_interval(anomalous, scores)
+    if measures is not None:
+        interval = measures.auroc_low, measures.auroc_high
         figures["roc"] = plots.roc(anomalous, scores, interval)
     figures["examples"] = plots.examples(
         images,
@@ -71,9 +73,7 @@ def draw(
     if anomalous.any():
         figures["image_grid"] = plots.image_grid(images, anomalous, scores, steps)
         figures["most_anomalous"] = plots.most_anomalous(images, anomalous, scores)
-    groups = _groups(task, method, state)
     if groups is not None:
-        _write_split(folder, task, groups)
         name, grade = next(iter(groups.grades.items()))
         figures["split"] = plots.split(
             task.dataset.images[task.split.train], groups.members, grade, name
@@ -83,7 +83,6 @@ def draw(
     if anomalous.any() and method.views.distance is not None:
         members = {} if groups is None else groups.members
         figures["distances"] = _distances(task, method.views.distance, state, members)
-    rows = folder.metrics()
     terms = sorted({name for row in rows for name in row} - NOT_TERMS)
     if terms and method.descends:
         figures["training_curves"] = plots.training_curves(rows, terms)
@@ -94,7 +93,7 @@ def _map(function: Callable, state: State, images: np.ndarray):
     return data.map_images(function, images, arguments=(state,))
 
 
-def _groups(task: Task, method: Method, state: State) -> Groups | None:
+def divided(task: Task, method: Method, state: State) -> Groups | None:
     """How the method's stages divide the training images, if they do."""
     for stage in method.stages:
         if stage.grade is not None:
@@ -103,8 +102,11 @@ def _groups(task: Task, method: Method, state: State) -> Groups | None:
     return None
 
 
-def _write_split(folder: RunFolder, task: Task, groups: Groups) -> None:
-    """One row a training image; `index` counts the pooled train and test parts."""
+def write_split(folder: RunFolder, task: Task, groups: Groups) -> None:
+    """Writes `eval/split.csv`, one row a training image.
+
+    Its `index` counts the pooled train and test parts.
+    """
     names = np.full(len(task.split.train), "", object)
     for name, members in groups.members.items():
         names[members] = name

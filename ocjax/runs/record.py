@@ -15,6 +15,7 @@ from ocjax.runs.display import Display, say
 from ocjax.runs.folder import RunFolder
 from ocjax.runs.log import MetricsLog
 from ocjax.runs.paper_code import BestEpoch
+from ocjax.runs.summary import Training
 from ocjax.runs.task import Task
 from ocjax.training import processes
 from ocjax.training.checkpoint import Checkpoints
@@ -43,7 +44,7 @@ class Run:
           name: of the run there; "" for one alone.
         """
         self.method, self.task, self.folder = method, task, folder
-        self.first_step_at = None  # `time.monotonic()` after the first step.
+        self._first_step_at = None  # `time.monotonic()` after the first step.
         config = task.config
         spans = training.spans(
             method, len(task.split.train), config.epochs, config.batch_size
@@ -91,7 +92,7 @@ class Run:
             self._compile_seconds += progress.seconds
         elif not progress.error:
             self._progress = progress
-            self.first_step_at = self.first_step_at or time.monotonic()
+            self._first_step_at = self._first_step_at or time.monotonic()
             if self._writes:
                 self._log_steps(progress)
             epochs, ends = progress.epoch + 1, progress.ends_epoch
@@ -127,22 +128,30 @@ class Run:
                 if self._log is not None:
                     self._log.close()
 
-    def finish(self) -> dict[str, Any]:
-        """Ends training; what the summary says of it."""
+    def finish(self, started: float | None) -> Training | None:
+        """Ends training.
+
+        Args:
+          started: `time.monotonic()` when the process started.
+
+        Returns:
+          What training took; None in processes that do not write.
+        """
         self.close()
         self._progress = None  # Its state is not needed any more.
         if not self._writes:
-            return {}
+            return None
+        first = self._first_step_at
         rows = self.folder.metrics()
         rates = [r["images_per_second"] for r in rows if "images_per_second" in r]
-        return {
-            "images_per_second": float(np.median(rates)) if rates else None,
-            "compile_seconds": round(self._compile_seconds, 2),
-            "train_seconds": round(self._seconds, 2),  # Of all processes.
-            "train_normals": len(self.task.split.train),
-            "steps": self.show.done,
-            "workdir": str(self.folder.path),
-        }
+        return Training(
+            train_normals=len(self.task.split.train),
+            steps=self.show.done,
+            images_per_second=float(np.median(rates)) if rates else None,
+            compile_seconds=round(self._compile_seconds, 2),
+            train_seconds=round(self._seconds, 2),
+            first_step_seconds=round(first - started, 2) if first and started else None,
+        )
 
     def _log_steps(self, progress: training.Progress) -> None:
         config = self.task.config

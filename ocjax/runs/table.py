@@ -18,9 +18,11 @@ from ocjax.evaluation import plots
 from ocjax.runs import conclusion
 from ocjax.runs import task as tasks
 from ocjax.runs.build import check_sizes
-from ocjax.runs.config import RunConfig, check, parse, varied
+from ocjax.runs.changes import varied
+from ocjax.runs.config import RunConfig, check, parse
 from ocjax.runs.display import say
 from ocjax.runs.folder import RunFolder
+from ocjax.runs.summary import Summary
 from ocjax.runs.task import Task
 from ocjax.runs.train import Result, run, run_all
 from ocjax.training import processes
@@ -42,7 +44,7 @@ def launch(
     started: float | None = None,
     published: Published | None = None,
     profile_steps: int = 0,
-) -> dict[str, Any]:
+) -> "Summary | TableSummary | None":
     """Does what a configuration says: one run, or all classes and seeds.
 
     Args:
@@ -58,7 +60,7 @@ def launch(
       published: asked for each choice of hyper-parameters.
 
     Returns:
-      The summary of the run, or of the table; {} in processes that do not write.
+      The summary of the run, or of the table; None in processes that do not write.
 
     Raises:
       InputError: the configuration, the data or a folder cannot be used.
@@ -72,12 +74,11 @@ def launch(
     first = next(iter(todo.values()))
     workdir = _files.local(workdir or _default_workdir(values, seed, todo), "--workdir")
     if len(todo) == 1:
-        result = run(first, workdir, **options)
-        if not result:
-            return {}
-        for line in conclusion.lines(result):
-            say(line)
-        return result | {"workdir": str(workdir)}
+        summary = run(first, workdir, **options)
+        if summary is not None:
+            for line in conclusion.lines(summary):
+                say(line)
+        return summary
     if not first.split.anomalous.any():
         raise InputError(
             "A table of many runs compares AUROCs, which needs anomalous test images: "
@@ -92,21 +93,21 @@ def launch(
         paths = [workdir / name for name in todo]
         results = run_all(list(todo.values()), paths, **options)
         if not processes.primary():
-            return {}
+            return None
         table = Table(list(todo.values()), results, choices, published, repeated)
         table.write(folder)
     say(table.markdown())
     doubtful = [
         path.name
         for path, result in zip(paths, results, strict=True)
-        if not isinstance(result, Exception) and result.get("warnings")
+        if isinstance(result, Summary) and result.warnings
     ]
     if doubtful:
         say(
             f"Warning: {len(doubtful)} of {len(paths)} runs have warnings, which their "
             f"reports tell: {files.listed(doubtful)}."
         )
-    return table.summary() | {"workdir": str(workdir)}
+    return table.summary(str(workdir))
 
 
 def tasks_of(
@@ -188,13 +189,68 @@ class Row(NamedTuple):
         return statistics.stdev(self.values) if len(self.values) > 1 else None
 
 
+@dataclasses.dataclass(frozen=True)
+class Mean:
+    """The mean over all classes.
+
+    Attributes:
+      choice: hyper-parameters that vary -> their values.
+      auroc: mean of the AUROCs, in [0, 1]; None where no seed has all classes.
+      deviation: sample standard deviation over seeds; None of a single one.
+    """
+
+    choice: dict[str, Any]
+    auroc: float | None
+    deviation: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class TableSummary:
+    """What many runs come to.
+
+    Attributes:
+      method: its name.
+      dataset: name of the data set.
+      protocol: name of the protocol.
+      epochs: passes over the training images.
+      classes: number of classes.
+      seeds: number of runs of each class and choice.
+      diverged: number of runs that ended in a loss that is not finite.
+      means: one for each choice of hyper-parameters, or one alone.
+      workdir: path of the folder of the run folders.
+    """
+
+    method: str
+    dataset: str
+    protocol: str
+    epochs: int
+    classes: int
+    seeds: int
+    diverged: int
+    means: tuple[Mean, ...]
+    workdir: str
+
+    def to_json(self) -> dict[str, Any]:
+        """One object; choices are a list where there are several."""
+        values = dataclasses.asdict(self)
+        del values["means"]
+        if len(self.means) == 1:
+            mean = self.means[0]
+            return values | {
+                "auroc_mean": mean.auroc,
+                "auroc_deviation": mean.deviation,
+            }
+        choices = [{**mean.choice, "auroc_mean": mean.auroc} for mean in self.means]
+        return values | {"choices": choices}
+
+
 class Table:
     """AUROCs of many runs, by class and by what varies, beside the paper's."""
 
     def __init__(
         self,
         todo: Sequence[Task],
-        results: Sequence[Result],
+        results: Sequence[Result | None],
         choices: Sequence[Mapping[str, Any]],
         published: Published | None = None,
         repeated: bool = False,
@@ -218,11 +274,11 @@ class Table:
             paper: Mapping[str, float] = {}
             for task, result in zip(todo, results, strict=True):
                 if all(getattr(task.hyper, k) == v for k, v in choice.items()):
-                    found = None if isinstance(result, Exception) else result["auroc"]
+                    auroc = result.auroc if isinstance(result, Summary) else None
                     name = task.dataset.class_names[task.target]
                     if published and not by_class:
                         paper = published(task.known().flat())
-                    by_class.setdefault(name, {})[task.seed] = found
+                    by_class.setdefault(name, {})[task.seed] = auroc
             if repeated:
                 overall = [value for s in by_class.values() for value in s.values()]
                 by_class = {}
@@ -275,8 +331,8 @@ class Table:
             for row in self.rows
         ]
         folder.write_csv("table.csv", [*self._header(), "diverged"], rows)
-        finished = [r for r in self._results if not isinstance(r, Exception)]
-        lines = [json.dumps(result) + "\n" for result in finished]
+        finished = [r for r in self._results if isinstance(r, Summary)]
+        lines = [json.dumps(summary.to_json()) + "\n" for summary in finished]
         folder.write("results.jsonl", "".join(lines))
         folder.write("table.png", plots.png(self.figure()))
 
@@ -295,23 +351,21 @@ class Table:
         title = f"{config.method}, {config.dataset}, {config.protocol}"
         return plots.table(names, series, paper, title)
 
-    def summary(self) -> dict[str, Any]:
-        """What the launcher prints."""
+    def summary(self, workdir: str) -> TableSummary:
+        """What all runs, in the folder `workdir`, come to."""
         config = self._first.config
-        shared = ("method", "dataset", "protocol", "epochs")
         means = [row for row in self.rows if row.name == MEAN]
-        found: dict[str, Any] = {name: getattr(config, name) for name in shared}
-        found |= {
-            "classes": self._classes,
-            "seeds": config.seeds,
-            "diverged": sum(isinstance(r, Exception) for r in self._results),
-        }
-        if len(means) == 1:
-            mean = {"auroc_mean": means[0].mean, "auroc_deviation": means[0].deviation}
-            return found | mean
-        return found | {
-            "choices": [{**row.choice, "auroc_mean": row.mean} for row in means]
-        }
+        return TableSummary(
+            method=config.method,
+            dataset=config.dataset,
+            protocol=config.protocol,
+            epochs=config.epochs,
+            classes=self._classes,
+            seeds=config.seeds,
+            diverged=sum(isinstance(r, Exception) for r in self._results),
+            means=tuple(Mean(row.choice, row.mean, row.deviation) for row in means),
+            workdir=workdir,
+        )
 
     def _header(self) -> list[str]:
         about = [*self._choices[0], self._field.replace("_", " ")]

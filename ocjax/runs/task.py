@@ -9,11 +9,10 @@ import numpy as np
 
 from ocjax import data, methods, training
 from ocjax._checks import InputError
+from ocjax.runs.bounds import SEED
 from ocjax.runs.build import build_method
 from ocjax.runs.config import Execution, RunConfig, Settings, parse
 from ocjax.runs.known import Known, Standardization
-
-SEEDS = 2**32  # Others have the random numbers of one of these.
 
 
 class Task(NamedTuple):
@@ -93,8 +92,9 @@ def of_dataset(
 ) -> Task:
     """The run of a configuration on data that are loaded; as `load`."""
     config, hyper, execution = settings
-    if not 0 <= seed < SEEDS:
-        raise InputError(f"`seed` (={seed}) must be at least 0 and below {SEEDS}.")
+    if not SEED.allows(seed):
+        above = SEED.most + 1
+        raise InputError(f"`seed` (={seed}) must be at least 0 and below {above}.")
     target = data.class_index(dataset, getattr(config, data.TARGET[config.protocol]))
     split = data.split(
         config.protocol,

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -16,13 +16,14 @@ from ocjax.runs.build import build_method
 from ocjax.runs.display import Display, say
 from ocjax.runs.folder import RunFolder
 from ocjax.runs.judge import judge
+from ocjax.runs.summary import Summary
 from ocjax.runs.task import Task
 from ocjax.training import processes
 
-Result = dict[str, Any] | training.NonFiniteError
+Result = Summary | training.NonFiniteError
 
 
-def run(task: Task, path: str | os.PathLike, **options) -> dict[str, Any]:
+def run(task: Task, path: str | os.PathLike, **options) -> Summary | None:
     """One run; arguments, result and errors are those of `run_all`.
 
     Raises:
@@ -41,7 +42,7 @@ def run_all(
     command: str = "",
     started: float | None = None,
     profile_steps: int = 0,
-) -> list[Result]:
+) -> list[Result | None]:
     """Trains, scores, judges and draws, or goes on where that was interrupted.
 
     Args:
@@ -57,7 +58,7 @@ def run_all(
     Returns:
       The summary of each run, as kept in `eval/summary.json`; or the error that ended
       it, which does not touch the others. A finished run is not run again. Of several
-      processes, process 0 alone writes and returns summaries; others return {}.
+      processes, process 0 alone writes and returns summaries; others return None.
 
     Raises:
       InputError: a folder or its checkpoints cannot be used.
@@ -86,7 +87,7 @@ def run_all(
         display = opened.enter_context(Display(quiet=not processes.primary()))
         runs = {}
         for i, task in enumerate(tasks):
-            if results[i] is None:
+            if i not in results:
                 name = folders[i].path.name if len(tasks) > 1 else ""
                 runs[i] = record.Run(_builder(task)(), task, folders[i], display, name)
                 opened.callback(runs[i].close)
@@ -107,7 +108,7 @@ def run_all(
                         for other in runs.values():
                             other.save()
                         raise
-    return [result for result in results if result is not None]  # All of them.
+    return [results[i] for i in range(len(tasks))]
 
 
 def _see_to(runs: Sequence[record.Run], request: stop.Stop) -> None:
@@ -124,45 +125,40 @@ def _see_to(runs: Sequence[record.Run], request: stop.Stop) -> None:
             run.save()
 
 
-def _claim(tasks: Sequence[Task], folders: Sequence[RunFolder]) -> list[Result | None]:
-    """Opens the folders; returns the results of runs that are finished."""
-    results: list[Result | None] = [None] * len(tasks)
+def _claim(
+    tasks: Sequence[Task], folders: Sequence[RunFolder]
+) -> dict[int, Result | None]:
+    """Opens the folders; returns the results of runs that are finished, by number."""
+    summaries: list[Summary | None] = [None] * len(tasks)
     if processes.primary():
         for task, folder in zip(tasks, folders, strict=True):
             folder.open(task.known().to_json())
-        results = [folder.result() for folder in folders]
-        for folder, result in zip(folders, results, strict=True):
-            if result is not None:
+        summaries = [folder.result() for folder in folders]
+        for folder, summary in zip(folders, summaries, strict=True):
+            if summary is not None:
                 say(f"{folder.path} is finished; this is its result.")
                 continue
             if not (folder.path / "env.json").exists():
                 folder.write_json("env.json", environment.describe())
-    finished = processes.share(np.array([result is not None for result in results]))
-    return [
-        {} if done and result is None else result
-        for done, result in zip(finished, results, strict=True)
-    ]
+    finished = processes.share(np.array([one is not None for one in summaries]))
+    return {i: summary for i, summary in enumerate(summaries) if finished[i]}
 
 
 def _finish(
     run: record.Run, progress: training.Progress, command: str, started: float | None
-) -> Result:
-    facts = run.finish()
+) -> Result | None:
+    took = run.finish(started)
     if progress.error:
         run.show.end(str(progress.error))
         return progress.error
     state = progress.state  # By all processes, which may have parts of it.
-    if not processes.primary():
-        return {}
-    first = run.first_step_at
-    facts |= {
-        "command": command,
-        "first_step_seconds": round(first - started, 2) if first and started else None,
-    }
-    result = judge(run.task, run.method, state, run.folder, facts, run.show.phase)
-    auroc = result["auroc"]
+    if took is None:
+        return None
+    phase = run.show.phase
+    summary = judge(run.task, run.method, state, run.folder, took, command, phase)
+    auroc = summary.auroc
     run.show.end("finished" if auroc is None else f"AUROC {auroc:.4f}")
-    return result
+    return summary
 
 
 class _Group(NamedTuple):

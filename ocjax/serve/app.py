@@ -23,8 +23,8 @@ from ocjax.inference.scorer import Card, Scorer, Verdict
 from ocjax.serve import guard, uploads
 from ocjax.serve.batches import Batches
 
-BINS = 40  # Of the histogram of held-out normals.
-_THREADS = 2  # That decode: a picture may take hundreds of MiB while it is decoded.
+BINS = 40  # Bars of the histogram of held-out normals.
+_THREADS = 2  # Decoding threads; a picture may take hundreds of MiB meanwhile.
 _POLICY = (
     "default-src 'none'; script-src 'nonce-{0}'; style-src 'nonce-{0}'; "
     "img-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; "
@@ -34,25 +34,25 @@ _log = logging.getLogger(__name__)
 
 
 def create_app(scorer: Scorer, *, loopback: bool = True) -> Starlette:
-    """The application; it judges a grey picture first, so that all is compiled.
+    """Makes the application, and judges a grey picture so that all is compiled.
 
     `GET /` is the page, `POST /score` judges the files of a form's field `file`
     (`?heatmap=1`: with heatmaps), `GET /model` tells of the model and `GET /health`
     that the server lives.
 
     Args:
-      scorer: judges the pictures, in one thread.
+      scorer: model that judges the pictures, in one thread.
       loopback: refuse requests to any name or address but this machine's own, as is
         right where only this machine can connect.
 
     Raises:
-      InputError: as `scorer.judge`.
+      InputError: `scorer.judge` refuses the pictures.
     """
     grey = np.full((1, *scorer.card.shape), 128, np.uint8)
     scorer.judge(grey)
     for verdict in scorer.judge(grey, explain=True).each():
         assert verdict.heatmap is not None
-        _overlay(grey[0], verdict.heatmap)  # Imports what draws.
+        _overlay(grey[0], verdict.heatmap)  # A first call imports Pillow and the rest.
     pages = _Pages(scorer)
     routes = [
         Route("/", pages.page),
@@ -92,25 +92,28 @@ class _Pages:
 
     async def score(self, request: Request) -> Response:
         explain = request.query_params.get("heatmap", "0") not in ("", "0")
-        sent = await uploads.read(request)
+        pictures = await uploads.read(request)
         try:
-            results = await self._results(sent, explain)
+            results = await self._results(pictures, explain)
         except Exception:
             _log.exception("The model failed.")
             return guard.line(500, "The model failed; the server's log tells more.")
         scored = any("score" in result for result in results)
         return JSONResponse({"results": results}, 200 if scored else 422)
 
-    async def _results(self, sent: list[uploads.Upload], explain: bool) -> list[dict]:
-        decoded = await asyncio.gather(*[self._thread(self._decode, x) for x in sent])
+    async def _results(
+        self, pictures: list[uploads.Upload], explain: bool
+    ) -> list[dict]:
+        decoding = [self._thread(self._decode, picture) for picture in pictures]
+        decoded = await asyncio.gather(*decoding)
         good = [image for image in decoded if isinstance(image, np.ndarray)]
         futures = self._batches.submit(good, explain=explain)
         # Each is awaited, so that of several failures none is reported as forgotten.
-        found = await asyncio.gather(
+        judged = await asyncio.gather(
             *map(asyncio.wrap_future, futures), return_exceptions=True
         )
-        verdicts, results = iter(found), []
-        for upload, image in zip(sent, decoded, strict=True):
+        verdicts, results = iter(judged), []
+        for upload, image in zip(pictures, decoded, strict=True):
             if isinstance(image, InputError):
                 results.append({"name": upload.name, "error": str(image)})
                 continue
@@ -128,7 +131,7 @@ class _Pages:
         try:
             return files.decode(upload.content, upload.name, self._card.shape)
         except InputError as error:
-            # Another one: this one's frames hold the picture, in a cycle.
+            # The caught error is not returned: its frames hold the picture, in a cycle.
             return InputError(str(error))
 
     def _result(
@@ -137,11 +140,11 @@ class _Pages:
         if not np.isfinite(verdict.score):
             why = f"{upload.name} got no finite score from the model"
             return {"name": upload.name, "error": why}
-        words = {None: None, True: "anomalous", False: "normal"}
+        decisions = {None: None, True: "anomalous", False: "normal"}
         result = {
             "name": upload.name,
             "score": verdict.score,
-            "decision": words[verdict.anomalous],
+            "decision": decisions[verdict.anomalous],
             "threshold": self._card.threshold,
             "percentile": verdict.percentile,
             "p_value": verdict.p_value,
@@ -152,7 +155,7 @@ class _Pages:
 
 
 def _facts(card: Card) -> dict:
-    """What `GET /model` tells: the card, and of its normals how they lie."""
+    """Answer of `GET /model`: the card, with a histogram of its normals' scores."""
     counts, edges = np.histogram(card.normals, BINS) if card.normals else ([], [])
     return {
         "method": card.method,
@@ -172,7 +175,7 @@ def _facts(card: Card) -> dict:
 
 
 def _overlay(image: np.ndarray, heatmap: np.ndarray) -> str:
-    """A heatmap over its image, on its own scale, as the address of a PNG file."""
+    """Address (data URL) of a PNG file: a heatmap, on its own scale, over its image."""
     from PIL import Image
 
     heatmap = np.nan_to_num(heatmap, posinf=0.0)

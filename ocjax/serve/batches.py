@@ -8,16 +8,16 @@ import numpy as np
 
 from ocjax.inference.scorer import Scorer, Verdict
 
-LARGEST = 32  # Images in one call of the scorer: as many as it computes at once.
+LARGEST = 32  # Images in one call of the scorer, which computes as many at once.
 
 
 class Batches:
     """Gathers the images that wait while the scorer works into its next call."""
 
     def __init__(self, scorer: Scorer):
-        """Nothing is judged yet; `scorer` is from now on called by one thread only."""
+        """Starts the one thread that calls `scorer` from now on."""
         self._scorer = scorer
-        # By whether heatmaps are asked for, which takes another call.
+        # Images that wait without and with heatmaps, which take different calls.
         self._waiting: dict[bool, deque] = {False: deque(), True: deque()}
         self._worker = ThreadPoolExecutor(1, "ocjax-scorer")
 
@@ -27,11 +27,11 @@ class Batches:
         """Lets images be judged.
 
         Args:
-          images: up to `LARGEST` of them, `[S, S, C]` as `Scorer.judge` takes many.
+          images: up to `LARGEST` images `[S, S, C]`, of the kinds of `Scorer.judge`.
           explain: give heatmaps too.
 
         Returns:
-          For each image its own verdict, or what the scorer raised.
+          Future verdicts, one for each image, or what the scorer raised.
 
         Raises:
           ValueError: there are more images.
@@ -40,22 +40,24 @@ class Batches:
             raise ValueError(f"Expected at most {LARGEST} images, got {len(images)}.")
         futures = [Future() for _ in images]
         self._waiting[explain].extend(zip(images, futures, strict=True))
-        # One turn for at most `LARGEST` images: so there are enough turns for all.
+        # A turn takes `LARGEST` images, as many as one call brings: turns suffice.
         self._worker.submit(self._take_turn, explain)
         return futures
 
     def _take_turn(self, explain: bool) -> None:
         waiting = self._waiting[explain]
-        taken = [waiting.popleft() for _ in range(min(LARGEST, len(waiting)))]
-        taken = [one for one in taken if one[1].set_running_or_notify_cancel()]
-        if not taken:
+        turn = [waiting.popleft() for _ in range(min(LARGEST, len(waiting)))]
+        turn = [
+            (x, future) for x, future in turn if future.set_running_or_notify_cancel()
+        ]
+        if not turn:
             return
         try:
-            images = np.stack([image for image, _ in taken])
-            single = list(self._scorer.judge(images, explain=explain).each())
+            images = np.stack([image for image, _ in turn])
+            verdicts = list(self._scorer.judge(images, explain=explain).each())
         except Exception as error:
-            for _, future in taken:
+            for _, future in turn:
                 future.set_exception(error)
         else:
-            for (_, future), verdict in zip(taken, single, strict=True):
+            for (_, future), verdict in zip(turn, verdicts, strict=True):
                 future.set_result(verdict)

@@ -1,4 +1,4 @@
-"""What stands before every route: who may ask, and what browsers are told."""
+"""Guard before every route: who may ask, and what headers browsers get."""
 
 import ipaddress
 import re
@@ -24,7 +24,7 @@ class Guard:
     """Refuses requests that another web page makes a browser send."""
 
     def __init__(self, app: ASGIApp, *, loopback: bool):
-        """Stands before `app`; `loopback`: answer requests to this machine only."""
+        """Stands before `app`; with `loopback` it answers requests to this machine."""
         self._app, self._loopback = app, loopback
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -52,7 +52,7 @@ class Guard:
             return None
         origin = headers.get("origin")
         foreign = origin is not None and not _same(origin, host)
-        # Absent where the client is no browser.
+        # Clients that are no browsers do not send this header.
         site = headers.get("sec-fetch-site", "none")
         if foreign or site not in ("same-origin", "none"):
             return line(403, "Requests of other web pages are refused.")
@@ -81,5 +81,5 @@ def _same(origin: str, host: str) -> bool:
         parts = urlsplit(origin)
     except ValueError:
         return False
-    known = parts.scheme in ("http", "https")
-    return known and bool(host) and parts.netloc.lower() == host.lower()
+    web = parts.scheme in ("http", "https")
+    return web and bool(host) and parts.netloc.lower() == host.lower()

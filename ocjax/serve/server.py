@@ -1,4 +1,4 @@
-"""Starts the server of the page."""
+"""Start of the server of the page."""
 
 import importlib.util
 import ipaddress
@@ -9,7 +9,7 @@ from ocjax import _extras, inference
 from ocjax._checks import InputError
 
 _NEEDED = ("starlette", "uvicorn", "python_multipart")
-_CONNECTIONS = 64  # At the same time.
+_CONNECTIONS = 64  # Most connections at the same time.
 
 
 def serve(
@@ -24,8 +24,8 @@ def serve(
     Args:
       model: run folder, saved detector or exported file.
       host: name or address to listen on; 0.0.0.0 lets the whole network in.
-      port: to listen on; 0 takes a free one.
-      false_positive_rate: for the threshold, instead of the model's.
+      port: port to listen on; 0 takes a free one.
+      false_positive_rate: rate of the threshold, instead of the model's.
 
     Raises:
       InputError: a package is missing; the model, the rate, the host or the port
@@ -35,7 +35,7 @@ def serve(
         raise InputError(f"The page needs its packages: {_extras.install('serve')}")
     from ocjax.serve.app import create_app
 
-    # Before the model is opened, which takes long.
+    # The port is taken before the model is opened, which takes long.
     with _listening(host, port) as listening:
         address, port = listening.getsockname()[:2]
         loopback = ipaddress.ip_address(address).is_loopback
@@ -47,8 +47,8 @@ def serve(
                 "this machine alone.",
                 flush=True,
             )
-        shown = f"[{host}]" if ":" in host else host
-        print(f"Drop pictures at http://{shown}:{port} (Ctrl-C ends it)", flush=True)
+        name = f"[{host}]" if ":" in host else host
+        print(f"Drop pictures at http://{name}:{port} (Ctrl-C ends it)", flush=True)
         _run(app, listening)
 
 
@@ -71,16 +71,16 @@ def _run(app, listening: socket.socket) -> None:
 def _listening(host: str, port: int) -> socket.socket:
     if not 0 <= port < 2**16:
         raise InputError(f"Expected a port from 0 to 65535, got {port}.")
-    if not host:  # It would be every address.
+    if not host:  # An empty name would be every address.
         raise InputError("Expected a host to listen on, got an empty name.")
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        family, _, _, _, address = found[0]
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        family, _, _, _, address = addresses[0]
         return socket.create_server(address, family=family)
     except socket.gaierror as error:
-        said, cause = error.strerror, error
+        reason, cause = error.strerror, error
     except OSError as error:
-        said, cause = os.strerror(error.errno) if error.errno else str(error), error
-    except ValueError as error:  # Of a name that can be none.
-        said, cause = str(error), error
-    raise InputError(f"Cannot listen on {host}, port {port}: {said}.") from cause
+        reason, cause = os.strerror(error.errno) if error.errno else str(error), error
+    except ValueError as error:  # The text can be no name of a host.
+        reason, cause = str(error), error
+    raise InputError(f"Cannot listen on {host}, port {port}: {reason}.") from cause

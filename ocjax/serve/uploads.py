@@ -9,11 +9,11 @@ from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
-FILES = 32  # Of a request,
-FILE_BYTES = 20 * 2**20  # each at most so large,
-REQUEST_BYTES = 128 * 2**20  # and all together.
-_FIELD, _OTHER_FIELDS = "file", 8
-_NAME = 120  # Most characters of a name that is repeated.
+FILES = 32  # Most files of a request.
+FILE_BYTES = 20 * 2**20  # Largest size of a file.
+REQUEST_BYTES = 128 * 2**20  # Largest size of a request.
+_FIELD, _OTHER_FIELDS = "file", 8  # Field of the files, most fields beside it.
+_NAME = 120  # Most characters of a file's name in an answer.
 
 
 class Upload(NamedTuple):
@@ -24,7 +24,7 @@ class Upload(NamedTuple):
 
 
 async def read(request: Request) -> list[Upload]:
-    """The files of a form's field `file`.
+    """Reads the files of a form's field `file`.
 
     Raises:
       HTTPException: the request is too large or no such form; it says why in one line.
@@ -41,16 +41,16 @@ async def read(request: Request) -> list[Upload]:
     except ClientDisconnect:
         raise HTTPException(400, "The upload was broken off.") from None
     try:
-        found = [file for file in form.getlist(_FIELD) if isinstance(file, UploadFile)]
-        if not found:
+        sent = [file for file in form.getlist(_FIELD) if isinstance(file, UploadFile)]
+        if not sent:
             raise HTTPException(422, f"Send pictures in the form's field {_FIELD!r}.")
-        return [Upload(shown(x.filename or ""), await x.read()) for x in found]
+        return [Upload(one_line(x.filename or ""), await x.read()) for x in sent]
     finally:
         await form.close()
 
 
-def shown(name: str) -> str:
-    """What a client calls a file, made fit for a line: no folders, nothing unseen."""
+def one_line(name: str) -> str:
+    """A client's name of a file, fit for a line: no folders, nothing unprintable."""
     last = name.replace("\\", "/").rsplit("/", 1)[-1]
     last = "".join(c if c.isprintable() else "?" for c in last).strip()
     if len(last) > _NAME:
@@ -84,7 +84,7 @@ def _too_large(what: str) -> HTTPException:
 
 
 class _Parser(MultiPartParser):
-    spool_max_size = 0  # Nothing is ever written to the disk.
+    spool_max_size = 0  # 0 keeps files in memory, so that none is written to a disk.
 
     def __init__(self, *arguments, **settings):
         super().__init__(*arguments, **settings)

@@ -11,6 +11,7 @@ import sys
 import numpy as np
 import pytest
 from calls import call, refused
+from collected import each
 from made_pictures import picture
 from PIL import Image
 
@@ -19,8 +20,6 @@ from ocjax.cli import evaluate, train
 from ocjax.data import files
 from ocjax.evaluation import metrics
 from ocjax.inference import Scorer
-
-pytestmark = pytest.mark.xdist_group("cli")  # They share a run.
 
 TINY = ["--method=autoencoder", "--epochs=1"]
 for field in ("hyper.latent=3", "hyper.features=2", "batch_size=8"):
@@ -208,7 +207,7 @@ def test_heatmaps_are_judged_where_masks_are(
     assert found == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("part", ["normal", "anomalous", "test", "test/bent"])
+@each("part", ["normal", "anomalous", "test", "test/bent"])
 def test_of_a_part_the_whole_folder_is_asked_for(
     part, exported, pictures, tmp_path, capsys
 ):
@@ -239,7 +238,7 @@ def test_methods_and_data_sets_are_listed(capsys):
     assert "casia_mfsd" in untried and "digits" not in untried
 
 
-@pytest.mark.parametrize("name", ["", *cli.COMMANDS])
+@each("name", ["", *cli.COMMANDS])
 def test_help_fits_a_screen_and_has_an_example(name, capsys):
     with pytest.raises(SystemExit) as ended:
         call(*([name] if name else []), "--help")
@@ -372,7 +371,7 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("what", BAD)
+@each("what", BAD)
 def test_a_mistake_costs_one_line(what, exported, pictures, tmp_path, capsys):
     arguments, message = BAD[what]
     (tmp_path / "empty").mkdir()
@@ -467,10 +466,10 @@ def test_after_a_table_its_file_is_named(tmp_path, capsys):
     two = ["--set", "seeds=2", "--set", "report=False"]
     assert call("train", "digits", *TINY, *two, f"--workdir={path}") == 0
     assert f"{path}/table.md" in capsys.readouterr().err
-    assert (
-        call("train", "digits", *TINY, *two[2:], f"--workdir={tmp_path / 'one'}") == 0
-    )
+    one = [*two[2:], "--profile_steps=1", f"--workdir={tmp_path / 'one'}"]
+    assert call("train", "digits", *TINY, *one) == 0
     assert "report.html" not in capsys.readouterr().err
+    assert list((tmp_path / "one" / "profile").rglob("*.xplane.pb"))
 
 
 def test_a_judgement_needs_no_pictures_that_train(exported, pictures, tmp_path, capsys):

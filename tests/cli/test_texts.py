@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from calls import call
+from collected import each
 
 from ocjax import __version__, _extras, cli, methods
 from ocjax.cli import exits, texts
@@ -42,7 +43,7 @@ def test_the_text_of_a_field_is_the_comment_beside_or_above_it():
     }
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@each("name", CONFIGS)
 def test_every_field_has_a_text_that_stands_alone(name):
     config = CONFIGS[name]
     text_of = texts.fields(config)
@@ -69,7 +70,7 @@ def test_the_fields_of_methods_and_runs_are_listed_with_their_texts(capsys):
     assert "method=lrgdan " in said and "false_positive_rate=0.01 " in said
 
 
-@pytest.mark.parametrize("command", cli.COMMANDS)
+@each("command", cli.COMMANDS)
 def test_help_has_the_default_of_every_flag(command):
     commands = {action.dest: action for action in cli.parser()._actions}["command"]
     assert isinstance(commands.choices, dict)
@@ -117,19 +118,26 @@ def test_completion_needs_shtab_and_a_shell_that_it_knows(capsys, monkeypatch):
     assert capsys.readouterr().err.startswith(hint)
 
 
-def run(*arguments, **environment):
-    command = [sys.executable, "-m", "ocjax", *arguments]
-    return subprocess.run(
-        command, capture_output=True, text=True, env=os.environ | environment
+COMMANDS = """
+import contextlib, sys, ocjax.cli
+for command in ("--help", "datasets", "methods ics"):
+    sys.argv[1:] = command.split()
+    with contextlib.suppress(SystemExit):
+        ocjax.cli.main()
+    print("----")
+"""
+
+
+def test_texts_are_there_without_docstrings():
+    command = [sys.executable, "-c", COMMANDS]
+    whole, bare = (
+        subprocess.run(command, capture_output=True, text=True, env=environment)
+        for environment in (os.environ, os.environ | {"PYTHONOPTIMIZE": "2"})
     )
-
-
-@pytest.mark.parametrize("arguments", [["--help"], ["datasets"], ["methods", "ics"]])
-def test_texts_are_there_without_docstrings(arguments):
-    done = run(*arguments)
-    bare = run(*arguments, PYTHONOPTIMIZE="2")
-    assert (bare.returncode, bare.stdout, bare.stderr) == (0, done.stdout, "")
-    assert len(done.stdout) > 500
+    assert (bare.returncode, bare.stdout, bare.stderr) == (0, whole.stdout, "")
+    texts_of_commands = whole.stdout.split("----\n")
+    assert len(texts_of_commands) == 4 and texts_of_commands.pop() == ""
+    assert all(len(text) > 500 for text in texts_of_commands)
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["fields"], ["methods"]])

@@ -25,6 +25,7 @@ def test_reading_needs_no_tensorflow(prepared_dir):
     part = prepared.read(folder, "test", 28)
     np.testing.assert_array_equal(np.bincount(part["labels"]), MNIST_TEST)
     assert part["images"].shape == (10000, 28, 28, 1)
+    assert part["class_names"][0] == "0"
     assert part["images"].dtype == np.uint8
     # TFDS's own decoding is the reference.
     import tensorflow_datasets as tfds
@@ -62,28 +63,24 @@ def test_other_files_parts_and_sizes_are_other_keys(tmp_path, monkeypatch):
     assert len(set(keys)) == 4
 
 
+def test_another_data_set_has_its_own_counts_and_names(prepared_dir):
+    part = prepared.read(prepared.find("fashion_mnist", prepared_dir), "test", 32)
+    np.testing.assert_array_equal(np.bincount(part["labels"]), [1000] * 10)
+    assert part["images"].shape == (10000, 32, 32, 1)
+    assert part["class_names"][0] == "T-shirt/top"
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name, train, test, channels, class_name",
-    [
-        ("mnist", [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949],
-         MNIST_TEST, 1, "0"),
-        ("fashion_mnist", [6000] * 10, [1000] * 10, 1, "T-shirt/top"),
-        ("cifar10", [5000] * 10, [1000] * 10, 3, "airplane"),
-    ],
-)  # fmt: skip
-def test_counts_per_class(
-    prepared_dir, monkeypatch, name, train, test, channels, class_name
-):
-    dataset = registry.load(name, data_dir=prepared_dir)
-    assert dataset.images.shape == (sum(train) + sum(test), 32, 32, channels)
-    assert dataset.class_names[0] == class_name
-    assert not dataset.official_test[: sum(train)].any()
-    for part, expected in ((False, train), (True, test)):
+def test_both_parts_are_one_data_set_that_is_decoded_once(prepared_dir, monkeypatch):
+    dataset = registry.load("cifar10", data_dir=prepared_dir)
+    assert dataset.images.shape == (60000, 32, 32, 3)
+    assert dataset.class_names[0] == "airplane"
+    assert not dataset.official_test[:50000].any()
+    for part, count in ((False, 5000), (True, 1000)):
         labels = dataset.labels[dataset.official_test == part]
-        np.testing.assert_array_equal(np.bincount(labels), expected)
+        np.testing.assert_array_equal(np.bincount(labels), [count] * 10)
     monkeypatch.setattr(prepared, "_decode", None)  # Nothing is decoded twice.
-    again = registry.load(name, data_dir=prepared_dir)
+    again = registry.load("cifar10", data_dir=prepared_dir)
     np.testing.assert_array_equal(again.images, dataset.images)
 
 

@@ -1,4 +1,5 @@
 import pytest
+from collected import each
 
 from ocjax.data import words
 
@@ -36,7 +37,7 @@ def test_a_name_says_what_it_holds_in_any_case_and_spelling(said, names):
     )
 
 
-@pytest.mark.parametrize("name", NOTHING.split())
+@each("name", NOTHING.split())
 def test_other_names_say_nothing(name):
     assert words.meaning(name) is None
 

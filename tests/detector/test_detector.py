@@ -23,8 +23,6 @@ from ocjax import Detector, inference, methods
 from ocjax._checks import InputError
 from ocjax.inference import opening
 
-pytestmark = pytest.mark.xdist_group("detector")  # They share compiled programs.
-
 
 def copy(one) -> Any:
     return clone(one)

@@ -13,8 +13,6 @@ from ocjax._checks import InputError
 from ocjax.data import files
 from ocjax.inference import Verdict
 
-pytestmark = pytest.mark.xdist_group("detector")  # They share compiled programs.
-
 RNG = np.random.default_rng(1)
 USES = ("predict", "judge", "score_samples", "decision_function", "anomaly_score")
 

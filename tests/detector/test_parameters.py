@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+from collected import each
 from sklearn.base import clone
 from tiny_detector import IMAGES, detector
 
 from ocjax import Detector, methods
 from ocjax._checks import InputError
-from ocjax.detector.parameters import MOST, own_names
+from ocjax.detector.parameters import own_names
+from ocjax.runs.bounds import SEED
 
 NAN, WHOLE = float("nan"), "must be a whole number of at least"
 
@@ -43,7 +45,7 @@ BAD = [
     ("image_shape", (32.0, 32), "must be (H, W), or (H, W, C)"),
     ("image_shape", "32", "must be (H, W), or (H, W, C)"),
     ("random_state", -1, "a whole number from 0 to"),
-    ("random_state", MOST + 1, "a whole number from 0 to"),
+    ("random_state", SEED.most + 1, "a whole number from 0 to"),
     ("random_state", 1.5, "a whole number from 0 to"),
     ("augment", None, "must be a string"),
     ("augment", "crop flop", "did you mean 'flip'"),
@@ -64,9 +66,7 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "message"), BAD, ids=[f"{b[0]}-{b[1]!r:.12}" for b in BAD]
-)
+@each("name, value, message", BAD)
 def test_a_wrong_value_is_told_before_the_images_are_looked_at(name, value, message):
     one = detector().set_params(**{name: value})
     with pytest.raises(InputError) as caught:
@@ -85,8 +85,8 @@ def test_a_switch_of_a_method_is_true_or_false():
 
 def test_numbers_of_numpy_are_numbers():
     one = detector(epochs=np.int64(1), validation_fraction=np.float32(0.25))
-    one.set_params(batch_size=np.int32(8), random_state=MOST)
-    expected = detector(random_state=MOST).fit(IMAGES).anomaly_score(IMAGES)
+    one.set_params(batch_size=np.int32(8), random_state=SEED.most)
+    expected = detector(random_state=SEED.most).fit(IMAGES).anomaly_score(IMAGES)
     assert (expected != detector().fit(IMAGES).anomaly_score(IMAGES)).any()
     np.testing.assert_array_equal(one.fit(IMAGES).anomaly_score(IMAGES), expected)
 

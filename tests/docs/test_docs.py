@@ -1,7 +1,7 @@
 """What the README and the pages of docs/ show works.
 
-Python blocks run in their order, with one epoch in place of many; commands are parsed,
-and those that need no other data run, on a small folder of pictures; links lead
+Python blocks run in their order, with small networks and one epoch; commands are
+parsed, and those that need no other data run, on a small folder of pictures; links lead
 somewhere.
 """
 
@@ -18,19 +18,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from collected import each
 from made_pictures import picture
 
 from ocjax import Detector, cli, inference
 from ocjax._checks import InputError
-from ocjax.cli import train
+from ocjax.cli import launching, train
 from ocjax.data import files
 from ocjax.evaluation import thresholds
 from ocjax.inference import Verdict
 from ocjax.runs import config as configs
 from ocjax.runs.build import build_method
+from ocjax.runs.changes import changed, varied
 from ocjax.serve import uploads
-
-pytestmark = pytest.mark.xdist_group("docs")  # They share a run.
 
 ROOT = pathlib.Path(__file__).parents[2]
 README, DOCS = ROOT / "README.md", sorted((ROOT / "docs").glob("*.md"))
@@ -62,7 +62,15 @@ def commands(path):
     return [" ".join(line.split()) for line in joined.splitlines()]
 
 
-OCJAX = sorted({c for path in PAGES for c in commands(path) if c.startswith("ocjax ")})
+COMMAND = re.compile(rf"(?:^|[\s/])(ocjax (?:{'|'.join(cli.COMMANDS)})\b.*)")
+OCJAX = sorted(
+    {
+        found if found.count('"') % 2 == 0 else found.removesuffix('"')
+        for path in PAGES
+        for command in commands(path)
+        for found in COMMAND.findall(command)
+    }
+)
 SCRIPT = re.compile(r"\bpython ((?:experiments|benchmarks)/\S+\.py)(.*)")
 SCRIPTS = sorted(
     {found for path in PAGES for c in commands(path) for found in SCRIPT.findall(c)}
@@ -80,6 +88,7 @@ def place(tmp_path_factory):
         picture(root / "PICTURES" / "test" / "scratch" / f"{i}.png", spoilt=True)
         picture(root / "NEW" / f"{i}.png", spoilt=i > 1)
     picture(root / "picture.png")
+    (root / "experiments").symlink_to(ROOT / "experiments")
     return root
 
 
@@ -115,15 +124,25 @@ def call(command):
     return cli._run(parse(command))
 
 
+def small(block):
+    """A block with small networks and one epoch."""
+    block = re.sub(r"\bepochs=\d+", "epochs=1", block)
+    block = block.replace(
+        "ganomaly(Config())", "ganomaly(Config(latent=3, features=2))"
+    )
+    tiny = '"autoencoder", hyper={"latent": 3, "features": 2},'
+    return re.sub(r'(?<=Detector\()(\s*)"autoencoder",', rf"\1{tiny}", block)
+
+
 @pytest.mark.parametrize(
     "path", [path for path in PAGES if blocks(path, "python")], ids=short
 )
 def test_the_python_blocks_of_a_page_run(path, models, capsys):
     names = {}
     for block in blocks(path, "python"):
-        exec(re.sub(r"\bepochs=\d+", "epochs=1", block), names)
+        exec(small(block), names)
     if path.name == "data.md":
-        assert "'auroc': " in capsys.readouterr().out
+        assert "Measures(auroc=" in capsys.readouterr().out
         before = names["evaluation"].score(
             names["method"], names["state"], 2 * names["normals"] - 1
         )
@@ -136,14 +155,14 @@ def test_the_python_blocks_of_a_page_run(path, models, capsys):
         assert names["heatmaps"].shape == (1, 32, 32)
 
 
-@pytest.mark.parametrize("command", OCJAX)
+@each("command", OCJAX)
 def test_every_ocjax_command_is_one(command):
     arguments = parse(command)
     if arguments.command != "train":
         return
     values, _ = train.configuration(arguments)
     config, hyper, _ = configs.parse(values)
-    assert configs.varied(config, hyper)
+    assert varied(config, hyper)
     method = build_method(config, hyper, None)
     images = jnp.zeros((1, config.image_size, config.image_size, 1))
     state = jax.eval_shape(method.init, jax.random.key(0), images)
@@ -153,7 +172,7 @@ def test_every_ocjax_command_is_one(command):
 RUNS = ("score", "evaluate", "report", "export", "methods", "datasets")
 
 
-@pytest.mark.parametrize("command", [c for c in OCJAX if c.split()[1] in RUNS])
+@each("command", [c for c in OCJAX if c.split()[1] in RUNS])
 def test_commands_run_on_a_small_model(command, models, capsys):
     writes = re.search(r"--out=|--heatmaps=|ocjax export", command)
     assert call(f"{command} --force" if writes else command) == 0
@@ -173,7 +192,7 @@ def test_the_table_of_scores_has_the_columns_that_the_page_names(models):
     assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == header
 
 
-@pytest.mark.parametrize(("script", "flags"), SCRIPTS, ids=lambda x: x.strip()[:90])
+@each("script, flags", SCRIPTS)
 def test_every_script_is_there_and_knows_its_flags(script, flags):
     for placeholder, name in STANDS_FOR.items():
         script, flags = (x.replace(placeholder, name) for x in (script, flags))
@@ -181,35 +200,16 @@ def test_every_script_is_there_and_knows_its_flags(script, flags):
     known = re.findall(r'(?:DEFINE_\w+\(|add_argument\()\s*"(?:--)?(\w+)"', source)
     if flags.count('"') % 2:  # The whole command is in quotes.
         flags = flags.removesuffix('"')
-    given = [flag for flag in shlex.split(flags) if flag.startswith("--")]
-    values = {}
-    for flag in given:
-        name, _, value = flag.removeprefix("--").partition("=")
-        values[name] = value
-    changes = {name: values[name] for name in values if name.startswith("config.")}
-    assert [n for n in values if n not in {*known, *changes}] == []
+    texts, others = launching.config_flags(shlex.split(flags))
+    given = [flag.removeprefix("--") for flag in others if flag.startswith("--")]
+    values = dict(flag.split("=", 1) for flag in given)
+    assert [name for name in values if name not in known] == []
     if "config" in known:
         file = values.get("config", "experiments/lrgdan/digits.py")
-        configs.parse(changed(ROOT / file, changes))
+        configs.parse(changed(configs.from_file(ROOT / file), texts))
 
 
-def changed(path, changes):
-    """The values of a configuration file after flags."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    config = module.get_config()
-    for name, value in changes.items():
-        *groups, field = name.split(".")[1:]
-        owner = functools.reduce(lambda owner, group: owner[group], groups, config)
-        kind = type(owner[field])
-        assert kind is not bool or value in ("True", "False")
-        owner[field] = value == "True" if kind is bool else kind(value)
-    return config.to_dict()
-
-
-@pytest.mark.parametrize("path", PAGES, ids=short)
+@each("path", PAGES)
 def test_links_and_files_are_there(path):
     links = re.findall(r"\]\(([^)\s#]+)", text(path))
     gone = [x for x in links if "://" not in x and not (path.parent / x).exists()]
@@ -236,7 +236,7 @@ def test_the_first_five_minutes_are_short_and_start_with_two_commands():
     assert len(text(README).splitlines()) < 150
     start = "python3 -m venv .venv && .venv/bin/pip install -e"
     assert [block.strip() for block in blocks(README)[:2]] == [
-        f"{start} . && .venv/bin/python experiments/train.py",
+        f"{start} . && .venv/bin/ocjax train --config=experiments/lrgdan/digits.py",
         f"{start} '.[dev]' && .venv/bin/pytest -n 2",
     ]
 

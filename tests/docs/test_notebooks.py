@@ -6,8 +6,6 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-pytestmark = pytest.mark.xdist_group("docs")
-
 DOCS = pathlib.Path(__file__).parents[2] / "docs"
 # Of each, something that it prints.
 NOTEBOOKS = {"digits": "found 0.", "own_folder": "scratch: 20 of 20 called anomalous"}

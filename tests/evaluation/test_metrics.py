@@ -1,3 +1,4 @@
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -203,23 +204,20 @@ def test_auroc_interval_of_separated_classes_is_one():
     assert metrics.auroc_interval([False, False, True], [0, 1, 2]) == (1, 1)
 
 
-def test_summary_holds_plain_numbers_under_the_agreed_names():
+def test_measures_are_plain_numbers_and_those_of_the_functions():
     anomalous, scores = sample(60, 40)
-    result = metrics.summary(anomalous, scores.astype(np.float32))
-    assert list(result) == [
-        "auroc",
-        "auroc_low",
-        "auroc_high",
-        "average_precision",
-        "fpr_at_95_tpr",
-        "equal_error_rate",
-        "best_f1_oracle",
-        "normals",
-        "anomalies",
-    ]
-    assert {type(value) for value in result.values()} == {float, int}
-    assert (result["normals"], result["anomalies"]) == (60, 40)
-    assert result["auroc_low"] < result["auroc"] < result["auroc_high"]
+    result = metrics.measures(anomalous, scores.astype(np.float32))
+    values = dataclasses.asdict(result)
+    assert {type(value) for value in values.values()} == {float}
+    assert values == {
+        "auroc": metrics.auroc(anomalous, scores),
+        "auroc_low": metrics.auroc_interval(anomalous, scores).low,
+        "auroc_high": metrics.auroc_interval(anomalous, scores).high,
+        "average_precision": metrics.average_precision(anomalous, scores),
+        "fpr_at_95_tpr": metrics.fpr_at_tpr(anomalous, scores),
+        "equal_error_rate": metrics.equal_error_rate(anomalous, scores).rate,
+        "best_f1_oracle": metrics.best_f1(anomalous, scores),
+    }
 
 
 @pytest.mark.parametrize(
@@ -235,7 +233,7 @@ def test_summary_holds_plain_numbers_under_the_agreed_names():
     ],
 )
 def test_unusable_labels_and_scores_are_named(anomalous, scores, error, message):
-    for metric in [metrics.auroc, metrics.equal_error_rate, metrics.summary]:
+    for metric in [metrics.auroc, metrics.equal_error_rate, metrics.measures]:
         with pytest.raises(error, match=message):
             metric(anomalous, scores)
 
@@ -254,9 +252,9 @@ def test_kinds_are_judged_against_all_normals_by_hand():
     kinds = ["good", "other good", "crack", "hole", "hole"]
     found = metrics.by_kind(anomalous, [0.0, 2.0, 1.0, 3.0, -1.0], kinds)
     assert list(found) == ["crack", "hole"]
-    assert found["crack"]["auroc"] == 0.5 and found["crack"]["anomalies"] == 1
+    assert found["crack"].auroc == 0.5 and found["crack"].anomalies == 1
     # 3 is over both normals, -1 over none.
-    assert found["hole"]["auroc"] == 0.5 and found["hole"]["anomalies"] == 2
+    assert found["hole"].auroc == 0.5 and found["hole"].anomalies == 2
 
 
 def test_regions_count_alike_by_hand():
@@ -320,8 +318,9 @@ def test_masks_and_heatmaps_are_checked(metric):
         metrics.per_region_overlap(masks, np.zeros((1, 4, 4)), limit=0)
 
 
-def test_normals_alone_have_the_same_keys():
-    both = metrics.summary([False, True], [0.0, 1.0])
-    alone = metrics.summary_of_normals([0.0, 1.0])
-    assert alone.keys() == both.keys()
-    assert alone["normals"] == 2 and alone["auroc"] is None
+def test_heatmaps_are_judged_where_masks_mark_something():
+    masks = np.zeros((1, 4, 4), bool)
+    assert metrics.localization(masks, np.zeros((1, 4, 4))) is None
+    masks[0, 0, 0] = True
+    judged = metrics.localization(masks, masks.astype(float))
+    assert judged == metrics.Localization(pixel_auroc=1, per_region_overlap=1)

@@ -1,14 +1,15 @@
-import importlib.util
 import json
 import pathlib
 import re
 import shlex
 import statistics
 
-import pytest
+from collected import each
 
 from ocjax import data, methods, runs
-from ocjax.runs import config as configs
+from ocjax.cli import launching
+from ocjax.runs.changes import changed
+from ocjax.runs.config import from_file, parse
 
 EXPERIMENTS = pathlib.Path(__file__).parents[2] / "experiments"
 FILES = sorted(EXPERIMENTS.glob("*/*.py"))
@@ -31,34 +32,19 @@ OF_ALL = {"digits", "mnist", "fashion_mnist", "cifar10"}
 by_path = lambda path: f"{path.parent.name}/{path.stem}"
 
 
-def load(path):
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.get_config()
-
-
 def commands(path):
     """The configuration of each training command in the README beside `path`."""
     text = (path.parent / "README.md").read_text()
     for command in re.findall("^python experiments/train.py (.*)", text, re.MULTILINE):
-        flags = dict(flag.split("=", 1) for flag in shlex.split(command))
-        config = load(EXPERIMENTS.parent / flags.pop("--config"))
-        flags.pop("--data_dir", None)
-        for name, value in flags.items():
-            *groups, field = name.removeprefix("--config.").split(".")
-            owner = config
-            for group in groups:
-                owner = owner[group]
-            kind = type(owner[field])
-            owner[field] = value == "True" if kind is bool else kind(value)
-        yield config.to_dict()
+        texts, others = launching.config_flags(shlex.split(command))
+        flags = dict(flag.split("=", 1) for flag in others)
+        assert {*flags} <= {"--config", "--data_dir"}
+        yield changed(from_file(EXPERIMENTS.parent / flags["--config"]), texts)
 
 
-@pytest.mark.parametrize("path", FILES, ids=by_path)
+@each("path", FILES)
 def test_every_file_is_the_configuration_that_its_name_says(path):
-    config, hyper, _ = configs.parse(load(path).to_dict())
+    config, hyper, _ = parse(from_file(path))
     assert (config.method, config.dataset) == (path.parent.name, path.stem)
     field = data.TARGET[config.protocol]
     assert getattr(config, field) in CLASSES[config.dataset]
@@ -74,7 +60,7 @@ def test_every_method_has_files_for_the_four_data_sets_and_published_numbers():
         assert EXPERIMENTS / method / "paper.json" in PAPERS
 
 
-@pytest.mark.parametrize("path", PAPERS, ids=by_path)
+@each("path", PAPERS)
 def test_variants_are_different_methods_that_can_be_built(path):
     paper, method = json.loads(path.read_text()), path.parent.name
     _, build = methods.METHODS[method]
@@ -82,7 +68,7 @@ def test_variants_are_different_methods_that_can_be_built(path):
     built = []
     for variant in paper["variants"]:
         values = runs.configure(method=method, hyper=variant["hyper"]).to_dict()
-        _, hyper, _ = configs.parse(values)
+        _, hyper, _ = parse(values)
         assert build(hyper).stages
         assert hyper not in built
         built.append(hyper)
@@ -90,20 +76,20 @@ def test_variants_are_different_methods_that_can_be_built(path):
     assert used == set(paper["published"])
 
 
-@pytest.mark.parametrize("path", PAPERS, ids=by_path)
+@each("path", PAPERS)
 def test_every_variant_has_a_command(path):
     shown = []
     for values in commands(path):
-        config, *_ = configs.parse(values)
+        config, *_ = parse(values)
         field = data.TARGET[config.protocol]
         assert getattr(config, field) in [*CLASSES[config.dataset], "all"]
-        standard = load(path.parent / f"{config.dataset}.py").to_dict()["hyper"]
+        standard = from_file(path.parent / f"{config.dataset}.py")["hyper"]
         shown.append({k: v for k, v in values["hyper"].items() if v != standard[k]})
     for variant in json.loads(path.read_text())["variants"]:
         assert variant["hyper"] in shown
 
 
-@pytest.mark.parametrize("path", PAPERS, ids=by_path)
+@each("path", PAPERS)
 def test_published_numbers_are_consistent(path):
     for tables in json.loads(path.read_text())["published"].values():
         where = [(table["dataset"], table["protocol"]) for table in tables]

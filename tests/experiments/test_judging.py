@@ -24,12 +24,9 @@ def run(script, *arguments):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("run")
-    code, _, error = commands.run(
-        *commands.PLAIN, f"--workdir={folder / 'run'}", cwd=folder
-    )
-    assert code == 0, error
-    return folder / "run"
+    folder = tmp_path_factory.mktemp("run") / "run"
+    commands.run_here(folder)
+    return folder
 
 
 def test_an_attack_on_the_detector_lowers_its_auroc(finished):

@@ -1,4 +1,5 @@
-import importlib.util
+import dataclasses
+import importlib
 import json
 import pathlib
 import shutil
@@ -6,6 +7,10 @@ import shutil
 import keep
 import pytest
 import tables
+from summaries import SUMMARY, judged
+
+from ocjax._checks import InputError
+from ocjax.runs.config import from_file
 
 ROOT = pathlib.Path(__file__).parents[2]
 EXPERIMENTS = ROOT / "experiments"
@@ -13,17 +18,9 @@ README = "Before.\n\n<!-- results: begin -->\nold\n<!-- results: end -->\n\nAfte
 LEAK = "The epoch was chosen on labels."
 
 
-def load(name):
-    spec = importlib.util.spec_from_file_location(name, EXPERIMENTS / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def line(auroc, *, seed=0, name="2", leaks=(), epochs=15, **hyper):
     """A result of CAE-Ent on MNIST, as the configuration file says but for `hyper`."""
-    config = load("caent/mnist").get_config().to_dict()
+    config = from_file(EXPERIMENTS / "caent" / "mnist.py")
     config |= {"epochs": epochs, "hyper": config["hyper"] | hyper}
     return {
         "method": "caent",
@@ -35,10 +32,16 @@ def line(auroc, *, seed=0, name="2", leaks=(), epochs=15, **hyper):
         "auroc": auroc,
         "auroc_low": auroc - 0.01,
         "auroc_high": auroc + 0.01,
+        "average_precision": 0.98,
+        "fpr_at_95_tpr": 0.125,
+        "equal_error_rate": 0.0625,
         "normals": 1000,
         "anomalies": 9000,
         "promised_false_positive_rate": 0.05,
         "reached_false_positive_rate": 0.06,
+        "held_out_normals": 500,
+        "train_normals": 4500,
+        "images_per_second": None,
         "train_seconds": 120.0,
         "leaks": list(leaks),
         "kinds": {
@@ -130,17 +133,25 @@ def test_the_table_of_all_methods(render, tmp_path):
     )
 
 
+def summary(name):
+    """What is in the folder of a run, as JSON."""
+    identity = dataclasses.replace(
+        SUMMARY.identity, method="caent", target_class=name, epochs=15
+    )
+    return dataclasses.replace(SUMMARY, identity=identity).to_json()
+
+
 @pytest.fixture
 def runs(tmp_path, monkeypatch):
     """A folder of two finished runs, and where their results go."""
     monkeypatch.setattr(keep, "HERE", tmp_path)
     (tmp_path / "caent").mkdir()
     for name in ("a", "b"):
-        summary = line(0.9, name=name)
+        kept = line(0.9, name=name)
         files = {
-            "run.json": {"config": summary.pop("config"), "seed": 0, "data": "1"},
-            "env.json": summary.pop("environment"),
-            "eval/summary.json": summary | {"workdir": "elsewhere"},
+            "run.json": {"config": kept["config"], "seed": 3, "data": "1"},
+            "env.json": kept["environment"],
+            "eval/summary.json": summary(name),
         }
         for file, content in files.items():
             path = tmp_path / "runs" / name / file
@@ -155,9 +166,45 @@ def test_runs_are_added_once(runs):
     keep.main([str(folder)])
     found = [json.loads(text) for text in kept.read_text().splitlines()]
     assert [result["normal_class"] for result in found] == ["b", "a"]
-    expected = line(0.9, name="a")
-    expected["config"] |= {"seed": 0, "data": "1"}  # As `run.json` has them.
-    assert found[1] == expected
+    whole = json.loads(json.dumps(summary("a")))
+    names = found[1].keys() - {"config", "environment"}
+    assert {name: found[1][name] for name in names} == {n: whole[n] for n in names}
+    assert found[1]["environment"] == line(0.9)["environment"]
+    # As `run.json` has them.
+    assert found[1]["config"] == line(0.9)["config"] | {"seed": 3, "data": "1"}
+    assert found[1].keys() == line(0.9).keys() | {"baselines", "note"}
+
+
+def test_a_run_without_anomalies_has_nothing_to_keep(runs):
+    folder, kept = runs
+    bare = judged(measures=None, kinds={}, anomalies=0)
+    bare = dataclasses.replace(bare, baselines={}).to_json()
+    (folder / "a" / "eval" / "summary.json").write_text(json.dumps(bare))
+    with pytest.raises(SystemExit, match="a: no test image is anomalous"):
+        keep.main([str(folder / "a")])
+    assert not kept.exists()
+
+
+def test_the_lines_that_are_kept_come_back():
+    lines = [
+        text
+        for file in EXPERIMENTS.glob("*/results.jsonl")
+        for text in file.read_text().splitlines()
+    ]
+    assert len(lines) > 200
+    for text in lines:
+        values, again = json.loads(text), keep.Result.from_json(json.loads(text))
+        written = json.loads(json.dumps(again.to_json()))
+        assert {name: written[name] for name in values} == values
+
+
+def test_a_damaged_line_is_named(by_kind):
+    with pytest.raises(InputError, match="`auroc` must be a number, got 'high'"):
+        by_kind(tile(0.5) | {"auroc": "high"})
+    other = tile(0.5)
+    del other["seed"]
+    with pytest.raises(InputError, match="`seed` is missing"):
+        by_kind(other)
 
 
 def test_what_is_no_commit_or_no_run_is_refused(runs):
@@ -173,8 +220,8 @@ def test_what_is_no_commit_or_no_run_is_refused(runs):
 def test_damaged_runs_are_refused_in_one_line(runs):
     folder, kept = runs
     files = [folder / "a" / name for name in ("run.json", "env.json")]
-    summary = folder / "a" / "eval" / "summary.json"
-    for file in (*files, summary):
+    finished = folder / "a" / "eval" / "summary.json"
+    for file in (*files, finished):
         whole = file.read_text()
         for content in ("{", "[" * 100_000, "{}", "[]", "3", "null"):
             file.write_text(content)
@@ -182,7 +229,7 @@ def test_damaged_runs_are_refused_in_one_line(runs):
                 keep.main([str(folder / "a")])
             assert "\n" not in str(error.value)
         file.unlink()
-        if file is not summary:  # Without it, a run is not finished.
+        if file is not finished:  # Without it, a run is not finished.
             with pytest.raises(SystemExit, match="missing"):
                 keep.main([str(folder / "a")])
         file.write_text(whole)
@@ -200,7 +247,7 @@ def by_kind(tmp_path):
     """Writes results of tiles and returns the rendered page's rows."""
 
     def rendered(*lines):
-        (tmp_path / "caent").mkdir()
+        (tmp_path / "caent").mkdir(exist_ok=True)
         text = "\n".join(map(json.dumps, lines))
         (tmp_path / "caent" / "results.jsonl").write_text(text)
         (tmp_path / "other_data.md").write_text(README)

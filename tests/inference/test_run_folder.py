@@ -15,8 +15,6 @@ from ocjax.runs.folder import RunFolder
 from ocjax.runs.train import run_all
 from ocjax.training.checkpoint import Checkpoints
 
-pytestmark = pytest.mark.xdist_group("trained")  # They share a run.
-
 
 def task(method="autoencoder", channels=1, **changes):
     """A tiny run on noise."""
@@ -175,6 +173,16 @@ def change_known(**fields):
     return do
 
 
+def change_summary(**fields):
+    """Changes the result."""
+
+    def do(path):
+        file = path / "eval" / "summary.json"
+        file.write_text(json.dumps(json.loads(file.read_text()) | fields))
+
+    return do
+
+
 def no_metadata(path):
     for file in path.glob("checkpoints/*/state/_METADATA"):
         file.unlink()
@@ -247,11 +255,15 @@ BAD = {
     ),
     "no threshold": (
         lambda path: (path / "eval" / "summary.json").write_text('{"auroc": 1}'),
-        "damaged eval/ or env.json: KeyError",
+        "summary.json is damaged: `protocol` must be one of",
     ),
     "threshold of a text": (
-        lambda path: (path / "eval" / "summary.json").write_text('{"threshold": "1"}'),
-        "damaged eval/ or env.json: .*the threshold '1'",
+        change_summary(threshold="1"),
+        "summary.json is damaged: `threshold` must be a number, got '1'",
+    ),
+    "promise beyond all": (
+        change_summary(promised_false_positive_rate=2.5),
+        "damaged eval/ or env.json",
     ),
     "scores that are none": (
         lambda path: (path / "eval" / "held_out.csv").write_text("score\nnan\n"),
@@ -299,7 +311,8 @@ def test_a_bad_folder_costs_one_line(what, copy):
 def test_principal_components_come_back_from_runs_sweeps_and_detectors(tmp_path):
     what = task("pca", hyper={"variance": 0.5, "error": "absolute"}, report=True)
     # Epochs and steps mean nothing to it, so few of them are no sign of anything.
-    assert not [w for w in runs.run(what, tmp_path / "run")["warnings"] if "step" in w]
+    summary = runs.run(what, tmp_path / "run")
+    assert summary is not None and not [w for w in summary.warnings if "step" in w]
     run, images = trained(tmp_path / "run"), what.dataset.images
     assert 1 < len(run.state.params["pca"]["components"]) < 10
     with open(tmp_path / "run" / "eval" / "scores.csv") as file:

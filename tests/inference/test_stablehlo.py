@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import tiny_methods
+from collected import each
 from jax import export
 
 from ocjax._checks import InputError
@@ -152,8 +153,8 @@ def test_damaged_and_hostile_files_are_refused(saved, tmp_path):
         assert "\n" not in str(caught.value) and str(path) in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("field", "value"),
+@each(
+    "field, value",
     [
         ("threshold", "0.5"),
         ("threshold", float("nan")),

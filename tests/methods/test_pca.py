@@ -1,5 +1,7 @@
 """What is PCA's own; the rest is in `test_contract.py`."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,10 +22,10 @@ PIXELS = np.clip(127.5 + 30 * _FLAT, 0, 255).astype(np.uint8).reshape(90, 6, 6, 
 IMAGES, OTHERS = PIXELS[:50], PIXELS[50:]
 
 
-def _trained(config, images=IMAGES, **options):
+def _trained(config, images: np.ndarray = IMAGES, **options):
     method = pca(config)
-    options = {"epochs": 1, "batch_size": 16} | options
-    return method, training.fit(method, images, jax.random.key(0), **options)
+    all_options: dict[str, Any] = {"epochs": 1, "batch_size": 16} | options
+    return method, training.fit(method, images, jax.random.key(0), **all_options)
 
 
 def _flat(images):

@@ -19,15 +19,13 @@ EXPONENTIALS = {"exp", "expm1", "log", "log1p", "logistic", "tanh", "sqrt", "rsq
 
 class Case(NamedTuple):
     method: Method
+    program: core.Jaxpr | None  # A step of each stage, where all have steps.
     state: State  # After two steps of each stage.
     metrics: Any
     scores: jax.Array
 
 
-@pytest.fixture(
-    scope="module",
-    params=[pytest.param(n, marks=pytest.mark.xdist_group(n)) for n in MAIN],
-)
+@pytest.fixture(scope="module", params=MAIN)
 def cases(request):
     """The method in float32, and in bfloat16."""
     build, config = MAIN[request.param]
@@ -36,19 +34,21 @@ def cases(request):
 
 def _case(method):
     state, metrics = jax.jit(method.init)(jax.random.key(1), IMAGES), {}
-    step = functools.partial(step_of_each_stage, method)
+    step, program = functools.partial(step_of_each_stage, method), None
     if not method.computes:
-        step = jax.jit(step)
+        traced = jax.jit(step).trace(state, IMAGES, jax.random.key(2))
+        step, program = traced.lower().compile(), traced.jaxpr.jaxpr
     for i in range(2):
         state, metrics = step(state, IMAGES, jax.random.key(2 + i))
-    return Case(method, state, metrics, jax.jit(method.score)(state, IMAGES))
+    scores = jax.jit(method.score)(state, IMAGES)
+    return Case(method, program, state, metrics, scores)
 
 
 def test_what_is_learned_and_returned_is_finite_and_of_float32(cases):
-    kinds = lambda case: jax.tree.map(lambda x: (x.shape, x.dtype), case[1:])
+    kinds = lambda case: jax.tree.map(lambda x: (x.shape, x.dtype), case[2:])
     single, half = cases
     assert kinds(half) == kinds(single)
-    assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(half[1:]))
+    assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(half[2:]))
     for function in (half.method.embed, half.method.reconstruct):
         if function is not None:
             assert jax.eval_shape(function, half.state, IMAGES).dtype == jnp.float32
@@ -67,16 +67,11 @@ def _equations(jaxpr):
         yield from _equations(part)
 
 
-@pytest.mark.parametrize("name", sorted(set(MAIN) - {"pca"}))
-def test_products_are_of_bfloat16_but_no_sum_and_no_exponential(name):
-    build, config = MAIN[name]
-    method = build(config, dtype=jnp.bfloat16)
-    state = jax.eval_shape(method.init, jax.random.key(1), IMAGES)
-    step = functools.partial(step_of_each_stage, method)
-    program = jax.make_jaxpr(step)(state, IMAGES, jax.random.key(2))
+@pytest.mark.parametrize("cases", sorted(set(MAIN) - {"pca"}), indirect=True)
+def test_products_are_of_bfloat16_but_no_sum_and_no_exponential(cases):
     half = [
         equation
-        for equation in _equations(program.jaxpr)
+        for equation in _equations(cases[1].program)
         if equation.invars and equation.invars[0].aval.dtype == jnp.bfloat16
     ]
     names = {equation.primitive.name for equation in half}

@@ -2,8 +2,8 @@
 
 import json
 
-import pytest
-from commands import PLAIN, TINY, run
+from collected import each
+from commands import PLAIN, TINY, run, run_each
 
 MISTAKES = {
     "flag": (["--wrkdir=x"], "wrkdir"),
@@ -42,16 +42,21 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_costs_one_line_and_nothing_is_written(mistake, tmp_path):
-    arguments, expected = MISTAKES[mistake]
-    code, output, error = run(*TINY, *arguments, cwd=tmp_path)
-    assert code == 2, error
-    assert expected in error
-    assert "Traceback" not in error
-    assert len(error.strip().splitlines()) == 1, error
-    assert output == ""
-    assert not [p for p in tmp_path.rglob("*") if p.is_file()]
+def test_a_mistake_costs_one_line_and_nothing_is_written(tmp_path):
+    commands = [[*TINY, *arguments] for arguments, _ in MISTAKES.values()]
+    ended = zip(MISTAKES.values(), run_each(commands, tmp_path), strict=True)
+
+    @each("mistake, end", [(*pair,) for pair in ended])
+    def check(mistake, end):
+        (_, expected), ((code, output, error), folder) = mistake, end
+        assert code == 2, error
+        assert expected in error
+        assert "Traceback" not in error
+        assert len(error.strip().splitlines()) == 1, error
+        assert output == ""
+        assert not list(folder.iterdir())
+
+    check()
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_is_named(tmp_path):

@@ -1,19 +1,9 @@
+import dataclasses
+
 import pytest
+from summaries import JUDGEMENT, SUMMARY, judged
 
 from ocjax.runs import conclusion
-
-SUMMARY = {
-    "auroc": 0.976,
-    "auroc_low": 0.96,
-    "auroc_high": 0.989,
-    "threshold": 1.5,
-    "anomalies": 192,
-    "anomalies_found": 187,
-    "normals": 60,
-    "false_alarms": 3,
-    "promised_false_positive_rate": 0.05,
-}
-NO_ANOMALIES = {"auroc": None, "anomalies": 0, "anomalies_found": 0}
 
 
 @pytest.mark.parametrize(
@@ -25,19 +15,26 @@ NO_ANOMALIES = {"auroc": None, "anomalies": 0, "anomalies_found": 0}
             "pictures called anomalous (promised 5 %)",
         ),
         (
-            NO_ANOMALIES,
+            {"measures": None, "anomalies": 0},
             "No anomalous pictures to judge by; 3 of 60 good pictures called anomalous "
             "(promised 5 %)",
         ),
         (
-            {"threshold": None, "anomalies_found": None, "false_alarms": None},
+            {"decisions": None},
             "AUROC 0.976 (0.960 to 0.989); no threshold to decide by",
+        ),
+        (
+            {"promised_false_positive_rate": None, "anomalies": 0},
+            "AUROC 0.976 (0.960 to 0.989); 3 of 60 good pictures called anomalous",
         ),
     ],
 )
 def test_a_result_is_said_in_plain_words(changes, line):
-    assert conclusion.line(SUMMARY | changes) == line
-    assert conclusion.lines(SUMMARY | changes | {"warnings": ["Look."]}) == [
-        line,
-        "Warning: Look.",
-    ]
+    assert conclusion.line(dataclasses.replace(JUDGEMENT, **changes)) == line
+    simple = "Simple scores on the same pictures: loudness 0.625"
+    assert conclusion.lines(judged(**changes)) == [line, simple, "Warning: Look."]
+
+
+def test_no_warnings_and_no_simple_scores_are_no_lines():
+    quiet = dataclasses.replace(SUMMARY, warnings=(), baselines={})
+    assert len(conclusion.lines(quiet)) == 1

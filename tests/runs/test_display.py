@@ -15,7 +15,7 @@ def clock(monkeypatch):
 
 def test_lines_say_how_far_all_runs_are_and_what_is_left(clock, capsys):
     with display.Display() as shown:
-        a, b = shown.add("a", 2, 10), shown.add("b", 2, 10)
+        a, b = shown.add("a", 2, 20), shown.add("b", 2, 20)
         a.begin(0)
         a.update(1, 0, 0.5, None, 64.0)  # From here on time counts.
         clock[0] += 10

@@ -1,10 +1,12 @@
 """Warnings where a run has not learned, and none where it has."""
 
+import dataclasses
 import re
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from summaries import DECISIONS, JUDGEMENT, MEASURES
 
 from ocjax import runs
 from ocjax.methods import Method, Stage, State
@@ -94,34 +96,37 @@ def test_scores_that_are_all_alike_are_told():
     assert health.of_scores(np.zeros(3))
 
 
-RESULT = {
-    "auroc_low": 0.6,
-    "auroc_high": 0.8,
-    "promised_false_positive_rate": 0.05,
-    "reached_low": 0.01,
-    "reached_high": 0.1,
-}
+def _judgement(low=0.6, high=0.8, reached_low=0.01, reached_high=0.1):
+    measures = dataclasses.replace(MEASURES, auroc_low=low, auroc_high=high)
+    decisions = dataclasses.replace(
+        DECISIONS, reached_low=reached_low, reached_high=reached_high
+    )
+    return dataclasses.replace(JUDGEMENT, measures=measures, decisions=decisions)
 
 
 @pytest.mark.parametrize(
     "changes, said",
     [
-        ({"auroc_low": 0.45, "auroc_high": 0.6}, "no better than chance.*holds 0.5"),
-        ({"auroc_low": 0.5, "auroc_high": 0.6}, "no better than chance"),
-        ({"auroc_low": 0.3, "auroc_high": 0.4}, "score lower than good ones"),
+        ({"low": 0.45, "high": 0.6}, "no better than chance.*holds 0.5"),
+        ({"low": 0.5, "high": 0.6}, "no better than chance"),
+        ({"low": 0.3, "high": 0.4}, "score lower than good ones .AUROC 0.300 to 0.400"),
         ({"reached_low": 0.06, "reached_high": 0.2}, "6.0% to 20.0%, than the 5.0%"),
     ],
 )
 def test_results_that_say_nothing_are_told(changes, said):
-    (warning,) = health.of_result(RESULT | changes)
+    (warning,) = health.of_judgement(_judgement(**changes))
     assert re.search(said, warning)
 
 
 def test_results_that_say_something_are_not():
-    assert health.of_result(RESULT) == []
-    # Without anomalies, and without a threshold, nothing is known.
-    unknown = dict.fromkeys(RESULT, None) | {"promised_false_positive_rate": 0.05}
-    assert health.of_result(unknown) == []
+    assert health.of_judgement(_judgement()) == []
+
+
+def test_without_anomalies_or_a_promise_nothing_is_known():
+    bad = _judgement(low=0.1, high=0.2, reached_low=0.5, reached_high=0.6)
+    for unknown in ("promised_false_positive_rate", "decisions"):
+        nothing = dataclasses.replace(bad, measures=None, **{unknown: None})
+        assert health.of_judgement(nothing) == []
 
 
 CONFIG = {
@@ -133,18 +138,28 @@ CONFIG = {
 
 
 def test_a_run_that_learns_has_no_warnings_and_a_short_one_has(tmp_path, capsys):
-    values = runs.configure(epochs=60, **CONFIG).to_dict()
+    values = runs.configure(epochs=40, **CONFIG).to_dict()
     result = runs.launch(values, workdir=tmp_path / "long")
-    assert result["warnings"] == [] and result["auroc"] > 0.9
+    assert isinstance(result, runs.Summary)
+    assert result.warnings == () and (result.auroc or 0) > 0.9
     assert "Warning" not in capsys.readouterr().err
     # A batch is no larger than what trains.
     values = runs.configure(epochs=1, **CONFIG | {"batch_size": 1000}).to_dict()
     result = runs.launch(values, workdir=tmp_path / "short")
-    assert result["steps"] == 1
-    assert "fewer than any method needs" in result["warnings"][0]
+    assert isinstance(result, runs.Summary)
+    assert result.training.steps == 1 and result.draw_seconds is None
+    assert "fewer than any method needs" in result.warnings[0]
     lines = capsys.readouterr().err.splitlines()
-    assert f"Warning: {result['warnings'][0]}" in lines
+    assert f"Warning: {result.warnings[0]}" in lines
     assert lines[0] == (
         "140 good pictures to train on; 34 good and 321 of 9 kinds to test. 21 of the "
         "first are held out for the threshold; 119 make a batch."
     )
+
+
+def test_simple_scores_that_do_clearly_better_are_named_best_first():
+    measures = dataclasses.replace(MEASURES, auroc=0.85, auroc_low=0.8, auroc_high=0.9)
+    aurocs = {"mean image": 0.91, "pca": 0.962, "knn": 0.9}
+    (warning,) = health.of_yardsticks(measures, aurocs)
+    assert "than 0.850 (at most 0.900): pca 0.962, mean image 0.910." in warning
+    assert health.of_yardsticks(measures, {"pca": 0.89}) == []

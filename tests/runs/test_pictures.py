@@ -1,10 +1,12 @@
 """What is drawn of a method, tried on one whose views are a line each."""
 
+import dataclasses
 from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from summaries import JUDGEMENT
 
 from ocjax import data, runs
 from ocjax.methods import Groups, Method, Stage, State, Views
@@ -96,7 +98,13 @@ def row_means(task):
 def drawn(task, method, folder):
     state = State({"scale": jnp.ones(())}, {}, {}, jnp.zeros((), int))
     scores = np.arange(20.0)
-    return pictures.draw(task, method, state, scores, 3.0, RunFolder(folder))
+    folder, groups = RunFolder(folder), pictures.divided(task, method, state)
+    if groups is not None:
+        pictures.write_split(folder, task, groups)
+    judgement, rows = JUDGEMENT, folder.metrics()
+    if not task.split.anomalous.any():
+        judgement = dataclasses.replace(judgement, measures=None)
+    return pictures.draw(task, method, state, scores, judgement, groups, rows)
 
 
 def test_a_method_without_views_gets_the_pictures_of_its_scores(task, tmp_path):

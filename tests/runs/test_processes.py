@@ -6,18 +6,25 @@ import signal
 import socket
 
 import numpy as np
-from commands import PLAIN, result, run, start, wait_for_checkpoint
+from commands import PLAIN, result, run, run_here, start, wait_for_checkpoint
 
 from ocjax.cli import cluster
 
 
-def _start_both(*arguments: str, cwd: pathlib.Path):
+def _start_both(*arguments: str, cwd: pathlib.Path, **options):
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
     job = [f"--coordinator=localhost:{port}", "--num_processes=2"]
     return [
-        start(*arguments, *job, f"--process_id={i}", "--config.devices=0", cwd=cwd)
+        start(
+            *arguments,
+            *job,
+            f"--process_id={i}",
+            "--config.devices=0",
+            cwd=cwd,
+            **options,
+        )
         for i in range(2)
     ]
 
@@ -67,15 +74,15 @@ def test_a_killed_process_ends_the_job_which_the_same_command_resumes(tmp_path):
     assert near < 0.01
 
 
-def test_processes_share_out_models(tmp_path):
+def test_processes_of_either_command_share_out_models(tmp_path):
     command = [*PLAIN, "--config.epochs=2", "--config.seeds=2"]
+    folder = f"--workdir={tmp_path / 'both'}"
     ((output, error), code), ((silent, _), other) = _finish(
-        _start_both(*command, f"--workdir={tmp_path / 'both'}", cwd=tmp_path)
+        _start_both(*command, folder, cwd=tmp_path, ocjax=True)
     )
     assert (code, other) == (0, 0) and "{" not in silent, error
     assert result(output)["seeds"] == 2
-    code, _, error = run(*command, f"--workdir={tmp_path / 'one'}", cwd=tmp_path)
-    assert code == 0, error
+    run_here(tmp_path / "one", epochs=2, seeds=2)
     for name in ("8-seed0", "8-seed1"):
         scores = [_scores(tmp_path / which / name) for which in ("both", "one")]
         np.testing.assert_allclose(*scores, rtol=1e-3)

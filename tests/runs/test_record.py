@@ -21,6 +21,7 @@ def test_the_last_good_checkpoint_stays_when_a_loss_is_not_finite(
 
     monkeypatch.setattr(training, "sweep", diverges)
     config = runs.configure(
+        method="ganomaly",
         epochs=3,
         batch_size=32,
         checkpoint_epochs=1,
@@ -51,7 +52,8 @@ def test_parameters_that_are_not_finite_end_their_run_alone(tmp_path, monkeypatc
         report=False,
     )
     result = runs.launch(config.to_dict(), workdir=tmp_path / "table")
-    assert (result["seeds"], result["diverged"]) == (2, 1)
+    assert isinstance(result, runs.TableSummary)
+    assert (result.seeds, result.diverged) == (2, 1)
     lost = tmp_path / "table" / "8-seed1"
     assert not (lost / "eval").exists()
     assert not list((lost / "checkpoints").iterdir())

@@ -7,13 +7,22 @@ import signal
 import jax
 import numpy as np
 import pytest
-from commands import PLAIN, TINY, result, run, start, wait_for_checkpoint
+from commands import (
+    AS_PLAIN,
+    EPOCHS,
+    PLAIN,
+    TINY,
+    result,
+    run,
+    run_here,
+    start,
+    wait_for_checkpoint,
+)
 
 from ocjax import methods, runs
+from ocjax._checks import InputError
 from ocjax.training import passes
 from ocjax.training.checkpoint import Checkpoints
-
-STREAMED = "--config.memory_budget_mb=0"
 
 
 def _final_state(workdir):
@@ -30,7 +39,7 @@ def _final_state(workdir):
 def _assert_same(workdir, other):
     """Equal to the last bit: state, scores, and every logged loss."""
     a, b = _final_state(workdir), _final_state(other)
-    assert a.step == 40 * 3
+    assert a.step == EPOCHS * 3
     jax.tree.map(np.testing.assert_array_equal, a, b)
     scores = [(d / "eval" / "scores.csv").read_text() for d in (workdir, other)]
     assert scores[0] == scores[1]
@@ -51,14 +60,17 @@ def whole(tmp_path_factory):
     return workdir, result(output)
 
 
-@pytest.mark.parametrize("more", [[], [STREAMED]], ids=["resident", "streamed"])
-def test_a_killed_run_resumes_to_the_same_bits(whole, more, tmp_path):
-    workdir = tmp_path / "run"
-    command = [*PLAIN, *more, f"--workdir={workdir}"]
-    process = start(*command, cwd=tmp_path)
+def _stopped(workdir, process, number):
+    """Stops a process by a signal after its first checkpoint; its standard error."""
     wait_for_checkpoint(workdir, process)
-    process.kill()
-    process.communicate()
+    process.send_signal(number)
+    return process.communicate(timeout=120)[1]
+
+
+def test_a_killed_run_resumes_to_the_same_bits(whole, tmp_path):
+    workdir = tmp_path / "run"
+    command = [*PLAIN, f"--workdir={workdir}"]
+    _stopped(workdir, start(*command, cwd=tmp_path), signal.SIGKILL)
     assert not (workdir / "eval").exists()
     code, _, error = run(*command, cwd=tmp_path)
     assert code == 0, error
@@ -66,8 +78,20 @@ def test_a_killed_run_resumes_to_the_same_bits(whole, more, tmp_path):
     _assert_same(workdir, whole[0])
 
 
+def test_a_killed_run_of_streamed_images_resumes_to_the_same_bits(
+    whole, tmp_path, capsys
+):
+    workdir = tmp_path / "run"
+    command = [*PLAIN, "--config.memory_budget_mb=0", f"--workdir={workdir}"]
+    _stopped(workdir, start(*command, cwd=tmp_path), signal.SIGKILL)
+    assert not (workdir / "eval").exists()
+    run_here(workdir, memory_budget_mb=0)
+    assert "Resuming" in capsys.readouterr().err
+    _assert_same(workdir, whole[0])
+
+
 def test_a_killed_sweep_goes_on_and_its_runs_have_the_bits_of_single_ones(
-    whole, tmp_path
+    whole, tmp_path, capsys
 ):
     workdir = tmp_path / "sweep"
     command = [*PLAIN, "--config.seeds=2", f"--workdir={workdir}"]
@@ -76,40 +100,47 @@ def test_a_killed_sweep_goes_on_and_its_runs_have_the_bits_of_single_ones(
     process.kill()
     process.communicate()
     assert not (workdir / "table.md").exists()
-    code, output, error = run(*command, cwd=tmp_path)
-    assert code == 0, error
+    mean = run_here(workdir, seeds=2)["auroc_mean"]
+    error = capsys.readouterr().err
     assert not list(workdir.rglob("*.html")) + list(workdir.rglob("plots"))
     assert "8-seed0 is finished" in error and "Resuming" in error
     _assert_same(workdir / "8-seed0", whole[0])  # A run alone.
     folders = [workdir / "8-seed0", workdir / "8-seed1"]
-    found = [
+    aurocs = [
         json.loads((f / "eval" / "summary.json").read_text())["auroc"] for f in folders
     ]
-    assert result(output)["auroc_mean"] == pytest.approx(sum(found) / 2)
+    assert mean == pytest.approx(sum(aurocs) / 2)
+
+
+def test_a_run_in_use_is_refused_to_others(tmp_path):
+    workdir = tmp_path / "run"
+    process = start(*PLAIN, f"--workdir={workdir}", cwd=tmp_path)
+    wait_for_checkpoint(workdir, process)
+    process.send_signal(signal.SIGSTOP)  # So that it does not end before.
+    try:
+        with pytest.raises(InputError, match=f"in use by process {process.pid}") as one:
+            run_here(workdir)
+        assert "\n" not in str(one.value)
+    finally:
+        process.kill()
+        process.communicate()
 
 
 @pytest.mark.parametrize(
-    "number, exit_status, said",
+    "number, exit_status, message",
     [(signal.SIGTERM, 75, "Stopped on request"), (signal.SIGINT, 130, "Interrupted")],
 )
 def test_signals_save_and_the_run_resumes_to_the_same_bits(
-    whole, tmp_path, number, exit_status, said
+    whole, tmp_path, number, exit_status, message
 ):
     workdir = tmp_path / "run"
-    command = [*PLAIN, f"--workdir={workdir}"]
-    process = start(*command, cwd=tmp_path)
-    wait_for_checkpoint(workdir, process)
-    code, _, second = run(*command, cwd=tmp_path)  # Meanwhile.
-    assert code == 2 and f"in use by process {process.pid}" in second
-    assert len(second.splitlines()) == 1
-    process.send_signal(number)
-    _, error = process.communicate(timeout=120)
+    process = start(*PLAIN, f"--workdir={workdir}", cwd=tmp_path)
+    error = _stopped(workdir, process, number)
     assert process.returncode == exit_status
-    assert re.search(f"{said}; (saved after step|what is trained is saved)", error)
+    assert re.search(f"{message}; (saved after step|what is trained is saved)", error)
     assert "Traceback" not in error
     assert not (workdir / ".lock").exists()
-    code, _, error = run(*command, cwd=tmp_path)
-    assert code == 0, error
+    run_here(workdir)
     _assert_same(workdir, whole[0])
 
 
@@ -125,20 +156,19 @@ def test_a_finished_run_shows_its_result_and_trains_nothing(whole):
     }
 
 
-def test_a_run_that_is_lengthened_has_the_bits_of_a_longer_one(whole, tmp_path):
-    workdir = tmp_path / "run"
-    shorter = [*PLAIN, "--config.epochs=20", f"--workdir={workdir}"]
-    code, output, error = run(*shorter, cwd=tmp_path)
-    assert code == 0 and result(output)["epochs"] == 20, error
+def test_a_run_that_is_lengthened_has_the_bits_of_a_longer_one(whole, tmp_path, capsys):
+    workdir, half = tmp_path / "run", EPOCHS // 2
+    assert run_here(workdir, epochs=half)["epochs"] == half
     # How a run is carried out may change too.
-    others = ["--config.checkpoint_epochs=7", "--config.memory_budget_mb=100"]
-    others += ["--config.checkpoint_seconds=5", "--config.models_at_once=2"]
-    code, output, error = run(*PLAIN, *others, f"--workdir={workdir}", cwd=tmp_path)
-    assert code == 0 and result(output)["epochs"] == 40, error
-    assert "Resuming" in error and "after step 60" in error
+    others = {"checkpoint_epochs": 7, "checkpoint_seconds": 5}
+    others |= {"memory_budget_mb": 100, "models_at_once": 2}
+    result = run_here(workdir, **others)
+    assert result["epochs"] == EPOCHS
+    error = capsys.readouterr().err
+    assert "Resuming" in error and f"after step {3 * half}" in error
     a, b = _final_state(workdir), _final_state(whole[0])
     jax.tree.map(np.testing.assert_array_equal, a, b)
-    assert result(output)["auroc"] == whole[1]["auroc"]
+    assert result["auroc"] == whole[1]["auroc"]
 
 
 def test_another_configuration_is_refused_with_the_difference(whole):
@@ -181,16 +211,10 @@ def test_the_run_folder_is_complete(whole):
 
 def test_the_python_functions_do_what_the_command_does(whole, tmp_path):
     workdir, summary = whole
-    config = runs.configure(
-        epochs=40,
-        batch_size=32,
-        checkpoint_epochs=4,
-        log_every=1,
-        hyper={"latent": 3, "features": 2},
-    )
+    config = runs.configure(**AS_PLAIN | {"report": True})
     task = runs.load(config.to_dict(), seed=0)
     again = runs.run(task, tmp_path / "run", profile_steps=2)
-    assert again["auroc"] == summary["auroc"]
+    assert again is not None and again.auroc == summary["auroc"]
     assert list((tmp_path / "run" / "profile").rglob("*.xplane.pb"))
     _assert_same(tmp_path / "run", workdir)
 
@@ -205,7 +229,8 @@ def test_a_pass_that_was_broken_off_goes_on_from_its_sums(tmp_path, monkeypatch)
     )
     task = runs.load(config.to_dict(), seed=0)
     expected = runs.run(task, tmp_path / "whole")
-    assert expected["warnings"] == [] and expected["steps"] == 15
+    assert expected is not None and expected.warnings == ()
+    assert expected.training.steps == 15
 
     def break_off(*_):
         raise OSError("The power is gone.")
@@ -219,7 +244,8 @@ def test_a_pass_that_was_broken_off_goes_on_from_its_sums(tmp_path, monkeypatch)
     begun, begin = [], passes.begin
     monkeypatch.setattr(passes, "begin", lambda *a: begun.append(a) or begin(*a))
     again = runs.run(task, tmp_path / "broken")
-    assert not begun and again["auroc"] == expected["auroc"]
+    assert not begun and again is not None
+    assert again.judgement == expected.judgement
     scores = [
         (tmp_path / name / "eval" / "scores.csv").read_text()
         for name in ("whole", "broken")

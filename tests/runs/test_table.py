@@ -1,7 +1,9 @@
 import csv
+import dataclasses
 import json
 
 import pytest
+from summaries import MEASURES, judged
 
 from ocjax import data, runs, training
 from ocjax._checks import InputError
@@ -12,15 +14,19 @@ from ocjax.runs.folder import RunFolder
 NONE = training.NonFiniteError("Not finite.")
 
 
+def _result(auroc):
+    return judged(measures=dataclasses.replace(MEASURES, auroc=auroc))
+
+
 def _table(scores, published=None, **changes):
     """A table of class -> AUROCs, one for each seed, of each choice that varies."""
-    config = runs.configure(normal_class="all", **changes).to_dict()
+    config = runs.configure(method="ganomaly", normal_class="all", **changes).to_dict()
     config["seeds"] = len(next(iter(scores.values())))
     todo, choices = table.tasks_of(config, 0, None)
     tasks = list(todo.values())
     names = [task.dataset.class_names[task.target] for task in tasks]
     results = [
-        NONE if scores[name][task.seed] is None else {"auroc": scores[name][task.seed]}
+        NONE if scores[name][task.seed] is None else _result(scores[name][task.seed])
         for name, task in zip(names, tasks, strict=True)
     ]
     return table.Table(tasks, results, choices, published and (lambda _: published))
@@ -35,10 +41,22 @@ def _scores(**others):
 def test_means_and_deviations_by_hand(tmp_path):
     found = _table(_scores(_0=[0.8, 0.9], _1=[0.6, 0.5]), {"0": 0.95, "mean": 0.7})
     # Classes 0.85, 0.55 and eight 0.5: mean 0.54; so are both seeds: deviation 0.
-    summary = found.summary()
-    assert summary["auroc_mean"] == pytest.approx(0.54)
-    assert summary["auroc_deviation"] == pytest.approx(0)
-    assert (summary["classes"], summary["seeds"], summary["diverged"]) == (10, 2, 0)
+    summary = found.summary("runs/all")
+    (mean,) = summary.means
+    assert mean.auroc == pytest.approx(0.54)
+    assert mean.deviation == pytest.approx(0)
+    assert summary.to_json() == {
+        "method": "ganomaly",
+        "dataset": "digits",
+        "protocol": "p2",
+        "epochs": runs.configure().epochs,
+        "classes": 10,
+        "seeds": 2,
+        "diverged": 0,
+        "auroc_mean": mean.auroc,
+        "auroc_deviation": mean.deviation,
+        "workdir": "runs/all",
+    }
     found.write(RunFolder(tmp_path))
     lines = (tmp_path / "table.md").read_text().splitlines()
     # Deviation of 0.8 and 0.9: sqrt(2 * 0.05^2 / 1) = 0.0707
@@ -65,7 +83,7 @@ def test_runs_that_diverged_are_counted_and_left_out_of_means(tmp_path):
     assert "| 1 | – | – | 0 (2 diverged) | – |" in lines
     # No seed has all classes.
     assert "| mean | – | – | 0 (2 diverged) | – |" in lines
-    assert found.summary()["diverged"] == 3
+    assert found.summary("").diverged == 3
     found.write(RunFolder(tmp_path))
     assert len((tmp_path / "results.jsonl").read_text().splitlines()) == 17
 
@@ -78,16 +96,18 @@ def test_what_varies_has_rows_of_its_own():
         .startswith("| learning_rate | score | normal class | AUROC |")
     )
     assert len(found.rows) == 2 * 11
-    means = found.summary()["choices"]
-    assert [mean["learning_rate"] for mean in means] == [1e-4, 1e-3]
+    choices = found.summary("").to_json()["choices"]
+    assert choices[0] == {"learning_rate": 1e-4, "score": "l1", "auroc_mean": 0.5}
+    assert [choice["learning_rate"] for choice in choices] == [1e-4, 1e-3]
 
 
 def test_every_choice_stands_beside_its_own_number(monkeypatch):
-    config = runs.configure(vary="hyper.learning_rate=1e-4,1e-3").to_dict()
+    vary = "hyper.learning_rate=1e-4,1e-3"
+    config = runs.configure(method="ganomaly", vary=vary).to_dict()
     todo, choices = table.tasks_of(config, 0, None)
     found = table.Table(
         list(todo.values()),
-        [{"auroc": 0.5}] * 2,
+        [_result(0.5)] * 2,
         choices,
         lambda config: {"8": config["hyper"]["learning_rate"]},
     )
@@ -155,7 +175,8 @@ def test_runs_on_streamed_images_train_one_after_another(tmp_path):
         report=False,
     )
     found = runs.launch(config.to_dict(), workdir=tmp_path / "table")
-    assert (found["seeds"], found["diverged"]) == (2, 0)
+    assert isinstance(found, runs.TableSummary)
+    assert (found.seeds, found.diverged) == (2, 0)
     # A finished table is shown again, with lanes for nobody.
     several = config.to_dict() | {"memory_budget_mb": 1000.0}
     more = tmp_path / "more"
@@ -174,11 +195,13 @@ def test_runs_on_streamed_images_train_one_after_another(tmp_path):
         ("hyper.latent=2.5", "hyper.latent='2.5' is not a whole number"),
         ("hyper.latent", "hyper.latent='' is not a whole number"),
         ("hyper.learning_rate=1e-3,0.001", "has a value twice"),
+        ("hyper.latent=2 hyper.latent=3", "hyper.latent is there twice"),
+        ("hyper.score", "hyper.score='' is not text"),
         ("hyper.latent=0,3", "`config.hyper.latent` .=0. must be at least 1"),
     ],
 )
 def test_what_cannot_vary_is_refused(vary, message):
-    config = runs.configure(vary=vary).to_dict()
+    config = runs.configure(method="ganomaly", vary=vary).to_dict()
     with pytest.raises(InputError, match=message):
         table.tasks_of(config, 0, None)
 

@@ -4,6 +4,7 @@ import gc
 import http.client
 import importlib.util
 import io
+import itertools
 import re
 import socket
 import struct
@@ -16,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from collected import each
 
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
@@ -190,7 +192,7 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("name", BAD)
+@each("name", BAD)
 def test_a_bad_file_has_one_line_and_the_others_are_scored(name):
     content, words = BAD[name]
     response = send(("a.png", GOOD), (name, content), ("b.png", GOOD))
@@ -220,8 +222,8 @@ def test_where_none_is_scored_the_status_says_so():
     assert [x["name"] for x in response.json()["results"]] == list(BAD)
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"),
+@each(
+    "name, expected",
     [
         ("<img src=x onerror=alert(1)>.png", "<img src=x onerror=alert(1)>.png"),
         ("../../etc/passwd.png", "passwd.png"),
@@ -236,7 +238,7 @@ def test_where_none_is_scored_the_status_says_so():
 )
 def test_hostile_names(name, expected):
     # The client quotes some characters, so the name is given to the function too.
-    assert uploads.shown(name) == expected
+    assert uploads.one_line(name) == expected
     for content in (GOOD, b"no picture"):
         (result,) = send((name, content)).json()["results"]
         assert "\n" not in result["name"] and "/" not in result["name"]
@@ -244,8 +246,8 @@ def test_hostile_names(name, expected):
 
 
 def test_a_name_of_several_lines_is_one_and_a_long_one_is_cut():
-    assert uploads.shown("a\r\nb\u2028c") == "a??b?c"
-    long = uploads.shown("x" * 5000 + ".png")
+    assert uploads.one_line("a\r\nb\u2028c") == "a??b?c"
+    long = uploads.one_line("x" * 5000 + ".png")
     assert len(long) == 120 and long.endswith(".png")
 
 
@@ -286,7 +288,7 @@ def test_what_announces_too_much_is_refused_unread():
     refused(raw(body(), content_length="9" * 30), 413, "128 MiB")
 
 
-@pytest.mark.parametrize("length", ["", "-1", "1e3", "²"])
+@each("length", ["", "-1", "1e3", "²"])
 def test_a_length_must_be_announced(length):
     headers = [
         (b"content-type", b"multipart/form-data; boundary=x"),
@@ -340,31 +342,33 @@ def test_fields_are_few():
 # Who may ask
 
 
-@pytest.mark.parametrize(
+@each(
     "host", ["localhost", "LOCALHOST:8000", "127.0.0.1:80", "127.9.9.9", "[::1]:8000"]
 )
 def test_hosts_that_are_this_machine(host):
     assert client().get("/health", headers={"host": host}).json() == {"status": "ok"}
 
 
-@pytest.mark.parametrize(
-    "host",
-    [
-        "evil.example",
-        "localhost.evil.example",
-        "127.0.0.1.evil.example",
-        "evil@localhost",
-        "localhost/",
-        "10.0.0.1",
-        "0.0.0.0",
-        "[::]",
-        "::1",
-        "2130706433",
-        "",
-        "localhost:x",
-    ],
+OTHER_HOSTS = [
+    "evil.example",
+    "localhost.evil.example",
+    "127.0.0.1.evil.example",
+    "evil@localhost",
+    "localhost/",
+    "10.0.0.1",
+    "0.0.0.0",
+    "[::]",
+    "::1",
+    "2130706433",
+    "",
+    "localhost:x",
+]
+
+
+@each(
+    "host, path",
+    itertools.product(OTHER_HOSTS, ["/", "/model", "/health", "/nothing"]),
 )
-@pytest.mark.parametrize("path", ["/", "/model", "/health", "/nothing"])
 def test_other_hosts_are_refused(host, path):
     refused(client().get(path, headers={"host": host}), 421, "localhost")
 
@@ -380,7 +384,7 @@ def test_on_a_network_any_host_may_be_named():
     )
 
 
-@pytest.mark.parametrize(
+@each(
     "headers",
     [
         {"origin": "http://evil.example"},
@@ -401,7 +405,7 @@ def test_posts_of_other_pages_are_refused(headers):
     refused(send(("a", GOOD), **headers), 403, "other web pages")
 
 
-@pytest.mark.parametrize(
+@each(
     "headers",
     [{}, {"origin": HERE}, {"origin": HERE, "sec_fetch_site": "same-origin"}],
 )

@@ -68,9 +68,11 @@ METHODS = {
 
 def _trained(name="computed", **options):
     """All progress, its states kept."""
-    options = OPTIONS | {"rows": ROWS} | options
+    all_options: dict[str, Any] = OPTIONS | {"rows": ROWS} | options
     all_progress = []
-    for progress in training.train(METHODS[name], IMAGES, jax.random.key(0), **options):
+    for progress in training.train(
+        METHODS[name], IMAGES, jax.random.key(0), **all_options
+    ):
         all_progress.append(progress)
         _ = progress.state
     return all_progress

@@ -17,28 +17,28 @@ from ocjax import _extras
 from ocjax._checks import InputError
 
 RATE = 16000  # Samples a second.
-FRAME, HOP = 0.050, 0.015  # Seconds: of sound in a column, between two columns.
-LOWEST = 50.0  # Hz; below it is mostly wind and handling.
-RANGE = 60.0  # dB from black to white.
+FRAME, HOP = 0.050, 0.015  # Seconds of sound in a column, and between two columns.
+LOWEST = 50.0  # Lowest frequency in Hz; mostly wind and handling are below it.
+RANGE = 60.0  # Decibels from black to white.
 
-_FLOOR = 1e-14  # Power, -140 dB: what float32 cannot tell from silence.
-_LOUDEST = 4.0  # Decoders exceed full scale by less; other ranges, such as int16, not.
+_FLOOR = 1e-14  # Power, -140 dB, that float32 cannot tell from silence.
+_LOUDEST = 4.0  # Bound that decoders stay below, and other ranges, as int16, do not.
 _CHUNK = 8  # Windows at a time, so that one compiled program serves any number.
 
 
 def read(path: str | os.PathLike, rate: int = RATE) -> np.ndarray:
-    """A sound file as one channel, the mean of its channels.
+    """Reads a sound file as one channel, the mean of its channels.
 
     WAV files with integers of 8, 16, 24 or 32 bits need nothing else. Other files, such
     as WAV with floats, FLAC and Ogg, need soundfile. WAV and FLAC tell how long they
     should be; of others, such as Ogg and MP3, a file cut short is not noticed.
 
     Args:
-      path: of the file.
+      path: sound file.
       rate: samples a second to return, resampled if the file has others.
 
     Returns:
-      `float32 [T]` in [-1, 1], where a sample beyond is clipped.
+      Samples `float32 [T]` in [-1, 1], clipped where they are beyond.
 
     Raises:
       InputError: there is no such file; it is empty, cut short or no sound; its range
@@ -46,7 +46,7 @@ def read(path: str | os.PathLike, rate: int = RATE) -> np.ndarray:
     """
     name = os.fspath(path)
     try:
-        samples, own_rate = _read_wave(name)
+        samples, file_rate = _read_wave(name)
     except FileNotFoundError:
         raise InputError(f"There is no file {name}.") from None
     except OSError as error:
@@ -54,25 +54,25 @@ def read(path: str | os.PathLike, rate: int = RATE) -> np.ndarray:
     except EOFError:
         raise InputError(f"{name} is cut short: it ends within its header.") from None
     except wave.Error as error:
-        samples, own_rate = _read_other(name, str(error))
+        samples, file_rate = _read_other(name, str(error))
     if not samples.size:
         raise InputError(f"{name} has no samples.")
-    if not np.abs(samples).max() <= _LOUDEST:  # Also where it is not a number.
+    if not np.abs(samples).max() <= _LOUDEST:  # NaN is refused by this form, too.
         raise InputError(f"{name} has samples that are not in [-1, 1].")
     mono = samples.mean(axis=1, dtype=np.float32)
-    return np.clip(resample(mono, own_rate, rate), -1.0, 1.0)
+    return np.clip(resample(mono, file_rate, rate), -1.0, 1.0)
 
 
 def resample(waveform: np.ndarray, before: int, after: int) -> np.ndarray:
-    """The same sound with other samples a second, by SciPy's polyphase filter.
+    """Resamples a sound, by SciPy's polyphase filter.
 
     Args:
-      waveform: `float32 [T]`.
+      waveform: samples `float32 [T]`.
       before: samples a second of `waveform`.
       after: samples a second to return.
 
     Returns:
-      `float32 [ceil(T * after / before)]`.
+      Samples `float32 [ceil(T * after / before)]`.
     """
     if before == after:
         return waveform
@@ -83,15 +83,15 @@ def resample(waveform: np.ndarray, before: int, after: int) -> np.ndarray:
 
 
 def windows(waveform: np.ndarray, length: int, hop: int) -> np.ndarray:
-    """Equally long parts of a waveform, whatever is left at its end being left out.
+    """Cuts a waveform into windows, and leaves out the rest at its end.
 
     Args:
-      waveform: shape `[T]`.
+      waveform: samples, shape `[T]`.
       length: samples of a window, at most T.
       hop: samples between the starts of two windows, at least 1.
 
     Returns:
-      Shape `[(T - length) // hop + 1, length]`, a view.
+      Windows `[(T - length) // hop + 1, length]`, a view.
 
     Raises:
       ValueError: `hop` is below 1, or the waveform too short.
@@ -117,12 +117,12 @@ def log_mel(waveforms: np.ndarray, rate: int = RATE, bins: int = 64) -> np.ndarr
     to half the rate, on the mel scale `2595 log10(1 + f / 700 Hz)`.
 
     Args:
-      waveforms: `float32 [N, T]`, T at least a frame.
+      waveforms: samples `float32 [N, T]`, T at least a frame.
       rate: samples a second.
       bins: number of bands.
 
     Returns:
-      `float32 [N, bins, frames]` in dB, at least -140; low frequencies come first.
+      Powers `float32 [N, bins, frames]` in dB, at least -140, low frequencies first.
 
     Raises:
       ValueError: the waveforms are too short, or a band is so narrow that it has no
@@ -139,22 +139,22 @@ def log_mel(waveforms: np.ndarray, rate: int = RATE, bins: int = 64) -> np.ndarr
             f"{list(waveforms.shape)}."
         )
     count, length = waveforms.shape
-    found = np.empty((count, bins, (length - frame) // hop + 1), np.float32)
+    spectrograms = np.empty((count, bins, (length - frame) // hop + 1), np.float32)
     bank = mel_bands(rate, bins)
     for start in range(0, count, _CHUNK):
         chunk = waveforms[start : start + _CHUNK]
-        # Of one shape, so that it is compiled once.
-        whole = np.zeros((_CHUNK, length), np.float32)
-        whole[: len(chunk)] = chunk
-        # On one kind of device, so that pictures have the same bits everywhere.
+        # All chunks have one shape, so that the program is compiled once.
+        padded = np.zeros((_CHUNK, length), np.float32)
+        padded[: len(chunk)] = chunk
+        # The CPU computes them, so that pictures have the same bits everywhere.
         with jax.default_device(jax.local_devices(backend="cpu")[0]):
-            made = _log_mel(whole, bank, rate)
-        found[start : start + _CHUNK] = made[: len(chunk)]
-    return found
+            computed = _log_mel(padded, bank, rate)
+        spectrograms[start : start + _CHUNK] = computed[: len(chunk)]
+    return spectrograms
 
 
 def mel_bands(rate: int, bins: int) -> np.ndarray:
-    """The triangles of `log_mel`, `float32 [frequencies of the transform, bins]`."""
+    """Triangles of `log_mel`, `float32 [frequencies of the transform, bins]`."""
     _, _, size = _sizes(rate)
     to_mel = lambda hertz: 2595.0 * np.log10(1.0 + hertz / 700.0)
     corners = np.linspace(to_mel(LOWEST), to_mel(rate / 2), bins + 2)
@@ -169,16 +169,16 @@ def mel_bands(rate: int, bins: int) -> np.ndarray:
 
 
 def to_images(spectrograms: np.ndarray) -> np.ndarray:
-    """Log-mel spectrograms as pictures that do not tell how loud they are.
+    """Draws log-mel spectrograms as pictures that do not tell how loud they are.
 
-    White is the loudest point of the picture itself, and black what is `RANGE` dB
-    below it or lower. Digital silence is black.
+    White is the loudest point of the picture itself, and black is `RANGE` dB below it
+    or lower. Digital silence is black.
 
     Args:
-      spectrograms: in dB, shape `[N, bins, frames]`, as `log_mel` returns them.
+      spectrograms: powers in dB, shape `[N, bins, frames]`, as of `log_mel`.
 
     Returns:
-      `uint8 [N, bins, frames, 1]`, low frequencies in the last rows.
+      Pixels `uint8 [N, bins, frames, 1]`, low frequencies in the last rows.
     """
     loudest = spectrograms.max(axis=(1, 2), keepdims=True)
     bright = (spectrograms - loudest) / RANGE + 1.0
@@ -217,25 +217,25 @@ def _sizes(rate: int) -> tuple[int, int, int]:
 
 
 def _read_wave(name: str) -> tuple[np.ndarray, int]:
-    """Samples `float32 [T, channels]` and their rate.
+    """Reads samples `float32 [T, channels]` and their rate.
 
     Raises:
-      wave.Error: it is no WAV file of integers.
+      wave.Error: the file is no WAV file of integers.
     """
     with open(name, "rb") as file, wave.open(file) as sound:
         channels, width, rate, promised, *_ = sound.getparams()
         raw = sound.readframes(promised)
     if width > 4 or rate < 1:
         raise wave.Error(f"{width} bytes a sample, {rate} samples a second")
-    found = len(raw) // (width * channels)
-    if found < promised:
-        raise InputError(f"{name} is cut short: it has {found} of {promised} samples.")
+    count = len(raw) // (width * channels)
+    if count < promised:
+        raise InputError(f"{name} is cut short: it has {count} of {promised} samples.")
     return _integers(raw, width).reshape(-1, channels), rate
 
 
 def _integers(raw: bytes, width: int) -> np.ndarray:
-    """Little-endian integers of `width` bytes as floats in [-1, 1)."""
-    if width == 1:  # The only unsigned ones.
+    """Turns little-endian integers of `width` bytes into floats in [-1, 1)."""
+    if width == 1:  # WAV's integers of one byte alone are unsigned.
         return np.frombuffer(raw, np.uint8).astype(np.float32) / 128.0 - 1.0
     if width != 3:
         integers = np.frombuffer(raw, f"<i{width}")
@@ -246,10 +246,10 @@ def _integers(raw: bytes, width: int) -> np.ndarray:
 
 
 def _read_other(name: str, reason: str) -> tuple[np.ndarray, int]:
-    """As `_read_wave`, by soundfile; `reason` is why it is needed."""
+    """Reads as `_read_wave`, by soundfile, which is needed for a `reason`."""
     try:
         import soundfile  # pyright: ignore[reportMissingImports]
-    except (ImportError, OSError):  # OSError: it finds no libsndfile.
+    except (ImportError, OSError):  # OSError where it finds no libsndfile.
         raise InputError(
             f"{name} is no WAV file of integers ({reason}); to read other sounds: "
             f"{_extras.install('audio')}"
@@ -272,10 +272,10 @@ def _check_whole(name: str) -> None:
         while len(head := file.read(8)) == 8:
             promised = int.from_bytes(head[4:], "little")
             if head[:4] == b"data":
-                found = os.path.getsize(name) - file.tell()
-                if found < promised:
+                size = os.path.getsize(name) - file.tell()
+                if size < promised:
                     raise InputError(
-                        f"{name} is cut short: it has {found} of {promised} bytes of "
+                        f"{name} is cut short: it has {size} of {promised} bytes of "
                         "sound."
                     )
                 return

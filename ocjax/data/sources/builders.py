@@ -39,7 +39,7 @@ class Gtsrb(tfds.core.GeneratorBasedBuilder):
         return {"train": self._records(False), "test": self._records(True)}
 
     def _generate_examples(self, **_):
-        raise NotImplementedError  # TFDS asks for the method; the above is enough.
+        raise NotImplementedError  # TFDS asks for the method, and does not call it.
 
     def _records(self, test: bool):
         frames = list(signs.frames(self._source, test))
@@ -59,7 +59,7 @@ class Gtsrb(tfds.core.GeneratorBasedBuilder):
 
 
 def _png(image):
-    """A file in memory: TFDS encodes arrays with TensorFlow alone."""
+    """Writes a file in memory, since TFDS encodes arrays with TensorFlow alone."""
     from PIL import Image
 
     file = io.BytesIO()

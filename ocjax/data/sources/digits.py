@@ -1,4 +1,4 @@
-"""Handwritten digits that scikit-learn has within it."""
+"""Handwritten digits that come with scikit-learn."""
 
 import importlib.util
 import os
@@ -11,16 +11,16 @@ from ocjax.data.dataset import Dataset
 
 
 def digits(*, data_dir: str | os.PathLike | None, size: int) -> Dataset:
-    """The 1,797 handwritten digits within scikit-learn, 8x8 before resizing.
+    """Reads the 1,797 handwritten digits of scikit-learn, 8x8 before resizing.
 
     They come without a test part. Here it is a fifth of each class, rounded down,
-    drawn with the constant seed 0: the same in every run.
+    drawn with the constant seed 0, and so the same in every run.
 
     References:
       Alpaydin and Kaynak, Optical Recognition of Handwritten Digits, UCI, 1998.
     """
     del data_dir
-    # Found without importing scikit-learn, which takes seconds.
+    # The file is found without importing scikit-learn, which takes seconds.
     spec = importlib.util.find_spec("sklearn")
     assert spec is not None and spec.submodule_search_locations is not None
     folder = pathlib.Path(spec.submodule_search_locations[0]) / "datasets" / "data"
@@ -35,8 +35,8 @@ def digits(*, data_dir: str | os.PathLike | None, size: int) -> Dataset:
     order = np.argsort(official_test, kind="stable")
     return Dataset(
         "digits",
-        images.resize(pixels[order], size),
-        labels[order].astype(np.int64),
-        official_test[order],
-        tuple(map(str, range(10))),
+        images=images.resize(pixels[order], size),
+        labels=labels[order].astype(np.int64),
+        official_test=official_test[order],
+        class_names=tuple(map(str, range(10))),
     )

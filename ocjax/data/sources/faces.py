@@ -1,24 +1,24 @@
 """Face presentation attacks: genuine faces, and pictures or videos of faces.
 
-The two data sets are licensed, so nothing here can download them: `data_dir` is where
-the user has put them, each release in a folder of the name of its source or directly.
-What is compared across them is the half total error rate (LR-GDAN, Table 5).
+The two data sets are licensed, so nothing here can download them: `data_dir` is the
+user's folder of them, each release in a folder of the name of its source or directly.
+The half total error rate is compared across them (LR-GDAN, Table 5).
 
 * `replay_attack`: Replay-Attack (Chingovska, Anjos and Marcel, 2012). Its release has
   the parts `train`, `devel` and `test`, whose subjects differ, and the face boxes that
   frames are cropped to.
 * `casia_mfsd`: CASIA-MFSD, also called CASIA-FASD (Zhang et al., 2012). Its release has
   the parts `train_release` and `test_release`, whose subjects differ, and no face
-  boxes: of a frame the central square is taken, no face being looked for. Where a
+  boxes: frames are cut to their central squares, no face being looked for. Where a
   folder `face-locations` lies beside the parts, as the package bob.db.casia_fasd has
   it, frames are cropped to its boxes instead.
 
-A source gives what a one-class method trains on and is tested on: the genuine faces of
-the training part, and the whole test part. Its training attacks are left out. A third
-part, of other subjects again, is the development part, with attacks: the threshold
-of an equal error rate is chosen there, by labels. No source has it; `part` reads it.
+A source gives the genuine faces of the training part, and the whole test part. Training
+attacks are left out. A third part, of other subjects again, is the development part,
+with attacks: the threshold of an equal error rate is chosen there, by labels. No source
+has it; `part` reads it.
 
-Of a video every tenth frame is taken, up to twenty.
+Every tenth frame of a video is taken, up to twenty.
 """
 
 import bisect
@@ -36,12 +36,12 @@ from ocjax.data import cache, files, images, prepared
 from ocjax.data.dataset import Dataset
 from ocjax.data.sources.video import frames
 
-EVERY, MOST = 10, 20  # Frames; at 25 a second from the first eight seconds.
-GENUINE = 0  # The label of genuine faces.
+EVERY, MOST = 10, 20  # Distance and most frames; 25 a second give eight seconds.
+GENUINE = 0  # Label of genuine faces.
 PARTS = ("train", "development", "test")
 
 _ARRAYS = ("images", "frames", "videos", "boxed")
-_READING = 1  # Part of the cache's key: raise it when `_read` gives other arrays.
+_READING = 1  # Part of the cache's key, to be raised when `_read` changes arrays.
 
 
 class Video(NamedTuple):
@@ -54,30 +54,32 @@ class Video(NamedTuple):
 
 
 class Release(NamedTuple):
-    """How a data set is distributed."""
+    """Distribution of a data set."""
 
     classes: tuple[str, ...]
-    videos: Callable  # (root, part) -> [Video]; of the training part the genuine ones.
-    marker: str  # A folder at its root.
-    layout: str  # What else is there, for messages.
-    site: str  # Where to ask for it.
+    # Function (root, part) -> list of `Video`, without the training part's attacks.
+    videos: Callable
+    marker: str  # Name of a folder at its root.
+    layout: str  # Description of its files, for messages.
+    site: str  # Address to ask for it.
     note: str
 
 
 def replay_attack(*, data_dir: str | os.PathLike | None, size: int) -> Dataset:
-    """Genuine faces for training, genuine faces and attacks for testing.
+    """Reads genuine faces for training, genuine faces and attacks for testing.
 
     Attacks are printed photographs, and photographs or videos on the screen of a mobile
     phone or of a tablet (high definition), each with a fixed support or in a hand.
 
     A face box is a line "frame x y width height" of
-    `face-locations/<path of the video>.face`, frames counted from 0. A frame without
-    one, or with zeros for one, has that of the last frame before it that has, else of
-    the first; a video without any is cropped to its central square, as the note says.
+    `face-locations/<path of the video>.face`, frames counted from 0. A frame without a
+    box, or with one of zeros, takes that of the last frame before it that has one, else
+    of the first; a video without any is cropped to its central square, as the note
+    says.
 
     Args:
-      data_dir: the folder with `replay_attack/{train,devel,test,face-locations}`, or
-        with these four.
+      data_dir: folder with `replay_attack/{train,devel,test,face-locations}`, or with
+        these four.
       size: height and width of the images.
 
     Returns:
@@ -95,7 +97,7 @@ def replay_attack(*, data_dir: str | os.PathLike | None, size: int) -> Dataset:
 
 
 def casia_mfsd(*, data_dir: str | os.PathLike | None, size: int) -> Dataset:
-    """Genuine faces for training, genuine faces and attacks for testing.
+    """Reads genuine faces for training, genuine faces and attacks for testing.
 
     Each subject has three genuine videos, by cameras of low, normal and high quality,
     and as many of each attack: a warped photograph, a photograph with the eyes cut out,
@@ -108,7 +110,7 @@ def casia_mfsd(*, data_dir: str | os.PathLike | None, size: int) -> Dataset:
     unless there are `face-locations`; see the module.
 
     Args:
-      data_dir: the folder with `casia_mfsd/{train_release,test_release}`, or with these
+      data_dir: folder with `casia_mfsd/{train_release,test_release}`, or with these
         two.
       size: height and width of the images.
 
@@ -127,22 +129,22 @@ def casia_mfsd(*, data_dir: str | os.PathLike | None, size: int) -> Dataset:
 
 
 def part(
-    name: str, which: str, *, data_dir: str | os.PathLike | None, size: int
+    name: str, part_name: str, *, data_dir: str | os.PathLike | None, size: int
 ) -> Dataset:
-    """One part of a data set.
+    """Reads one part of a data set.
 
     Args:
-      name: a key of `RELEASES`.
-      which: of `PARTS`; "train" has genuine faces alone. Only "test" counts as the
-        official test part.
-      data_dir: as the source of that name takes it.
+      name: key of `RELEASES`.
+      part_name: one of `PARTS`; "train" has genuine faces alone. Only "test" counts as
+        the official test part.
+      data_dir: folder, as the source of that name takes it.
       size: height and width of the images.
 
     Raises:
-      InputError: a name is unknown, or as the source says.
+      InputError: a name is unknown, or the source would refuse the folder.
     """
     release = RELEASES[_checks.one_of("data set of faces", name, RELEASES)]
-    _checks.one_of("part", which, PARTS)
+    _checks.one_of("part", part_name, PARTS)
     root = prepared.release(
         name,
         data_dir,
@@ -150,64 +152,62 @@ def part(
         f"Expected {release.layout}. It is licensed: ask for it at {release.site}, and "
         "name the folder it is in by --data_dir.",
     )
-    videos = release.videos(root, which)
-    arrays = _read_all(f"{name}-{which}", videos, size)
-    own = [videos[i] for i in arrays["videos"]]
-    label, subject = (
-        np.array([getattr(video, field) for video in own], np.int64)
-        for field in ("label", "subject")
-    )
+    videos = release.videos(root, part_name)
+    arrays = _read_all(f"{name}-{part_name}", videos, size)
+    video_of_image = [videos[i] for i in arrays["videos"]]
     return Dataset(
         name,
-        arrays["images"],
-        label,
-        np.full(len(own), which == "test"),
-        release.classes,
-        groups=subject,
+        images=arrays["images"],
+        labels=np.array([video.label for video in video_of_image], np.int64),
+        official_test=np.full(len(video_of_image), part_name == "test"),
+        class_names=release.classes,
+        groups=np.array([video.subject for video in video_of_image], np.int64),
         paths=tuple(
             f"{video.path.relative_to(root).as_posix()}#{frame}"
-            for video, frame in zip(own, arrays["frames"], strict=True)
+            for video, frame in zip(video_of_image, arrays["frames"], strict=True)
         ),
         note=release.note + _note_on_boxes(videos, arrays["boxed"]),
     )
 
 
 def video_of(path: str) -> str:
-    """The video that an image is from, given its path in a data set of this module."""
+    """Path of the video that an image is from, given the image's path in a data set."""
     return path.rpartition("#")[0]
 
 
 def _train_and_test(name: str, data_dir, size: int) -> Dataset:
     train, test = (
-        part(name, which, data_dir=data_dir, size=size) for which in ("train", "test")
+        part(name, part_name, data_dir=data_dir, size=size)
+        for part_name in ("train", "test")
     )
     assert train.groups is not None and test.groups is not None
     assert train.paths is not None and test.paths is not None
+    note = test.note
+    if test.note != train.note:
+        note = f"Training part: {train.note} Test part: {test.note}"
     return test._replace(
         images=np.concatenate([train.images, test.images]),
         labels=np.concatenate([train.labels, test.labels]),
         official_test=np.concatenate([train.official_test, test.official_test]),
         groups=np.concatenate([train.groups, test.groups]),
         paths=train.paths + test.paths,
-        note=test.note
-        if test.note == train.note
-        else f"Training part: {train.note} Test part: {test.note}",
+        note=note,
     )
 
 
-def _replay_videos(root: pathlib.Path, which: str) -> list[Video]:
-    folder = {"development": "devel"}.get(which, which)
+def _replay_videos(root: pathlib.Path, part_name: str) -> list[Video]:
+    folder = "devel" if part_name == "development" else part_name
     patterns = [f"{folder}/real/*.mov"]
-    if which != "train":
+    if part_name != "train":
         patterns += [f"{folder}/attack/{how}/*.mov" for how in ("fixed", "hand")]
-    # As in attack_print_client001_session01_highdef_photo_adverse.mov.
+    # An example is attack_print_client001_session01_highdef_photo_adverse.mov.
     name = re.compile(r"(?:attack_(print|mobile|highdef)_)?client(\d+)_.*\.mov")
     classes, videos = RELEASES["replay_attack"].classes, []
     for pattern in patterns:
-        found = [path for path in root.glob(pattern) if path.name[0] != "."]
-        if not found:
+        paths = [path for path in root.glob(pattern) if path.name[0] != "."]
+        if not paths:
             raise _missing(root / pattern)
-        for path in sorted(found):
+        for path in sorted(paths):
             match, attack = name.fullmatch(path.name), "/attack/" in pattern
             if match is None or attack != bool(match[1]):
                 raise InputError(f"{path} is not named as a video of the release is.")
@@ -216,31 +216,31 @@ def _replay_videos(root: pathlib.Path, which: str) -> list[Video]:
     return videos
 
 
-def _casia_videos(root: pathlib.Path, which: str) -> list[Video]:
+def _casia_videos(root: pathlib.Path, part_name: str) -> list[Video]:
     training = _subjects(root / "train_release")
     held_out = training[-max(1, len(training) // 4) :]
     folder = "train_release"
-    if which == "test":
-        # Other people under the same numbers: on from where training ends.
+    if part_name == "test":
+        # Other people have the same numbers, so these go on where training ends.
         folder, offset = "test_release", training[-1]
         chosen = _subjects(root / folder)
     else:
         offset = 0
-        chosen = held_out if which == "development" else training[: -len(held_out)]
-    boxes, videos = (root / "face-locations").is_dir(), []
+        chosen = held_out if part_name == "development" else training[: -len(held_out)]
+    has_boxes, videos = (root / "face-locations").is_dir(), []
     for number in chosen:
         for name, label in _CASIA_LABELS.items():
-            if which == "train" and label != GENUINE:
+            if part_name == "train" and label != GENUINE:
                 continue
             path = root / folder / str(number) / f"{name}.avi"
             if not path.is_file():
                 raise _missing(path)
-            own = _boxes_of(path, root) if boxes else None
-            videos.append(Video(path, label, number + offset, own))
+            boxes = _boxes_of(path, root) if has_boxes else None
+            videos.append(Video(path, label, number + offset, boxes))
     return videos
 
 
-# By cameras of normal, low and high quality.
+# Labels of file names; each has videos of normal, low and high quality.
 _CASIA_LABELS = {
     name: label
     for label, names in enumerate(["1 2 HR_1", "3 4 HR_2", "5 6 HR_3", "7 8 HR_4"])
@@ -272,24 +272,24 @@ def _subjects(folder: pathlib.Path) -> list[int]:
 
 
 def _read_all(name: str, videos: Sequence[Video], size: int) -> cache.Arrays:
-    """Frames of many videos, from the cache.
+    """Reads frames of many videos, by the cache.
 
     Returns:
-      `images`: `uint8 [N, size, size, 3]`; `frames` and `videos`: `int64 [N]`, which
-      frame of which video each is; `boxed`: `bool [len(videos)]`, whether the video has
-      a face box.
+      Arrays `images`, `uint8 [N, size, size, 3]`; `frames` and `videos`, `int64 [N]`,
+      numbers of their frames and videos; `boxed`, `bool [len(videos)]`, True for videos
+      with a face box.
     """
     paths = [path for video in videos for path in (video.path, video.boxes) if path]
 
     def make() -> cache.Arrays:
-        # The first video that cannot be read ends it, unlike with `files.every`.
-        found = list(files.threaded(lambda video: _read(video, size), videos))
-        counts = [len(numbers) for _, numbers, _ in found]
+        # The first video that cannot be read ends this, unlike with `files.every`.
+        read = list(files.threaded(lambda video: _read(video, size), videos))
+        counts = [len(numbers) for _, numbers, _ in read]
         return {
-            "images": np.concatenate([pixels for pixels, _, _ in found]),
-            "frames": np.concatenate([numbers for _, numbers, _ in found]),
+            "images": np.concatenate([pixels for pixels, _, _ in read]),
+            "frames": np.concatenate([numbers for _, numbers, _ in read]),
             "videos": np.repeat(np.arange(len(videos)), counts),
-            "boxed": np.array([boxed for _, _, boxed in found]),
+            "boxed": np.array([boxed for _, _, boxed in read]),
         }
 
     return cache.cached(cache.key(paths, name, size, _READING), _ARRAYS, make)
@@ -298,10 +298,10 @@ def _read_all(name: str, videos: Sequence[Video], size: int) -> cache.Arrays:
 def _read(video: Video, size: int) -> tuple[np.ndarray, np.ndarray, bool]:
     """Faces `[n, size, size, 3]`, numbers of their frames, whether there are boxes."""
     boxes = {} if video.boxes is None else _boxes(video.boxes)
-    known, faces, numbers = sorted(boxes), [], []
+    boxed, faces, numbers = sorted(boxes), [], []
     for number, frame in frames(video.path, every=EVERY, most=MOST):
         if boxes:
-            last = known[max(bisect.bisect_right(known, number) - 1, 0)]
+            last = boxed[max(bisect.bisect_right(boxed, number) - 1, 0)]
             face = _cut(frame, *boxes[last])
             if not face.size:
                 raise InputError(f"{video.boxes}: box {last} is beside the picture.")
@@ -313,7 +313,7 @@ def _read(video: Video, size: int) -> tuple[np.ndarray, np.ndarray, bool]:
 
 
 def _boxes(path: pathlib.Path) -> dict[int, tuple[int, int, int, int]]:
-    """Frame -> (x, y, width, height) of those where a face was detected."""
+    """Face boxes (x, y, width, height) by the numbers of their frames."""
     boxes = {}
     for i, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
         try:
@@ -331,7 +331,7 @@ def _boxes(path: pathlib.Path) -> dict[int, tuple[int, int, int, int]]:
 
 
 def _cut(frame: np.ndarray, x: int, y: int, width: int, height: int) -> np.ndarray:
-    """The part of a box that is within the frame, `[h, w, 3]`."""
+    """Part of a box that is within the frame, `[h, w, 3]`."""
     return frame[max(y, 0) : max(y + height, 0), max(x, 0) : max(x + width, 0)]
 
 
@@ -351,24 +351,25 @@ def _note_on_boxes(videos: Sequence[Video], boxed: np.ndarray) -> str:
     return note
 
 
-_FRAMES = f"Of each video every {EVERY}th frame, up to {MOST}."
+_FRAMES = f"Of each video every {EVERY}th frame, up to {MOST}."  # Part of the notes.
 RELEASES = {
     "replay_attack": Release(
-        ("genuine", "print", "mobile", "highdef"),
-        _replay_videos,
-        "train",
-        "{train,devel,test}/{real,attack/fixed,attack/hand}/*.mov, and face-locations "
-        "with files of the same paths that end in .face",
-        "https://www.idiap.ch/en/scientific-research/data/replayattack",
-        _FRAMES,
+        classes=("genuine", "print", "mobile", "highdef"),
+        videos=_replay_videos,
+        marker="train",
+        layout="{train,devel,test}/{real,attack/fixed,attack/hand}/*.mov, and "
+        "face-locations with files of the same paths that end in .face",
+        site="https://www.idiap.ch/en/scientific-research/data/replayattack",
+        note=_FRAMES,
     ),
     "casia_mfsd": Release(
-        ("genuine", "warped", "cut", "video"),
-        _casia_videos,
-        "train_release",
-        "{train_release,test_release}/<number of subject>/{1,...,8,HR_1,...,HR_4}.avi",
-        "http://www.cbsr.ia.ac.cn/english/FaceAntiSpoofDatabases.asp",
-        _FRAMES + " The last quarter of the training subjects is held out, as a "
+        classes=("genuine", "warped", "cut", "video"),
+        videos=_casia_videos,
+        marker="train_release",
+        layout="{train_release,test_release}/<number of subject>/"
+        "{1,...,8,HR_1,...,HR_4}.avi",
+        site="http://www.cbsr.ia.ac.cn/english/FaceAntiSpoofDatabases.asp",
+        note=_FRAMES + " The last quarter of the training subjects is held out, as a "
         "development part, which the release has not.",
     ),
 }

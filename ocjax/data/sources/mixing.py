@@ -12,14 +12,14 @@ import numpy as np
 
 from ocjax._checks import InputError
 
-SCALE = 0.2  # Of every background and mixture, against clipping.
+SCALE = 0.2  # Factor on every background and mixture, against clipping.
 
 
 class Mixing(NamedTuple):
-    """How many mixtures there are of each kind of event, and how they are drawn."""
+    """Number of mixtures of each kind of event, and settings of their drawing."""
 
     mixtures: int
-    probability: float  # That a mixture has an event.
+    probability: float  # Share of the mixtures that have an event.
     seconds: float  # Length of a mixture.
     rate: int  # Samples a second while mixing.
     ebrs: tuple[float, ...] = (-6.0, 0.0, 6.0)  # Event-to-background ratios in dB.
@@ -31,27 +31,27 @@ class Recipe(NamedTuple):
 
     background: int
     event: int | None = None
-    onset: float = 0.0  # Seconds.
-    ebr: float = -np.inf  # dB.
+    onset: float = 0.0  # Start of the event in seconds.
+    ebr: float = -np.inf  # Event-to-background ratio in dB.
 
 
 def mix(
     background: np.ndarray, event: np.ndarray, ebr: float, onset: int
 ) -> np.ndarray:
-    """A background with an event, as the official mixtures of DCASE 2017 task 2 are.
+    """Mixes an event into a background, as DCASE 2017 task 2 officially does.
 
     The event is scaled until its root mean square is `ebr` dB above that of the
     background under it. The sum is scaled by `SCALE`; should it reach 1 even so, it is
     divided by its largest absolute value.
 
     Args:
-      background: shape `[T]`.
-      event: shape `[L]`, not silent.
+      background: samples, shape `[T]`.
+      event: samples, shape `[L]`, not silent.
       ebr: event-to-background ratio in dB.
       onset: sample of the background where the event begins, at most `T - L`.
 
     Returns:
-      Shape `[T]`.
+      Samples of shape `[T]`.
 
     Raises:
       ValueError: the event is empty or silent, or reaches beyond the background.
@@ -80,18 +80,18 @@ def recipes(
     where the whole event fits, and so are ratios among `mixing.ebrs`.
 
     Args:
-      lengths: kind -> seconds of each event.
+      lengths: seconds of each event, by kind.
       backgrounds: number of backgrounds, of `mixing.seconds` each.
-      mixing: the seed, on which alone all choices depend, and the rest.
+      mixing: settings, with the seed on which alone all choices depend.
 
     Returns:
-      Kind -> mixtures, those with an event and those without shuffled.
+      Mixtures by kind, those with an event and those without shuffled.
 
     Raises:
       InputError: an event is longer than a mixture.
     """
-    # The official generator of random numbers, and its calls in their order.
-    rng, drawn = np.random.RandomState(mixing.seed), {}
+    # This is the official generator of random numbers, with its calls in their order.
+    rng, recipes_by_kind = np.random.RandomState(mixing.seed), {}
     for kind, seconds in lengths.items():
         if max(seconds) > mixing.seconds:
             raise InputError(
@@ -102,33 +102,33 @@ def recipes(
         events = rng.choice(len(seconds), present)
         behind = rng.choice(backgrounds, mixing.mixtures)
         has_event = rng.permutation(np.arange(mixing.mixtures) < present)
-        # An event drawn twice keeps its last onset: there, both are one record.
+        # An event drawn twice keeps its last onset, as in the official programme.
         onsets = {i: (mixing.seconds - seconds[i]) * rng.rand() for i in events}
         ebrs = rng.choice(mixing.ebrs, present)
         chosen = zip(events, ebrs, strict=True)
-        drawn[kind] = []
+        recipes_by_kind[kind] = []
         for background, present_here in zip(behind.tolist(), has_event, strict=True):
             recipe = Recipe(background)
             if present_here:
                 i, ebr = next(chosen)
                 recipe = Recipe(background, int(i), float(onsets[i]), float(ebr))
-            drawn[kind].append(recipe)
-    return drawn
+            recipes_by_kind[kind].append(recipe)
+    return recipes_by_kind
 
 
 def anomalous(
     starts: np.ndarray, onset: float, length: float, window: float
 ) -> np.ndarray:
-    """Which windows have enough of an event: half of the window, or of the event.
+    """Marks windows with enough of an event: half of the window, or of the event.
 
     Args:
-      starts: of the windows in seconds, shape `[n]`.
-      onset: of the event, in seconds.
-      length: of the event, in seconds.
+      starts: starts of the windows in seconds, shape `[n]`.
+      onset: start of the event, in seconds.
+      length: length of the event, in seconds.
       window: length of a window, in seconds.
 
     Returns:
-      `bool [n]`
+      Marks, `bool [n]`.
     """
     begin = np.maximum(starts, onset)
     overlap = np.minimum(starts + window, onset + length) - begin

@@ -11,7 +11,7 @@ from ocjax.data.dataset import Dataset
 
 NORMAL, ANOMALOUS = "0.normal", "1.abnormal"
 
-_READING = 2  # Part of the cache's key: raise it when `_read` gives other arrays.
+_READING = 2  # Part of the cache's key, to be raised when `_read` changes arrays.
 _EXPECTED = (
     f"Expected pictures in train/{NORMAL}, test/{NORMAL} and test/{ANOMALOUS}, there "
     "also in folders by kind. The data were never published; ask the authors of "
@@ -20,7 +20,7 @@ _EXPECTED = (
 
 
 def uba(*, data_dir: str | os.PathLike | None, size: int) -> Dataset:
-    """The University Baggage Anomaly patches, or any folder of their layout.
+    """Reads the University Baggage Anomaly patches, or any folder of their layout.
 
     They were never published, so this is the layout that the code of GANomaly reads:
     `train/0.normal`, `test/0.normal` and `test/1.abnormal`. Folders within the last
@@ -31,11 +31,11 @@ def uba(*, data_dir: str | os.PathLike | None, size: int) -> Dataset:
     squares, where GANomaly's code cuts the longer side; its patches are square.
 
     Args:
-      data_dir: the folder with `uba/{train,test}`, or with these two.
+      data_dir: folder with `uba/{train,test}`, or with these two.
       size: height and width of the images.
 
     Returns:
-      The images; paths are within the data set.
+      Images; paths are within the data set.
 
     Raises:
       InputError: the folder or its pictures are missing, or a file is no picture.
@@ -53,10 +53,10 @@ def uba(*, data_dir: str | os.PathLike | None, size: int) -> Dataset:
     labels = [0] * normals + [classes.index(kind, 1) for kind in kinds]
     return Dataset(
         "uba",
-        _read_all(paths, size),
-        np.array(labels, np.int64),
-        np.arange(len(paths)) >= len(normal[0]),
-        classes,
+        images=_read_all(paths, size),
+        labels=np.array(labels, np.int64),
+        official_test=np.arange(len(paths)) >= len(normal[0]),
+        class_names=classes,
         paths=tuple(path.relative_to(root).as_posix() for path in paths),
         note="Which patches are of one bag is not known, so its patches may be on both "
         "sides of a split of normal ones.",
@@ -64,13 +64,13 @@ def uba(*, data_dir: str | os.PathLike | None, size: int) -> Dataset:
 
 
 def _pictures(folder: pathlib.Path) -> list[pathlib.Path]:
-    found = files.below(folder)
-    if not found:
+    paths = files.below(folder)
+    if not paths:
         raise InputError(
             f"Found no pictures in {folder}: expected files that end in "
             f"{', '.join(files.SUFFIXES)}."
         )
-    return found
+    return paths
 
 
 def _kind(path: pathlib.Path, folder: pathlib.Path) -> str:
@@ -79,7 +79,7 @@ def _kind(path: pathlib.Path, folder: pathlib.Path) -> str:
 
 
 def _read_all(paths: list[pathlib.Path], size: int) -> np.ndarray:
-    """All pictures, `uint8 [N, size, size, 1 or 3]`, from the cache."""
+    """Reads all pictures, `uint8 [N, size, size, 1 or 3]`, by the cache."""
     key = cache.key(paths, "uba", size, _READING)
     return cache.cached(key, ["images"], lambda: _read(paths, size))["images"]
 

@@ -31,20 +31,20 @@ WHERE = "https://benchmark.ini.rub.de/gtsrb_dataset.html"
 
 
 class Frame(NamedTuple):
-    """A picture and what its table says of it."""
+    """A picture and its row of the table."""
 
     path: pathlib.Path
     box: tuple[int, int, int, int]  # X1, Y1, X2, Y2, ends included.
     label: int
-    track: int  # -1 in the test part, which does not tell.
+    track: int  # Number of the track, -1 in the test part, where it is unknown.
 
 
 def gtsrb(*, data_dir: str | os.PathLike | None, size: int) -> Dataset:
-    """The 43 classes of GTSRB, in colour; class 14 is the stop sign.
+    """Reads the 43 classes of GTSRB, in colour; class 14 is the stop sign.
 
-    Looked for in `<data_dir>`: `gtsrb/<version>`, as `python -m ocjax.data.prepare
-    gtsrb` makes it; the official folders `GTSRB/Final_Training` and `GTSRB/Final_Test`;
-    and `gtsrb/gtsrb32.npz`, a subset at 32x32.
+    The first of these in `<data_dir>` is read: `gtsrb/<version>`, as `python -m
+    ocjax.data.prepare gtsrb` makes it; the official folders `GTSRB/Final_Training` and
+    `GTSRB/Final_Test`; and `gtsrb/gtsrb32.npz`, a subset at 32x32.
 
     Raises:
       InputError: there is none of them, or it is not whole.
@@ -63,10 +63,10 @@ def gtsrb(*, data_dir: str | os.PathLike | None, size: int) -> Dataset:
 
 
 def stop_signs(*, data_dir: str | os.PathLike | None, size: int) -> Dataset:
-    """Clean stop signs, and attacked ones of four kinds, at 32x32.
+    """Reads clean stop signs, and attacked ones of four kinds, at 32x32.
 
-    Made by `python experiments/stop_signs.py`, and looked for in
-    `<data_dir>/stop_signs.npz`. Tracks are the groups of the training images.
+    They are in `<data_dir>/stop_signs.npz`, which `python experiments/stop_signs.py`
+    makes. Tracks are the groups of the training images.
 
     Raises:
       InputError: there is no such file, or the size is another.
@@ -78,29 +78,29 @@ def stop_signs(*, data_dir: str | os.PathLike | None, size: int) -> Dataset:
             f"--data_dir=DIR --out={path.parent}, where DIR has GTSRB."
         )
     names = ["train", "clean", *ATTACKS]
-    found = cache.load_npz(path, [*names, "train_groups"])
-    if found["train"].shape[1] != size:
+    arrays = cache.load_npz(path, [*names, "train_groups"])
+    if arrays["train"].shape[1] != size:
         raise InputError(
-            f"`config.image_size` (={size}) must be {found['train'].shape[1]}, that of "
-            f"{path}: resized, an attack would be another."
+            f"`config.image_size` (={size}) must be {arrays['train'].shape[1]}, that "
+            f"of {path}: resized, an attack would be another."
         )
-    counts = [len(found[name]) for name in names]
+    counts = [len(arrays[name]) for name in names]
     tests = np.arange(sum(counts)) >= counts[0]
-    own = found["train_groups"].max() + 1 + np.arange(tests.sum())
+    test_groups = arrays["train_groups"].max() + 1 + np.arange(tests.sum())
     return Dataset(
         "stop_signs",
-        np.concatenate([found[name] for name in names]) * 2 - 1,
-        np.repeat([0, *range(len(ATTACKS) + 1)], counts),
-        tests,
-        ("clean", *ATTACKS),
-        groups=np.concatenate([found["train_groups"], own]),
+        images=np.concatenate([arrays[name] for name in names]) * 2 - 1,
+        labels=np.repeat([0, *range(len(ATTACKS) + 1)], counts),
+        official_test=tests,
+        class_names=("clean", *ATTACKS),
+        groups=np.concatenate([arrays["train_groups"], test_groups]),
         note="Attacked by us, on a classifier of our own: not the images of LR-GDAN's "
         "Table 4 or of Deep SVDD, which are not public.",
     )
 
 
 def frames(root: pathlib.Path, test: bool) -> Iterator[Frame]:
-    """The frames of one part of the official folder.
+    """Yields the frames of one part of the official folder.
 
     Raises:
       InputError: a table or a picture that it names is missing, or a box is wrong.
@@ -135,7 +135,7 @@ def frames(root: pathlib.Path, test: bool) -> Iterator[Frame]:
 
 
 def crop(frame: Frame) -> np.ndarray:
-    """The sign `uint8 [Y2 - Y1 + 1, X2 - X1 + 1, 3]`.
+    """Reads the sign of a frame, `uint8 [Y2 - Y1 + 1, X2 - X1 + 1, 3]`.
 
     Raises:
       InputError: the picture cannot be read, or the box is not inside it.
@@ -157,22 +157,22 @@ def _rows(table: pathlib.Path) -> list[dict[str, str]]:
 
 def _official(root: pathlib.Path, size: int) -> Dataset:
     parts = [list(frames(root, test)) for test in (False, True)]
-    found = [*parts[0], *parts[1]]
+    all_frames = [*parts[0], *parts[1]]
 
-    def one(frame):
+    def resized(frame):
         return images.resize_one(crop(frame), size)
 
     def decode():
-        return {"images": np.stack(files.every(one, found))}
+        return {"images": np.stack(files.every(resized, all_frames))}
 
-    key = cache.key([frame.path for frame in found], "gtsrb", "official", size)
+    key = cache.key([frame.path for frame in all_frames], "gtsrb", "official", size)
     pixels = cache.cached(key, ["images"], decode)["images"]
     return _dataset(
         pixels,
-        np.array([frame.label for frame in found]),
-        np.array([frame.track for frame in found]),
-        np.repeat([False, True], [len(part) for part in parts]),
-        [str(frame.path.relative_to(root)) for frame in found],
+        labels=np.array([frame.label for frame in all_frames]),
+        tracks=np.array([frame.track for frame in all_frames]),
+        tests=np.repeat([False, True], [len(part) for part in parts]),
+        paths=[str(frame.path.relative_to(root)) for frame in all_frames],
     )
 
 
@@ -186,15 +186,15 @@ def _prepared(folder: pathlib.Path, size: int) -> Dataset:
 
 
 def _file(path: pathlib.Path, size: int) -> Dataset:
-    names = [f"{part}_{what}" for part in ("train", "test") for what in _KEPT]
-    found = cache.load_npz(path, names)
+    names = [f"{part}_{field}" for part in ("train", "test") for field in _FIELDS]
+    arrays = cache.load_npz(path, names)
     joined = {
-        what: np.concatenate([found[f"train_{what}"], found[f"test_{what}"]])
-        for what in _KEPT
+        field: np.concatenate([arrays[f"train_{field}"], arrays[f"test_{field}"]])
+        for field in _FIELDS
     }
     paths = joined["files"].tolist()
-    tests = np.arange(len(paths)) >= len(found["train_files"])
-    # 00014_00003_00012.png: class, track, frame.
+    tests = np.arange(len(paths)) >= len(arrays["train_files"])
+    # Names such as 00014_00003_00012.png tell class, track and frame.
     train = [pathlib.PurePath(p).stem.split("_") for p in paths[: np.sum(~tests)]]
     tracks = np.array([int(stem[1]) for stem in train] + [-1] * int(tests.sum()))
     pixels = images.resize(joined["images"], size)
@@ -202,21 +202,21 @@ def _file(path: pathlib.Path, size: int) -> Dataset:
     return _dataset(pixels, joined["labels"], tracks, tests, paths)._replace(note=note)
 
 
-_KEPT = ("images", "labels", "files")
+_FIELDS = ("images", "labels", "files")
 
 
 def _dataset(pixels, labels, tracks, tests, paths) -> Dataset:
-    # A track is of one class; frames of the test part are each their own.
-    own = CLASSES * 10**6 + np.arange(len(labels))
-    groups = np.where(tracks < 0, own, labels.astype(np.int64) * 10**6 + tracks)
+    # A track is of one class; each frame of the test part is a group of its own.
+    alone = CLASSES * 10**6 + np.arange(len(labels))
+    groups = np.where(tracks < 0, alone, labels.astype(np.int64) * 10**6 + tracks)
     names = [f"{number}" for number in range(CLASSES)]
     names[STOP] = "stop"
     return Dataset(
         "gtsrb",
-        pixels,
-        labels.astype(np.int64),
-        tests,
-        tuple(names),
+        images=pixels,
+        labels=labels.astype(np.int64),
+        official_test=tests,
+        class_names=tuple(names),
         groups=np.unique(groups, return_inverse=True)[1].astype(np.int64),
         paths=tuple(paths),
     )

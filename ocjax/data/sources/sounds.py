@@ -32,7 +32,7 @@ from ocjax.data.dataset import Dataset
 from ocjax.data.sources import audio
 from ocjax.data.sources.mixing import SCALE, Mixing, Recipe, anomalous, mix, recipes
 
-SECONDS = 1.0  # Of a window.
+SECONDS = 1.0  # Length of a window.
 
 SCENES = (
     "beach", "bus", "cafe/restaurant", "car", "city_center", "forest_path",
@@ -53,7 +53,7 @@ _EXPECTED = (
 _COLUMNS = ("file", "role", "class", "split", "seconds", "freesound_id")
 
 _ARRAYS = ("images", "energy", "labels", "paths", "clips")
-_MAKING = 2  # Part of the cache's key: raise it when `_make` gives other arrays.
+_MAKING = 2  # Part of the cache's key, to be raised when `_make` changes arrays.
 
 
 class Background(NamedTuple):
@@ -61,26 +61,26 @@ class Background(NamedTuple):
 
     path: pathlib.Path
     scene: str
-    recording: str  # That it was cut from.
+    recording: str  # Name of the recording that it was cut from.
 
 
 class Event(NamedTuple):
     """An event within a sound file."""
 
     path: pathlib.Path
-    start: float  # Seconds.
-    end: float
+    start: float  # Start in seconds.
+    end: float  # End in seconds.
 
 
 class Corpus(NamedTuple):
-    """What a data set has."""
+    """Sound files of a data set."""
 
-    root: pathlib.Path  # Paths are told relative to it.
+    root: pathlib.Path  # Folder that names of images are relative to.
     scenes: tuple[str, ...]
     train: list[Background]
     test: list[Background]
-    events: dict[str, list[Event]]  # Those of the test part, by kind.
-    tables: list[pathlib.Path]  # That all this was read from.
+    events: dict[str, list[Event]]  # Events of the test part, by kind.
+    tables: list[pathlib.Path]  # Files that all this was read from.
 
 
 class Mixture(NamedTuple):
@@ -88,7 +88,7 @@ class Mixture(NamedTuple):
 
     kind: str
     event: Event
-    waveform: np.ndarray  # float32 [L], of the event alone.
+    waveform: np.ndarray  # float32 [L], the event alone.
     recipe: Recipe
 
 
@@ -106,20 +106,20 @@ CLIPS_MIXING = Mixing(mixtures=144, probability=1.0, seconds=4.0, rate=audio.RAT
 
 
 def dcase2017_task2(*, data_dir: str | os.PathLike | None, size: int) -> Dataset:
-    """The 15 scenes of DCASE 2017 task 2, and the same with one of three events.
+    """Reads the 15 scenes of DCASE 2017 task 2, also mixed with one of three events.
 
-    Trains on the backgrounds of the official training subset. Tests on those of the
-    test subset and on 750 mixtures of them with events, drawn by the official recipe
-    and seed; of a mixture the windows with enough of the event are taken, see
+    Backgrounds of the official training subset train. Those of the test subset test,
+    and 750 mixtures of them with events, drawn by the official recipe and seed; only
+    the windows of a mixture with enough of the event are taken, see
     `mixing.anomalous`. Windows start every half second.
 
     Files, their fields and the recipe are as the data set's README and the public code
-    that reads it say. It was not tried on the data itself, so it is unverified that
+    that reads it say. This was not tried on the data itself, so it is unverified that
     the mixtures are the published ones; those are resampled by another filter.
 
     Args:
-      data_dir: the folder with `TUT-rare-sound-events-2017-development`, or that
-        folder itself; in it are `data/source_data/bgs/audio/*.wav`,
+      data_dir: folder with `TUT-rare-sound-events-2017-development`, or that folder
+        itself; in it are `data/source_data/bgs/audio/*.wav`,
         `.../events/<event>/*.wav` and `.../cv_setup/*.yaml`.
       size: height and width of the images, which are resized if it is not 64.
 
@@ -141,16 +141,16 @@ def dcase2017_task2(*, data_dir: str | os.PathLike | None, size: int) -> Dataset
 
 
 def sound_scenes(*, data_dir: str | os.PathLike | None, size: int) -> Dataset:
-    """Scenes in clips of 4 s, and the same with a gun shot or a baby's cry.
+    """Reads scenes in clips of 4 s, also mixed with a gun shot or a baby's cry.
 
-    Trains on the training backgrounds, where windows start every eighth of a second.
-    Tests on the test backgrounds, and on 144 mixtures of each kind of test events with
-    them, drawn by the official recipe of DCASE 2017 task 2 but for the length; windows
-    start every half second, and of a mixture those with enough of the event are taken,
-    see `mixing.anomalous`. Training events are not used.
+    Training backgrounds train, where windows start every eighth of a second. Test
+    backgrounds test, and 144 mixtures of each kind of test events with them, drawn by
+    the official recipe of DCASE 2017 task 2 but for the length; windows start every
+    half second, and only those of a mixture with enough of the event are taken, see
+    `mixing.anomalous`. Training events are not used.
 
     Args:
-      data_dir: the folder with `audio16k/metadata.csv`, which names the files, and has
+      data_dir: folder with `audio16k/metadata.csv`, which names the files, and has
         their role (background or event), class, split (train or test), seconds, and
         `freesound_id`.
       size: height and width of the images, which are resized if it is not 64.
@@ -183,14 +183,14 @@ def _dataset(
     size: int,
     note: str,
 ) -> Dataset:
-    """Windows every `hops` seconds, of training and of test clips, from the cache."""
+    """Makes windows, every `hops` seconds of training and test clips, by the cache."""
     _check(corpus)
     clips = [*corpus.train, *corpus.test]
     events = [event for kind in corpus.events.values() for event in kind]
-    read = sorted({clip.path for clip in [*clips, *events]})
-    key = cache.key([*corpus.tables, *read], name, size, _MAKING)
-    found = cache.cached(key, _ARRAYS, lambda: _make(corpus, mixing, hops, size))
-    if missing := set(range(len(_classes(corpus)))) - set(found["labels"].tolist()):
+    paths = sorted({clip.path for clip in [*clips, *events]})
+    key = cache.key([*corpus.tables, *paths], name, size, _MAKING)
+    arrays = cache.cached(key, _ARRAYS, lambda: _make(corpus, mixing, hops, size))
+    if missing := set(range(len(_classes(corpus)))) - set(arrays["labels"].tolist()):
         raise InputError(
             f"{corpus.root}: {_classes(corpus)[min(missing)]} has no windows; there "
             "are too few test clips."
@@ -199,14 +199,14 @@ def _dataset(
     scenes = np.array([corpus.scenes.index(clip.scene) for clip in clips])
     return Dataset(
         name,
-        found["images"],
-        found["labels"],
-        found["clips"] >= len(corpus.train),
-        _classes(corpus),
-        groups=groups[found["clips"]],
-        scenes=scenes[found["clips"]],
-        paths=tuple(found["paths"].tolist()),
-        baselines={"energy": found["energy"]},
+        images=arrays["images"],
+        labels=arrays["labels"],
+        official_test=arrays["clips"] >= len(corpus.train),
+        class_names=_classes(corpus),
+        groups=groups[arrays["clips"]],
+        scenes=scenes[arrays["clips"]],
+        paths=tuple(arrays["paths"].tolist()),
+        baselines={"energy": arrays["energy"]},
         note=note,
     )
 
@@ -219,8 +219,8 @@ def _classes(corpus: Corpus) -> tuple[str, ...]:
 def _check(corpus: Corpus) -> None:
     """Raises `InputError` if a class has no clips, or a recording is in both parts."""
     if not corpus.scenes or not corpus.events:
-        which = "events" if corpus.scenes else "backgrounds"
-        raise InputError(f"{corpus.root}: there are no {which}.")
+        absent = "events" if corpus.scenes else "backgrounds"
+        raise InputError(f"{corpus.root}: there are no {absent}.")
     for part, clips in (("training", corpus.train), ("test", corpus.test)):
         if missing := set(corpus.scenes) - {clip.scene for clip in clips}:
             raise InputError(
@@ -229,8 +229,8 @@ def _check(corpus: Corpus) -> None:
     for kind, events in corpus.events.items():
         if not events:
             raise InputError(f"{corpus.root}: there is no test event {kind!r}.")
-    train, test = ({clip.recording for clip in p} for p in (corpus.train, corpus.test))
-    if both := train & test:
+    train = {clip.recording for clip in corpus.train}
+    if both := train & {clip.recording for clip in corpus.test}:
         raise InputError(
             f"{corpus.root}: recording {min(both)} is in the training and in the test "
             "part."
@@ -240,29 +240,32 @@ def _check(corpus: Corpus) -> None:
 def _make(
     corpus: Corpus, mixing: Mixing, hops: tuple[float, float], size: int
 ) -> cache.Arrays:
-    """The arrays `_ARRAYS`; `clips` counts training clips first."""
-    # The first file that cannot be read ends it.
+    """Makes the arrays `_ARRAYS`; `clips` counts training clips first."""
+    # The first file that cannot be read ends this.
     cut = lambda event: _cut(event, mixing.rate)
-    parts = {k: list(files.threaded(cut, own)) for k, own in corpus.events.items()}
+    parts = {
+        kind: list(files.threaded(cut, events))
+        for kind, events in corpus.events.items()
+    }
     mixtures = _mixtures(corpus, parts, mixing)
     jobs = [(clip, [], hops[0]) for clip in corpus.train]
     jobs += [(clip, mixtures[i], hops[1]) for i, clip in enumerate(corpus.test)]
 
     def windows(job) -> cache.Arrays:
-        clip, own, hop = job
-        sounds = _sounds(clip, own, corpus.root, mixing)
+        clip, clip_mixtures, hop = job
+        sounds = _sounds(clip, clip_mixtures, corpus.root, mixing)
         return _windows(sounds, _classes(corpus), hop, size)
 
-    found = list(files.threaded(windows, jobs))
-    arrays = {name: np.concatenate([own[name] for own in found]) for name in found[0]}
-    counts = [len(own["labels"]) for own in found]
-    return arrays | {"clips": np.repeat(np.arange(len(found)), counts)}
+    clips = list(files.threaded(windows, jobs))
+    arrays = {name: np.concatenate([x[name] for x in clips]) for name in clips[0]}
+    counts = [len(clip["labels"]) for clip in clips]
+    return arrays | {"clips": np.repeat(np.arange(len(clips)), counts)}
 
 
 def _mixtures(
     corpus: Corpus, parts: Mapping[str, Sequence[np.ndarray]], mixing: Mixing
 ) -> Mapping[int, list[Mixture]]:
-    """Index of a test background -> what is mixed into it; `parts` are all events."""
+    """Draws mixtures, by the index of their test background; `parts` are all events."""
     lengths = {
         kind: [event.end - event.start for event in events]
         for kind, events in corpus.events.items()
@@ -279,19 +282,19 @@ def _mixtures(
 def _windows(
     sounds: Iterator[Sound], classes: Sequence[str], hop: float, size: int
 ) -> cache.Arrays:
-    """The arrays `_ARRAYS` but `clips`."""
+    """Makes the arrays `_ARRAYS` but `clips`."""
     length, step = round(SECONDS * audio.RATE), round(hop * audio.RATE)
-    kept, labels, paths = [], [], []
+    waveforms, labels, paths = [], [], []
     for sound in sounds:
         parts = audio.windows(sound.waveform, length, step)
         starts = np.arange(len(parts)) * hop
         if sound.event is not None:
             enough = anomalous(starts, *sound.event, SECONDS)
             parts, starts = parts[enough], starts[enough]
-        kept.append(parts)
+        waveforms.append(parts)
         labels += [classes.index(sound.class_name)] * len(parts)
         paths += [f"{sound.name}#{start:g}" for start in starts]
-    waveforms = np.concatenate(kept)
+    waveforms = np.concatenate(waveforms)
     pictures = audio.to_images(audio.log_mel(waveforms))
     return {
         "images": images.resize(pictures, size),
@@ -307,7 +310,7 @@ def _sounds(
     root: pathlib.Path,
     mixing: Mixing,
 ) -> Iterator[Sound]:
-    """A background without and with events."""
+    """Yields a background without and with events."""
     background = audio.read(clip.path, mixing.rate)
     if len(background) < SECONDS * mixing.rate:
         raise InputError(
@@ -323,10 +326,10 @@ def _sounds(
             mixture = mix(background, part, recipe.ebr, onset)
         except ValueError as error:
             raise InputError(f"{event.path} in {clip.path}: {error}") from error
-        own = event.path.relative_to(root).as_posix()
+        event_name = event.path.relative_to(root).as_posix()
         yield Sound(
             ready(mixture),
-            f"{name}+{own}@{recipe.ebr:g}dB",
+            f"{name}+{event_name}@{recipe.ebr:g}dB",
             f"{clip.scene}+{kind}",
             (recipe.onset, event.end - event.start),
         )
@@ -340,17 +343,19 @@ def _cut(event: Event, rate: int) -> np.ndarray:
             f"{event.path} has no sound from {event.start:g} s to {event.end:g} s, "
             "where an event should be."
         )
-    return part.copy()  # The whole may be minutes long.
+    return part.copy()  # A view would keep the whole, maybe minutes, in memory.
 
 
 def _official(data_dir: str | os.PathLike | None) -> Corpus:
-    """The development set of DCASE 2017 task 2, as it is unpacked."""
+    """Finds the development set of DCASE 2017 task 2, as it is unpacked."""
     release = prepared.release("dcase2017_task2", data_dir, _SOURCE, _EXPECTED, DCASE)
     root = release / _SOURCE
-    tables = [_there(root / "cv_setup" / name) for name in _TABLES]
+    tables = [_existing(root / "cv_setup" / name) for name in _TABLES]
     train, test = map(_official_backgrounds, tables[:2])
     events = _official_events(tables[2])
-    return Corpus(root, SCENES, train, test, events, tables)
+    return Corpus(
+        root=root, scenes=SCENES, train=train, test=test, events=events, tables=tables
+    )
 
 
 def _official_backgrounds(table: pathlib.Path) -> list[Background]:
@@ -359,8 +364,8 @@ def _official_backgrounds(table: pathlib.Path) -> list[Background]:
         for row in _yaml(table):
             path = table.parents[1] / "bgs" / row["filepath"]
             scene = _checks.one_of("scene", row["classname"], SCENES)
-            # As in a001_30_60.wav, the seconds 30 to 60 of recording a001.
-            clips.append(Background(_there(path), scene, path.name.split("_")[0]))
+            # A name is like a001_30_60.wav, the seconds 30 to 60 of recording a001.
+            clips.append(Background(_existing(path), scene, path.name.split("_")[0]))
     return clips
 
 
@@ -372,11 +377,11 @@ def _official_events(table: pathlib.Path) -> dict[str, list[Event]]:
             for row in rows[kind]:
                 path = table.parents[1] / "events" / kind / row["audio_filename"]
                 start, end = map(float, row["segment"])
-                events[kind].append(Event(_there(path), start, end))
+                events[kind].append(Event(_existing(path), start, end))
     return events
 
 
-def _there(path: pathlib.Path) -> pathlib.Path:
+def _existing(path: pathlib.Path) -> pathlib.Path:
     if not path.is_file():
         raise InputError(f"There is no file {path}. {_EXPECTED}")
     return path
@@ -384,7 +389,7 @@ def _there(path: pathlib.Path) -> pathlib.Path:
 
 @contextlib.contextmanager
 def _fields(table: pathlib.Path, expected: str) -> Iterator[None]:
-    """Says of errors which table they are in."""
+    """Names the table in errors."""
     try:
         yield
     except InputError as error:
@@ -420,7 +425,7 @@ def _yaml(path: pathlib.Path) -> Any:
 
 
 def _clips(root: pathlib.Path) -> Corpus:
-    """The clips that `metadata.csv` names."""
+    """Finds the clips that `metadata.csv` names."""
     table = root / "metadata.csv"
     try:
         lines = table.read_text().splitlines()
@@ -452,10 +457,10 @@ def _clips(root: pathlib.Path) -> Corpus:
             raise InputError(f"{table}, line {number}: there is no file {path}.")
     every = [*backgrounds["train"], *backgrounds["test"]]
     return Corpus(
-        root,
-        tuple(sorted({clip.scene for clip in every})),
-        backgrounds["train"],
-        backgrounds["test"],
-        {kind: events[kind]["test"] for kind in sorted(events)},
-        [table],
+        root=root,
+        scenes=tuple(sorted({clip.scene for clip in every})),
+        train=backgrounds["train"],
+        test=backgrounds["test"],
+        events={kind: events[kind]["test"] for kind in sorted(events)},
+        tables=[table],
     )

@@ -9,14 +9,14 @@ from ocjax.data.dataset import Dataset
 
 
 def tfds(name: str, *, data_dir: str | os.PathLike | None, size: int) -> Dataset:
-    """A data set prepared by TFDS, its two parts pooled."""
+    """Reads a data set prepared by TFDS, its two parts pooled."""
     folder = prepared.find(name, data_dir)
     train, test = (prepared.read(folder, part, size) for part in ("train", "test"))
     counts = len(train["labels"]), len(test["labels"])
     return Dataset(
         name,
-        np.concatenate([train["images"], test["images"]]),
-        np.concatenate([train["labels"], test["labels"]]),
-        np.repeat([False, True], counts),
-        tuple(train["class_names"].tolist()),
+        images=np.concatenate([train["images"], test["images"]]),
+        labels=np.concatenate([train["labels"], test["labels"]]),
+        official_test=np.repeat([False, True], counts),
+        class_names=tuple(train["class_names"].tolist()),
     )

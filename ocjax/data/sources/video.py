@@ -12,19 +12,19 @@ from ocjax._checks import InputError
 def frames(
     path: str | os.PathLike, *, every: int, most: int
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """The frames 0, `every`, 2 `every`, ... of a video, at most `most` of them.
+    """Yields the frames 0, `every`, 2 `every`, ... of a video, at most `most` of them.
 
     Memory holds one frame at a time, and nothing is decoded after the last one. A video
     that ends earlier gives fewer. Frames are as stored, which is upright unless the
     file says that a player should turn them.
 
     Args:
-      path: of the file, in any format that FFmpeg reads.
+      path: video file, in any format that FFmpeg reads.
       every: distance of two frames, at least 1.
-      most: number of frames, at least 1.
+      most: largest number of frames, at least 1.
 
     Yields:
-      The number of the frame, counted from 0, and its colours, `uint8 [H, W, 3]`.
+      Number of the frame, counted from 0, and its colours, `uint8 [H, W, 3]`.
 
     Raises:
       InputError: PyAV is not installed; or the file cannot be read, has no video, or

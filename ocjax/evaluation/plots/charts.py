@@ -1,4 +1,4 @@
-"""Pictures of numbers: losses, scores, latents and what else there is per image."""
+"""Pictures of numbers: losses, scores, latents and other measures of images."""
 
 from __future__ import annotations
 
@@ -18,33 +18,34 @@ if TYPE_CHECKING:
 
 Series = Mapping[str, tuple[str, ArrayLike]]  # Label -> colour, values.
 
-GRADIENT = "gradient_"  # Terms of this prefix share a panel.
+GRADIENT = "gradient_"  # Prefix of the terms that share a panel.
 
 
 def training_curves(rows: Sequence[Mapping], terms: Sequence[str]) -> Figure:
-    """One small panel per term: as logged (thin) and its running mean (thick).
+    """Draws a small panel per term: as logged (thin) and its running mean (thick).
 
-    All panels span the same steps, so that it is seen which terms are of which stage.
+    All panels span the same steps, which shows the stage of each term.
 
     Args:
       rows: logged steps, each with "step" and some of the terms; a row without a
         term is skipped in that term's panel.
-      terms: names of what to draw, in order. A positive term that spans more than
+      terms: names of terms to draw, in order. A positive term that spans more than
         two decades gets a logarithmic axis. Terms that begin with "gradient_", norms
         that want to be compared, are drawn last, in one panel.
 
     Raises:
-      ValueError: if no row has one of the terms.
+      ValueError: no row has one of the terms.
     """
     from matplotlib import colormaps
 
     gradients = [term for term in terms if term.startswith(GRADIENT)]
-    alone = [term for term in terms if term not in gradients]
-    figure, grid = style.panels(len(alone) + bool(gradients), 1.9)
-    for axes, term in zip(grid, alone, strict=False):
+    others = [term for term in terms if term not in gradients]
+    count = len(others) + 1 if gradients else len(others)
+    figure, grid = style.panels(count, 1.9)
+    for axes, term in zip(grid, others, strict=False):
         steps, values = _logged(rows, term)
         style.tidy(axes, term)
-        marker = "o" if len(values) == 1 else None  # A line of one point is none.
+        marker = "o" if len(values) == 1 else None  # A line of one point is invisible.
         axes.plot(steps, values, color=style.MUTED, alpha=0.35, linewidth=0.6)
         smooth = _running_mean(values, max(1, len(values) // 20))
         axes.plot(steps, smooth, color=style.INK, linewidth=1.5, marker=marker, ms=3)
@@ -57,7 +58,7 @@ def training_curves(rows: Sequence[Mapping], terms: Sequence[str]) -> Figure:
             label, logged = term.removeprefix(GRADIENT), _logged(rows, term)
             axes.plot(*logged, color=color, linewidth=1.2, marker=".", label=label)
         axes.set_yscale("log", nonpositive="clip")
-        axes.legend(  # Below the panel, where it hides no line.
+        axes.legend(  # The place below the panel hides no line.
             loc="upper center",
             bbox_to_anchor=(0.5, -0.14),
             ncols=3,
@@ -87,7 +88,7 @@ def score_histogram(
     anomalous_scores: ArrayLike,
     threshold: float | None = None,
 ) -> Figure:
-    """Both classes' scores, each as shares of its class, and the threshold.
+    """Draws both classes' scores, each as shares of its class, and the threshold.
 
     The bins span all scores but 0.1 % at either end, which are counted in the
     outermost bins: a few extreme scores would flatten everything else.
@@ -110,7 +111,7 @@ def roc(
     scores: ArrayLike,
     interval: tuple[float, float] | None = None,
 ) -> Figure:
-    """The ROC curve with its area, and the area's 95 % interval if given."""
+    """Draws the ROC curve with its area, and the area's 95 % interval if given."""
     from sklearn.metrics import auc, roc_curve
 
     fpr, tpr, _ = roc_curve(np.asarray(anomalous, bool), np.asarray(scores))
@@ -129,13 +130,13 @@ def roc(
 def robustness(
     radii: ArrayLike, aurocs: ArrayLike, intervals: ArrayLike, norm: str
 ) -> Figure:
-    """AUROC against the radius of the ball within which a detector is attacked.
+    """Draws AUROC against the radius of the ball within which a detector is attacked.
 
     Args:
-      radii: of pixels in [0, 1], `[R]`, rising; 0 is no attack.
-      aurocs: `[R]`.
-      intervals: their lower and upper ends, `[R, 2]`.
-      norm: "linf", whose radii are shown in steps of 8 bits, or "l2".
+      radii: radii for pixels in [0, 1], `[R]`, rising; 0 is no attack.
+      aurocs: AUROC of each radius, `[R]`.
+      intervals: lower and upper ends of the AUROCs' intervals, `[R, 2]`.
+      norm: norm of the ball, "linf", whose radii are drawn in steps of 8 bits, or "l2".
     """
     figure = style.new_figure(5.0, 3.6)
     axes = style.tidy(figure.subplots(), "AUROC under attack on the detector")
@@ -150,20 +151,20 @@ def robustness(
 
 
 def latents(spaces: Mapping[str, np.ndarray], anomalous: ArrayLike) -> Figure:
-    """Latents of either class in one plane, a panel for each kind of them.
+    """Draws latents of either class in one plane, a panel for each kind of them.
 
     The plane is that of the two first principal components of the normal latents of
     the first kind, and its scale is the same along both: unlike in t-SNE, distances in
     it are distances of the latents, as far as the plane holds them.
 
     Args:
-      spaces: name -> latents `[N, D]` of the same images, all in one space. Images
+      spaces: latents `[N, D]` of the same images by kind, all in one space. Images
         are drawn in their order: a random one hides neither class.
       anomalous: booleans `[N]`, not all true.
     """
     anomalous = np.asarray(anomalous, bool)
-    shown = plane(next(iter(spaces.values()))[~anomalous])
-    points = {name: shown.project(values) for name, values in spaces.items()}
+    normal_plane = plane(next(iter(spaces.values()))[~anomalous])
+    points = {name: normal_plane.project(values) for name, values in spaces.items()}
     low, high = (
         extreme([extreme(p, axis=0) for p in points.values()], axis=0)
         for extreme in (np.min, np.max)
@@ -174,34 +175,34 @@ def latents(spaces: Mapping[str, np.ndarray], anomalous: ArrayLike) -> Figure:
         style.tidy(axes, name)
         colors = np.where(anomalous, style.ANOMALOUS, style.NORMAL)
         axes.scatter(*at.T, s=9, c=colors, alpha=0.6, linewidths=0)
-        axes.set(xlabel=shown.names[0], aspect="equal")
+        axes.set(xlabel=normal_plane.names[0], aspect="equal")
         axes.set_xlim(middle[0] - reach, middle[0] + reach)
         axes.set_ylim(middle[1] - reach, middle[1] + reach)
-    grid[0].set_ylabel(shown.names[1])
+    grid[0].set_ylabel(normal_plane.names[1])
     _name_classes(figure)
     return figure
 
 
 def measures(values: Mapping[str, np.ndarray], anomalous: ArrayLike) -> Figure:
-    """A small panel for each measure, by class.
+    """Draws a small panel for each measure, by class.
 
     Args:
-      values: name -> `[N]`, drawn as histograms, with the AUROC of larger values as
-        more anomalous; or `[N, channels]`, drawn as means per channel, with the
-        channels in the order of the normal images' means.
+      values: measures by name: `[N]`, drawn as histograms, with the AUROC of larger
+        values as more anomalous; or `[N, channels]`, drawn as means per channel, with
+        the channels in the order of the normal images' means.
       anomalous: booleans `[N]`, with both classes.
     """
     anomalous = np.asarray(anomalous, bool)
     figure, grid = style.panels(len(values), 2.2)
     for axes, (name, value) in zip(grid, values.items(), strict=True):
         style.tidy(axes, name)
-        of_normals, of_anomalies = value[~anomalous], value[anomalous]
         if value.ndim == 1:
-            _histogram(axes, _by_class(of_normals, of_anomalies))
+            _histogram(axes, _by_class(value[~anomalous], value[anomalous]))
             auroc = metrics.auroc(anomalous, value)
             axes.set(xlabel=f"AUROC {auroc:.3f}", ylabel="share of the class")
             continue
-        normals, anomalies = of_normals.mean(axis=0), of_anomalies.mean(axis=0)
+        normals = value[~anomalous].mean(axis=0)
+        anomalies = value[anomalous].mean(axis=0)
         order = np.argsort(normals, kind="stable")
         axes.plot(anomalies[order], ".-", color=style.ANOMALOUS, linewidth=0.8, ms=4)
         axes.plot(normals[order], color=style.NORMAL, linewidth=1.6)
@@ -214,31 +215,31 @@ def measures(values: Mapping[str, np.ndarray], anomalous: ArrayLike) -> Figure:
 def distances(
     normals: ArrayLike, anomalies: ArrayLike, groups: Mapping[str, ArrayLike]
 ) -> Figure:
-    """Learned distances between the images of random pairs, in [0, 1].
+    """Draws learned distances between the images of random pairs, in [0, 1].
 
     Args:
-      normals: between two normal test images.
-      anomalies: between a normal and an anomalous one.
-      groups: name -> between two training images of that group.
+      normals: distances between two normal test images.
+      anomalies: distances between a normal and an anomalous one.
+      groups: distances between two training images of a group, by its name.
 
-    Kinds of pairs of which there are none are left out.
+    Kinds of pairs that do not occur are left out.
     """
-    of_test = {
+    test = {
         "normal, normal": (style.NORMAL, normals),
         "normal, anomalous": (style.ANOMALOUS, anomalies),
     }
-    of_training = {
+    training = {
         f"{name}, {name}": (color, values)
         for (name, values), color in zip(groups.items(), style.GROUPS, strict=False)
     }
-    drawn = {"Pairs of test images": of_test, "Pairs of training images": of_training}
-    drawn = {
+    panels = {"Pairs of test images": test, "Pairs of training images": training}
+    panels = {
         title: {label: pairs for label, pairs in series.items() if np.size(pairs[1])}
-        for title, series in drawn.items()
+        for title, series in panels.items()
     }
-    drawn = {title: series for title, series in drawn.items() if series}
-    figure, grid = style.panels(len(drawn), 3.4)
-    for axes, (title, series) in zip(grid, drawn.items(), strict=True):
+    panels = {title: series for title, series in panels.items() if series}
+    figure, grid = style.panels(len(panels), 3.4)
+    for axes, (title, series) in zip(grid, panels.items(), strict=True):
         style.tidy(axes, title)
         _histogram(axes, series, edges=np.linspace(0, 1, 51))
         axes.set(xlabel="distance", xlim=(0, 1))
@@ -253,13 +254,13 @@ def table(
     published: Sequence[float | None],
     title: str,
 ) -> Figure:
-    """AUROC of each class as a bar, its deviation over seeds as a line on it.
+    """Draws the AUROC of each class as a bar, its deviation over seeds as a line.
 
     Args:
-      names: of the classes, the last one "mean".
-      series: label -> of each name (AUROC, deviation), either None where there is none.
-      published: of each name what the paper has, drawn as a black stroke, or None.
-      title: over the picture.
+      names: names of the classes, the last one "mean".
+      series: pairs (AUROC, deviation) of the names by label, None where unknown.
+      published: AUROC of each name in the paper, drawn as a black stroke, or None.
+      title: text over the picture.
     """
     from matplotlib import colormaps
 
@@ -267,21 +268,21 @@ def table(
     axes = style.tidy(figure.subplots(), title)
     place, each = np.arange(len(names)), 0.8 / len(series)
     colors = [style.NORMAL, *colormaps["viridis"](np.linspace(0.4, 0.95, len(series)))]
-    known = lambda value: np.nan if value is None else value
+    number = lambda value: np.nan if value is None else value
     lowest = [0.5]
     for i, (label, row) in enumerate(series.items()):
-        means, deviations = np.array([[known(v) for v in pair] for pair in row]).T
+        means, deviations = np.array([[number(v) for v in pair] for pair in row]).T
         middle = place - 0.4 + each * (i + 0.5)
         axes.bar(middle, means, 0.9 * each, color=colors[i], label=label)
         axes.errorbar(
             middle, means, deviations, fmt="none", ecolor=style.INK, capsize=2, lw=1
         )
         lowest.append(np.nanmin(means - np.nan_to_num(deviations), initial=1))
-    theirs = np.array([known(value) for value in published], float)
-    if not np.isnan(theirs).all():
-        axes.hlines(theirs, place - 0.45, place + 0.45, color="black", lw=2)
+    paper = np.array([number(value) for value in published], float)
+    if not np.isnan(paper).all():
+        axes.hlines(paper, place - 0.45, place + 0.45, color="black", lw=2)
         axes.plot([], color="black", lw=2, label="paper")
-        lowest.append(np.nanmin(theirs))
+        lowest.append(np.nanmin(paper))
     axes.axvline(len(names) - 1.5, color=style.FAINT, lw=1)
     axes.set_xticks(place, names, rotation=30 if max(map(len, names)) > 5 else 0)
     axes.set(ylabel="AUROC", ylim=(max(0, np.floor(10 * min(lowest)) / 10 - 0.1), 1))
@@ -331,7 +332,7 @@ def _histogram(axes: Axes, series: Series, edges: np.ndarray | None = None) -> N
 
 
 def _name_classes(figure: Figure) -> None:
-    """One legend for all panels of a figure."""
+    """Adds one legend for all panels of a figure."""
     from matplotlib.patches import Patch
 
     classes = {"normal": style.NORMAL, "anomalous": style.ANOMALOUS}

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-CELL = 0.78  # Inches an image is wide.
+CELL = 0.78  # Width of an image in inches.
 
 
 def image_grid(
@@ -26,20 +26,20 @@ def image_grid(
     *,
     columns: int = 6,
 ) -> Figure:
-    """The least and the most anomalous test images of either class.
+    """Draws the least and the most anomalous test images of either class.
 
     The upper right (anomalies taken for normal) and the lower left (normal images
     taken for anomalies) are the detector's errors.
 
     Args:
-      images: `[N, H, W, C]`, uint8 or floats in [-1, 1]. Three channels are shown in
-        colour, others as the grey of their mean.
+      images: pixels `[N, H, W, C]`, uint8 or floats in [-1, 1]. Three channels are
+        drawn in colour, others as the grey of their mean.
       anomalous: booleans `[N]`.
       scores: floats `[N]`, written under the images.
-      steps: name -> what gives of the few images that are shown the images, floats in
-        [-1, 1], that appear under that name below the originals. The residual of the
-        last one is the last row. None or {} for a method without reconstructions.
-      columns: images of each kind.
+      steps: functions of the few images that are drawn, by name; they give images,
+        floats in [-1, 1], that appear under that name below the originals. The last
+        row is the residual of the last one. Empty for methods that do not reconstruct.
+      columns: number of images of each kind.
     """
     anomalous, scores = np.asarray(anomalous, bool), np.asarray(scores)
     rising = np.argsort(scores, kind="stable")
@@ -50,8 +50,8 @@ def image_grid(
         ("Normal, most anomalous", style.NORMAL, normals[::-1][:columns]),
         ("Anomalous, most anomalous", style.ANOMALOUS, anomalies[::-1][:columns]),
     ]
-    shown = images[np.concatenate([index for *_, index in quarters])]
-    rows, note = _rows(shown, steps or {})
+    chosen = images[np.concatenate([index for *_, index in quarters])]
+    rows, note = _rows(chosen, steps or {})
     cell = _cell_height(images)
     figure = style.new_figure(
         2 * (CELL * columns + 0.25) + 0.9, 2 * (cell * len(rows) + 0.62)
@@ -81,17 +81,16 @@ def examples(
     *,
     columns: int = 12,
 ) -> Figure:
-    """The most anomalous, the borderline and the least anomalous images, explained.
+    """Draws the most anomalous, borderline and least anomalous images, with heatmaps.
 
     Args:
-      images: `[N, H, W, C]`, uint8 or floats in [-1, 1].
+      images: pixels `[N, H, W, C]`, uint8 or floats in [-1, 1].
       anomalous: booleans `[N]`; images are framed in their class's colour.
       scores: floats `[N]`, written under the images.
-      explain: gives heatmaps `[M, H, W]` of the few images that are shown.
-      threshold: borderline images are those closest to it; of no threshold, to the
-        median score.
-      masks: booleans `[N, H, W]`, True where an anomaly is, shown where given.
-      columns: images of each kind.
+      explain: function that gives heatmaps `[M, H, W]` of the few images drawn.
+      threshold: score to which borderline images are closest; the median score if None.
+      masks: booleans `[N, H, W]`, True where an anomaly is, drawn where given.
+      columns: number of images of each kind.
     """
     anomalous, scores = np.asarray(anomalous, bool), np.asarray(scores)
     rising = np.argsort(scores, kind="stable")
@@ -104,9 +103,9 @@ def examples(
     }
     index = np.concatenate(list(blocks.values()))
     maps = np.asarray(explain(images[index]))
-    # All on one scale, so that what is faint in one is faint in all.
+    # All heatmaps have one scale, so that equal errors look equal.
     pictures, plain = _rgb(_unit(images[index])), ["white"] * len(index)
-    frames = [style.ANOMALOUS if which else style.NORMAL for which in anomalous[index]]
+    frames = _class_colors(anomalous[index])
     rows = {
         "image": _framed(pictures, frames),
         "heatmap": _framed(overlay(pictures, maps, maps.max()), plain),
@@ -118,24 +117,24 @@ def examples(
         CELL * columns + 0.9, (cell * len(rows) + 0.55) * len(blocks)
     )
     start = 0
-    for axes, (title, own) in zip(
+    for axes, (title, block) in zip(
         figure.subplots(len(blocks), 1), blocks.items(), strict=True
     ):
-        stop = start + len(own)
+        stop = start + len(block)
         cells = {name: row[start:stop] for name, row in rows.items()}
-        _montage(axes, cells, scores[own], columns)
+        _montage(axes, cells, scores[block], columns)
         _title(axes, title, style.INK)
         start = stop
     return figure
 
 
 def overlay(pictures: np.ndarray, maps: np.ndarray, largest: float) -> np.ndarray:
-    """Heatmaps over pictures, which are greyed.
+    """Draws heatmaps over pictures, which are greyed.
 
     Args:
       pictures: RGB `[N, H, W, 3]` in [0, 1].
-      maps: at least 0, `[N, H, W]`.
-      largest: what is shown in full colour.
+      maps: heatmaps `[N, H, W]`, values at least 0.
+      largest: value that is drawn in full colour.
 
     Returns:
       RGB `[N, H, W, 3]` in [0, 1].
@@ -144,9 +143,8 @@ def overlay(pictures: np.ndarray, maps: np.ndarray, largest: float) -> np.ndarra
 
     strength = np.clip(maps / (largest or 1.0), 0, 1)[..., None]
     grey = pictures.mean(-1, keepdims=True)
-    return (1 - 0.75 * strength) * grey + 0.75 * strength * colormaps["inferno"](
-        0.25 + 0.7 * strength[..., 0]
-    )[..., :3]
+    color = colormaps["inferno"](0.25 + 0.7 * strength[..., 0])[..., :3]
+    return (1 - 0.75 * strength) * grey + 0.75 * strength * color
 
 
 def most_anomalous(
@@ -157,20 +155,20 @@ def most_anomalous(
     count: int = 24,
     columns: int = 12,
 ) -> Figure:
-    """The images of the highest scores, highest first, framed in their class's colour.
+    """Draws the images of the highest scores first, framed in their class's colour.
 
     Args:
-      images: `[N, H, W, C]`, uint8 or floats in [-1, 1].
+      images: pixels `[N, H, W, C]`, uint8 or floats in [-1, 1].
       anomalous: booleans `[N]`.
       scores: floats `[N]`, written under the images.
-      count: of images.
+      count: number of images.
       columns: images in a line.
     """
     anomalous, scores = np.asarray(anomalous, bool), np.asarray(scores)
     index = np.argsort(-scores, kind="stable")[:count]
-    colors = [style.ANOMALOUS if which else style.NORMAL for which in anomalous[index]]
-    found = int(anomalous[index].sum())
-    title = f"{found} anomalous and {len(index) - found} normal images"
+    colors = _class_colors(anomalous[index])
+    anomalies = int(anomalous[index].sum())
+    title = f"{anomalies} anomalous and {len(index) - anomalies} normal images"
     return _gallery(images, [(title, style.INK, index, colors)], scores, columns)
 
 
@@ -183,23 +181,24 @@ def split(
     count: int = 24,
     columns: int = 12,
 ) -> Figure:
-    """What groups of training images are like: the most extreme of each, in order.
+    """Draws groups of training images: the most extreme of each, in order.
 
     Args:
-      images: `[N, H, W, C]`, uint8 or floats in [-1, 1].
-      members: group -> indices into `images`.
-      grade: what the groups were made by, `[N]`, written under the images.
-      name: of the grade.
-      count: of images of each group.
+      images: pixels `[N, H, W, C]`, uint8 or floats in [-1, 1].
+      members: indices into `images` by group.
+      grade: measure that the groups were made by, `[N]`, written under the images.
+      name: name of the grade.
+      count: number of images of each group.
       columns: images in a line.
     """
     blocks = []
-    for (group, own), color in zip(members.items(), style.GROUPS, strict=False):
-        highest = grade[own].mean() > grade.mean()
-        order = np.argsort(-grade[own] if highest else grade[own], kind="stable")
-        index = own[order[:count]]
+    for (group, indices), color in zip(members.items(), style.GROUPS, strict=False):
+        grades = grade[indices]
+        highest = grades.mean() > grade.mean()
+        order = np.argsort(-grades if highest else grades, kind="stable")
+        index = indices[order[:count]]
         end = "highest" if highest else "lowest"
-        title = f"{group} ({len(own):,}), {end} {name} first"
+        title = f"{group} ({len(indices):,}), {end} {name} first"
         blocks.append((title, color, index, [color] * len(index)))
     return _gallery(images, blocks, grade, columns)
 
@@ -210,21 +209,22 @@ def manifold(
     *,
     size: int = 12,
 ) -> Figure:
-    """What is decoded over the plane in which the latents of normal images vary most.
+    """Draws what is decoded over the plane in which normal images' latents vary most.
 
     Args:
-      latents: of normal images, `[N, D]`. The plane is that of their two first
-        principal components, or of a latent of two dimensions the latent itself.
-      decode: latents `[M, D]` -> images `[M, H, W, C]`, floats in [-1, 1].
+      latents: latents of normal images, `[N, D]`. The plane is that of their two first
+        principal components, or the latent space itself if it has two dimensions.
+      decode: function of latents `[M, D]` that gives images `[M, H, W, C]`, floats in
+        [-1, 1].
       size: images along each side; they are those of equal steps between the 2nd and
         the 98th percentile of the latents' coordinates in the plane.
     """
-    shown = plane(latents)
-    low, high = np.quantile(shown.project(latents), [0.02, 0.98], axis=0)
+    normal_plane = plane(latents)
+    low, high = np.quantile(normal_plane.project(latents), [0.02, 0.98], axis=0)
     across, up = np.linspace(low, high, size).T
     # The first image is the upper left: the first coordinate grows to the right.
     points = np.stack(np.meshgrid(across, up[::-1]), axis=-1).reshape(-1, 2)
-    points = shown.lift(points).astype(np.float32)
+    points = normal_plane.lift(points).astype(np.float32)
     pictures = _rgb(_unit(np.asarray(decode(points))))
     gap = max(1, pictures.shape[2] // 16)
     pictures = np.pad(
@@ -240,26 +240,26 @@ def manifold(
     ticks = np.array([0, size // 2, size - 1])
     axes.set_xticks((ticks + 0.5) * width, [f"{across[t]:.3g}" for t in ticks])
     axes.set_yticks((ticks + 0.5) * height, [f"{up[::-1][t]:.3g}" for t in ticks])
-    axes.set(xlabel=shown.names[0], ylabel=shown.names[1])
+    axes.set(xlabel=normal_plane.names[0], ylabel=normal_plane.names[1])
     return figure
 
 
 def _rows(
     images: np.ndarray, steps: Mapping[str, Callable[[np.ndarray], np.ndarray]]
 ) -> tuple[dict[str, np.ndarray], str]:
-    """The rows of a grid as RGB `[M, H, W, 3]` in [0, 1], and what to say of them."""
+    """Rows of a grid as RGB `[M, H, W, 3]` in [0, 1], and a note that explains them."""
     originals = _unit(images)
     if not steps:
         return {"original": _rgb(originals)}, "Score under each image."
     from matplotlib import colormaps
 
-    found = {name: _unit(np.asarray(step(images))) for name, step in steps.items()}
-    last = list(found)[-1]
-    residuals = np.abs(originals - found[last]).mean(axis=-1)
+    outputs = {name: _unit(np.asarray(step(images))) for name, step in steps.items()}
+    last = list(outputs)[-1]
+    residuals = np.abs(originals - outputs[last]).mean(axis=-1)
     largest = residuals.max() or 1.0
     rows = {
         "original": _rgb(originals),
-        **{name: _rgb(pictures) for name, pictures in found.items()},
+        **{name: _rgb(pictures) for name, pictures in outputs.items()},
         "residual": colormaps["magma"](residuals / largest)[..., :3],
     }
     return rows, (
@@ -274,12 +274,12 @@ def _gallery(
     values: np.ndarray,
     columns: int,
 ) -> Figure:
-    """Blocks of framed images in lines, each image with its value.
+    """Draws blocks of framed images in lines, each image with its value.
 
     Args:
-      images: `[N, H, W, C]`.
+      images: pixels `[N, H, W, C]`.
       blocks: title, its colour, indices of images, colours of their frames.
-      values: `[N]`.
+      values: numbers `[N]`, written under the images.
       columns: images in a line.
     """
     lines = []
@@ -301,8 +301,12 @@ def _gallery(
     return figure
 
 
+def _class_colors(anomalous: np.ndarray) -> list[str]:
+    return [style.ANOMALOUS if anomaly else style.NORMAL for anomaly in anomalous]
+
+
 def _framed(pictures: np.ndarray, colors: Sequence[str]) -> np.ndarray:
-    """RGB `[M, H, W, 3]` within frames of a sixteenth of their width."""
+    """Puts RGB `[M, H, W, 3]` into frames of a sixteenth of their width."""
     from matplotlib.colors import to_rgb
 
     thick = max(1, pictures.shape[2] // 16)
@@ -337,13 +341,13 @@ def _title(axes: Axes, title: str, color: str) -> None:
 
 
 def _cell_height(images: np.ndarray) -> float:
-    """Inches an image is high."""
+    """Height of an image in inches."""
     height, width = images.shape[1:3]
     return CELL * height / width
 
 
 def _unit(images: np.ndarray) -> np.ndarray:
-    """Images in [0, 1], from uint8 or from floats in [-1, 1]."""
+    """Maps images to [0, 1], from uint8 or from floats in [-1, 1]."""
     if images.dtype == np.uint8:
         return images / 255
     return np.clip((images.astype(np.float64) + 1) / 2, 0, 1)

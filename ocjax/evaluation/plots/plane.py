@@ -1,4 +1,4 @@
-"""The plane in which latents are shown."""
+"""The plane in which latents are drawn."""
 
 from typing import NamedTuple
 
@@ -8,23 +8,23 @@ import numpy as np
 class Plane(NamedTuple):
     """Two orthonormal directions of a latent space, and their origin."""
 
-    origin: np.ndarray  # [D]
-    directions: np.ndarray  # [2, D]
-    names: tuple[str, str]
+    origin: np.ndarray  # Latent [D] at the coordinates (0, 0).
+    directions: np.ndarray  # Unit vectors [2, D] of the two axes.
+    names: tuple[str, str]  # Names of the two axes.
 
     def project(self, latents: np.ndarray) -> np.ndarray:
         """Coordinates `[N, 2]` of latents `[N, D]`."""
         return (latents - self.origin) @ self.directions.T
 
     def lift(self, points: np.ndarray) -> np.ndarray:
-        """The latents `[N, D]` in the plane at points `[N, 2]`."""
+        """Latents `[N, D]` in the plane at points `[N, 2]`."""
         return self.origin + points @ self.directions
 
 
 def plane(latents: np.ndarray) -> Plane:
-    """The plane of the two first principal components of latents `[N, D]`.
+    """Finds the plane of the two first principal components of latents `[N, D]`.
 
-    Latents of two dimensions are shown as they are.
+    Latents of two dimensions are their own plane.
 
     Raises:
       ValueError: latents have fewer than two dimensions.

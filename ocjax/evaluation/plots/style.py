@@ -11,20 +11,20 @@ if TYPE_CHECKING:
 
 NORMAL = "#0072b2"
 ANOMALOUS = "#d55e00"
-GROUPS = ("#007a5a", "#aa4499")  # Of training images, which are all normal.
-DOTS_PER_INCH = 192  # Twice what CSS calls an inch: sharp on today's screens.
+GROUPS = ("#007a5a", "#aa4499")  # Groups of training images, which are all normal.
+DOTS_PER_INCH = 192  # Twice the pixels of CSS's inch: sharp on today's screens.
 INK, MUTED, FAINT = "#24292f", "#6e7781", "#d0d7de"
 
 
 def png(figure: Figure) -> bytes:
-    """The figure as a PNG file."""
+    """Draws a figure as the bytes of a PNG file."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH)
     return buffer.getvalue()
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure, sizes in inches."""
+    """Makes an empty figure, sizes in inches."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), facecolor="white")
@@ -33,7 +33,7 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def panels(count: int, height: float) -> tuple[Figure, list[Axes]]:
-    """A figure of up to three small panels in a line, each `height` inches."""
+    """Makes a figure of up to three small panels in a line, each `height` inches."""
     columns = min(count, 3)
     lines = -(-count // columns)
     figure = new_figure(9.6 if columns == 3 else 4.8 * columns, height * lines + 0.3)
@@ -44,7 +44,7 @@ def panels(count: int, height: float) -> tuple[Figure, list[Axes]]:
 
 
 def tidy(axes: Axes, title: str) -> Axes:
-    """Leaves of the frame what the eye needs to read a value."""
+    """Titles a panel and hides the parts of its frame that no reader needs."""
     axes.set_title(title, loc="left", fontsize=10, color=INK)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(FAINT)

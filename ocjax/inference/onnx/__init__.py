@@ -1,12 +1,12 @@
 """A scorer as an ONNX file, which any ONNX runtime can run.
 
 The graph is `images -> (scores, anomalous, heatmaps)`, of any number of images `uint8
-[count, S, S, C]`, parameters inside. Its metadata hold, under `ocjax`, what
-`scorer.Card` holds, and the format; and, at the file's end, a checksum of all before.
+[count, S, S, C]`, parameters inside. Its metadata hold, under `ocjax`, the fields of
+`scorer.Card` and the format; and, at the file's end, a checksum of all before.
 
-What JAX traces is written operation by operation: `_trace` goes through them,
-`_operations` says how each is written, `_graph` collects what was. Convolutions are
-ONNX's own, and what does not depend on the images is computed on writing. Networks of
+The program that JAX traces is written operation by operation: `_trace` goes through
+them, `_operations` writes each, `_graph` collects the nodes. Convolutions are ONNX's
+own, and values that do not depend on the images are computed on writing. Networks of
 lower precision compute in float32 here.
 """
 
@@ -40,16 +40,17 @@ def save(
     """Writes the file, whole or not at all; returns its path.
 
     Args:
-      path: of the file; its folder is made.
-      card: what the scorer says of itself; without a threshold nothing is anomalous.
-      method: any, of images `[B, S, S, C]`.
-      state: its trained state.
+      path: file to write; its folder is made.
+      card: description of the scorer; without a threshold nothing is anomalous.
+      method: any method of images `[B, S, S, C]`.
+      state: trained state of the method.
 
     Raises:
-      InputError: packages are missing, or the method computes what cannot be written.
+      InputError: packages are missing, or the method has operations that cannot be
+        written.
     """
     onnx, _ = _packages()
-    # With JAX and flax, which `load` does not need.
+    # JAX and flax are imported here: `load` does not need them.
     from ocjax.data.images import to_float
     from ocjax.evaluation import heatmaps
     from ocjax.inference.onnx._trace import traced_model
@@ -71,7 +72,7 @@ def save(
 
 
 def sealed(onnx: Any, content: bytes) -> bytes:
-    """The bytes of a model, and metadata with their checksum.
+    """Joins the bytes of a model, and metadata with their checksum.
 
     Bytes of two messages that follow each other are those of one with the fields of
     both, so any runtime reads the file.
@@ -82,14 +83,15 @@ def sealed(onnx: Any, content: bytes) -> bytes:
 
 
 def load(path: str | os.PathLike) -> Scorer:
-    """The scorer in a file, run by onnxruntime on the processor.
+    """Loads the scorer in a file, run by onnxruntime on the processor.
 
     Args:
-      path: of a file that `save` wrote.
+      path: file that `save` wrote.
 
     Raises:
-      InputError: packages are missing, or the file is none of those, is damaged, of
-        another version, does not fit its card, or would do more than compute.
+      InputError: packages are missing, or `save` did not write the file, or it is
+        damaged, of another version, does not fit its card, or would do more than
+        compute.
     """
     path = pathlib.Path(path)
     content = path.read_bytes()
@@ -100,32 +102,32 @@ def load(path: str | os.PathLike) -> Scorer:
         model = onnx.load_model_from_string(content)
         metadata = {entry.key: entry.value for entry in model.metadata_props}
         described = json.loads(metadata.get(METADATA, "null"))
-    except Exception as error:  # Of damaged bytes anything may come.
+    except Exception as error:  # Damaged bytes may raise anything.
         raise InputError(f"{path} is no model file, or is damaged: {error!r}") from None
     kind, card = archive.parse(described, path)
     if kind != KIND:
         raise InputError(f"{path} is a model file of the unknown kind {kind!r}.")
-    if found := _suspicious(onnx, model):
+    if suspicion := _suspicion(onnx, model):
         raise InputError(
-            f"{path} has a program with {found}, which no exported detector has: it is "
-            "not run."
+            f"{path} has a program with {suspicion}, which no exported detector has: "
+            "it is not run."
         )
     if content != sealed(onnx, content[: -len(sealed(onnx, b""))]):
         raise InputError(f"{path} is damaged, or was changed: its checksum differs.")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = _cores()
-    options.log_severity_level = 4  # What is wrong is raised, in one line.
+    options.log_severity_level = 4  # Errors are raised, and need not be printed.
     start = lambda content: runtime.InferenceSession(
-        # By itself it prints what is wrong, and tries again.
         content,
         options,
         providers=["CPUExecutionProvider"],
-        enable_fallback=0,
+        enable_fallback=0,  # A fallback would print an error, and try again.
     )
+    scores_name, _, maps_name = OUTPUTS
     try:
         everything = start(content)
         fits = _fits(everything, card)
-        # A session computes all of its outputs, whichever are asked for.
+        # A session computes all of its outputs, also those that are not asked for.
         only_scores = start(_only_scores(model)) if fits else None
     except Exception as error:
         raise InputError(f"{path} has a damaged program: {error!r}") from None
@@ -133,11 +135,11 @@ def load(path: str | os.PathLike) -> Scorer:
         raise InputError(f"{path} has a program that does not fit its card.")
 
     def score(images):
-        run = lambda x: only_scores.run(OUTPUTS[:1], {INPUT: x})
+        run = lambda x: only_scores.run([scores_name], {INPUT: x})
         return in_chunks(run, images)[0]
 
     def explain(images):
-        run = lambda x: everything.run(OUTPUTS[::2], {INPUT: x})
+        run = lambda x: everything.run([scores_name, maps_name], {INPUT: x})
         scores, maps = in_chunks(run, images)
         return scores, maps
 
@@ -145,7 +147,7 @@ def load(path: str | os.PathLike) -> Scorer:
 
 
 def _packages() -> tuple[Any, Any]:
-    """`onnx` and `onnxruntime`."""
+    """Imports `onnx` and `onnxruntime`."""
     try:
         import onnx
         import onnxruntime
@@ -157,24 +159,24 @@ def _packages() -> tuple[Any, Any]:
 
 
 def _cores() -> int:
-    """Those that the process may use."""
+    """Number of processor cores that the process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
-def _suspicious(onnx: Any, model: Any) -> str | None:
-    """What a graph has that `save` never writes and that could do harm."""
+def _suspicion(onnx: Any, model: Any) -> str | None:
+    """Name of a part of a graph that `save` never writes and that could do harm."""
     kinds = onnx.AttributeProto
     plain = {kinds.FLOAT, kinds.INT, kinds.STRING, kinds.TENSOR}
     plain |= {kinds.FLOATS, kinds.INTS, kinds.STRINGS}
     graph = model.graph
-    attributes = [one for node in graph.node for one in node.attribute]
-    tensors = [*graph.initializer, *(one.t for one in attributes)]
+    attributes = [attribute for node in graph.node for attribute in node.attribute]
+    tensors = [*graph.initializer, *(attribute.t for attribute in attributes)]
     domains = {part.domain for part in (*graph.node, *model.opset_import)} - _DOMAINS
     if domains:
         return f"operations of {', '.join(map(repr, sorted(domains)))}"
-    if model.functions or any(one.type not in plain for one in attributes):
+    if model.functions or any(x.type not in plain for x in attributes):
         return "programs inside"
     if any(map(onnx.external_data_helper.uses_external_data, tensors)):
         return "parameters in other files"
@@ -182,15 +184,14 @@ def _suspicious(onnx: Any, model: Any) -> str | None:
 
 
 def _fits(session: Any, card: Card) -> bool:
-    """Whether a session takes what the card says and gives what it should."""
-    takes = [(one.name, one.type, one.shape[1:]) for one in session.get_inputs()]
-    gives = tuple(one.name for one in session.get_outputs())
-    if takes != [(INPUT, "tensor(uint8)", list(card.shape))] or gives != OUTPUTS:
+    """Whether a session takes the card's images and gives the three outputs."""
+    inputs = [(x.name, x.type, x.shape[1:]) for x in session.get_inputs()]
+    outputs = tuple(x.name for x in session.get_outputs())
+    if inputs != [(INPUT, "tensor(uint8)", list(card.shape))] or outputs != OUTPUTS:
         return False
     for count in (1, 2):
-        found = session.run(None, {INPUT: np.zeros((count, *card.shape), np.uint8)})
-        like = [(x.dtype, x.shape) for x in found]
-        if like != [
+        arrays = session.run(None, {INPUT: np.zeros((count, *card.shape), np.uint8)})
+        if [(x.dtype, x.shape) for x in arrays] != [
             (np.float32, (count,)),
             (np.bool_, (count,)),
             (np.float32, (count, card.size, card.size)),
@@ -200,16 +201,15 @@ def _fits(session: Any, card: Card) -> bool:
 
 
 def _only_scores(model: Any) -> bytes:
-    """The model without what its scores do not depend on; changes `model`."""
+    """Bytes of the model without parts that its scores do not need; changes `model`."""
     graph = model.graph
-    nodes, needed = live(graph.node, OUTPUTS[:1])
-    initializers = [x for x in graph.initializer if x.name in needed]
-    for field, kept in (
+    nodes, names = live(graph.node, OUTPUTS[:1])
+    initializers = [x for x in graph.initializer if x.name in names]
+    for field, items in (
         (graph.node, nodes),
         (graph.initializer, initializers),
         (graph.output, [graph.output[0]]),
     ):
-        kept = list(kept)
         del field[:]
-        field.extend(kept)
+        field.extend(items)
     return model.SerializeToString()

@@ -1,4 +1,4 @@
-"""ONNX graphs: the tensors, what makes them, and what results depend on."""
+"""ONNX graphs: their tensors, and the operations that make them."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -7,17 +7,17 @@ import ml_dtypes
 import numpy as np
 
 INPUT, OUTPUTS = "images", ("scores", "anomalous", "heatmaps")
-# Graphs are traced for so many images, a prime that no other axis has as a factor: an
-# axis of this length is that of the images, which has any length in the file.
+# Number of images that graphs are traced for, a prime that no other axis has as a
+# factor: an axis of this length is that of the images, of any length in the file.
 COUNT = 1_000_003
-_OPSET, _IR = 18, 8  # Of 2022: runtimes since read it.
+_OPSET, _IR = 18, 8  # Versions of 2022, which runtimes since then read.
 
 
 class Value(NamedTuple):
     """A tensor of the graph, or an array that is not in it yet.
 
-    An axis may have length 1 where JAX has repeated values: operations on single
-    elements repeat them by themselves.
+    An axis may have length 1 where JAX repeats values: operations on single elements
+    repeat them by themselves.
     """
 
     shape: tuple[int, ...]
@@ -26,17 +26,17 @@ class Value(NamedTuple):
 
 
 def constant(array: np.ndarray) -> Value:
-    """A tensor that is known on writing."""
+    """Makes a tensor that is known on writing."""
     return Value(array.shape, array=array)
 
 
 def integers(values: Sequence) -> Value:
-    """Integers as a tensor."""
+    """Makes a tensor of integers."""
     return constant(np.array([int(x) for x in values], np.int64))
 
 
-def counted(shape: Sequence[int]) -> bool:
-    """Whether an axis is that of the images."""
+def has_image_axis(shape: Sequence[int]) -> bool:
+    """Whether an axis of a shape is that of the images."""
     return any(n and n % COUNT == 0 for n in shape)
 
 
@@ -46,17 +46,17 @@ def same(x: Value, y: Value) -> bool:
 
 
 def equals(x: Value, number: float) -> bool:
-    """Whether it is known on writing, and is this number everywhere."""
+    """Whether a tensor is known on writing, and is this number everywhere."""
     return x.array is not None and bool((x.array == number).all())
 
 
 class Graph:
-    """A graph in the making; what is written twice is there once."""
+    """A graph in the making, in which equal operations are one."""
 
     def __init__(self, onnx: Any):
         self._helper, self._numpy = onnx.helper, onnx.numpy_helper
         self._nodes, self._constants = {}, {}
-        self._made: dict[str, tuple] = {}  # name -> (operation, inputs)
+        self._origins: dict[str, tuple] = {}  # Operation and inputs by tensor's name.
 
     def op(
         self,
@@ -65,7 +65,7 @@ class Graph:
         shape: Sequence[int] | None = None,
         **attributes,
     ) -> Value:
-        """Writes an operation; without `shape`, one on single elements."""
+        """Writes an operation, which is on single elements if no `shape` is given."""
         if shape is None:
             shape = np.broadcast_shapes(*(x.shape for x in inputs))
         return self.several(kind, *inputs, shapes=[shape], **attributes)[0]
@@ -80,37 +80,40 @@ class Graph:
             first = f"{kind.lower()}_{len(self._nodes)}"
             outs = [first, *(f"{first}_{i}" for i in range(1, len(shapes)))]
             self._nodes[key] = self._helper.make_node(kind, names, outs, **attributes)
-            self._made[first] = kind, inputs
+            self._origins[first] = kind, inputs
         outs = self._nodes[key].output
         return [Value((*shape,), out) for shape, out in zip(shapes, outs, strict=True)]
 
     def whole(self, x: Value, shape: Sequence[int]) -> Value:
-        """With values repeated to `shape`."""
+        """Repeats the values of a tensor to `shape`."""
         if x.shape == tuple(shape):
             return x
-        if x.array is not None and not counted(shape):
+        if x.array is not None and not has_image_axis(shape):
             return constant(np.broadcast_to(x.array, shape))
-        parts: list[Value] = [
-            integers([1 if n == m else n])
-            if n != COUNT or m == COUNT
-            else self.op("Shape", Value((), INPUT), shape=(1,), start=0, end=1)
-            for n, m in zip(shape, x.shape, strict=True)
-        ]
+        parts: list[Value] = []
+        for n, m in zip(shape, x.shape, strict=True):
+            if n == m:
+                parts.append(integers([1]))
+            elif n == COUNT:
+                images = Value((), INPUT)
+                parts.append(self.op("Shape", images, shape=(1,), start=0, end=1))
+            else:
+                parts.append(integers([n]))
         sizes = self.op("Concat", *parts, shape=(len(parts),), axis=0)
         return self.op("Expand", x, sizes, shape=shape)
 
     def reshape(self, x: Value, shape: Sequence[int]) -> Value:
-        """With other axes."""
+        """Gives a tensor other axes."""
         if x.shape == tuple(shape):
             return x
         if x.array is not None:
             return constant(x.array.reshape(shape))
-        # The number of images, or what it is a factor of, is left to the runtime.
+        # The number of images, or a multiple of it, is left to the runtime.
         sizes = integers([-1 if n % COUNT == 0 else n for n in shape])
         return self.op("Reshape", x, sizes, shape=shape)
 
     def transpose(self, x: Value, order: Sequence[int]) -> Value:
-        """With axes in another order."""
+        """Puts the axes of a tensor in another order."""
         order = [int(i) for i in order]
         shape = tuple(x.shape[i] for i in order)
         if order == sorted(order):
@@ -119,10 +122,10 @@ class Graph:
             return constant(x.array.transpose(order))
         return self.op("Transpose", x, shape=shape, perm=order)
 
-    def made(self, x: Value, kind: str) -> tuple:
+    def inputs(self, x: Value, kind: str) -> tuple:
         """Inputs of the operation that gave `x`, if it was of this kind."""
-        found, inputs = self._made.get(x.name, ("", ()))
-        return inputs if found == kind else ()
+        operation, inputs = self._origins.get(x.name, ("", ()))
+        return inputs if operation == kind else ()
 
     def output(self, name: str, x: Value) -> str:
         """Gives a tensor the name of an output."""
@@ -131,9 +134,9 @@ class Graph:
         return name
 
     def model(self, onnx: Any, like: Any, outputs: list[str], avals: list) -> Any:
-        """The whole, without what nothing depends on."""
-        nodes, needed = live([*self._nodes.values()], outputs)
-        initializers = [x for x in self._constants.values() if x.name in needed]
+        """Makes the model, without operations that no output depends on."""
+        nodes, names = live([*self._nodes.values()], outputs)
+        initializers = [x for x in self._constants.values() if x.name in names]
         graph = self._helper.make_graph(
             nodes,
             "ocjax",
@@ -149,7 +152,7 @@ class Graph:
         )
 
     def type_of(self, dtype: Any) -> int:
-        """ONNX's number of a type."""
+        """Number that ONNX has for a type."""
         dtype = np.dtype(np.float32 if dtype == ml_dtypes.bfloat16 else dtype)
         return self._helper.np_dtype_to_tensor_dtype(dtype)
 
@@ -174,10 +177,10 @@ class Graph:
 
 
 def live(nodes: Sequence, outputs: Sequence[str]) -> tuple[list, set[str]]:
-    """The nodes that outputs depend on, and the names of what they take."""
-    needed, kept = set(outputs), []
+    """Nodes that outputs depend on, and names of all tensors among these."""
+    names, live_nodes = set(outputs), []
     for node in reversed(nodes):
-        if not needed.isdisjoint(node.output):
-            kept.append(node)
-            needed.update(node.input)
-    return kept[::-1], needed
+        if not names.isdisjoint(node.output):
+            live_nodes.append(node)
+            names.update(node.input)
+    return live_nodes[::-1], names

@@ -8,7 +8,8 @@ import numpy as np
 from ocjax._checks import InputError
 from ocjax.inference.onnx._graph import COUNT, constant, equals, integers, same
 
-# Operations on single elements: `(graph, params, *values) -> value`.
+# Operations on single elements are written by functions `(graph, params, *values) ->
+# value`.
 
 
 def _plain(kind: str) -> Callable:
@@ -16,7 +17,7 @@ def _plain(kind: str) -> Callable:
 
 
 def _maximum(graph, params, x, y):
-    # What runtimes join with the convolution before it.
+    # Runtimes join a `Relu` with the convolution before it.
     return graph.op("Relu", x) if equals(y, 0) else graph.op("Max", x, y)
 
 
@@ -26,20 +27,21 @@ def _power(graph, params, x):
     return graph.op("Pow", x, constant(np.array(params["y"], np.float32)))
 
 
-def _select(graph, params, which, *cases):
+def _select(graph, params, condition, *cases):
     if len(cases) != 2:
         raise InputError("ONNX files cannot have JAX's 'select_n' of many cases.")
     no, yes = cases
-    # Maxima and leaky rectifiers that were chosen; runtimes choose slowly.
-    compared = graph.made(which, "Greater")
+    # Maxima and leaky rectifiers are written as such, since runtimes choose slowly.
+    compared = graph.inputs(condition, "Greater")
     if compared and same(compared[0], yes) and same(compared[1], no):
         return graph.op("Max", yes, no)
-    compared, factors = graph.made(which, "GreaterOrEqual"), graph.made(no, "Mul")
+    compared = graph.inputs(condition, "GreaterOrEqual")
+    factors = graph.inputs(no, "Mul")
     if compared and factors and same(compared[0], yes) and equals(compared[1], 0):
         x, slope = factors if factors[0].array is None else factors[::-1]
         if same(x, yes) and slope.array is not None and slope.array.size == 1:
             return graph.op("LeakyRelu", yes, alpha=float(slope.array.item()))
-    return graph.op("Where", which, yes, no)
+    return graph.op("Where", condition, yes, no)
 
 
 def _cast(graph, params, x):
@@ -81,7 +83,8 @@ ELEMENTWISE: dict[str, Callable] = {
 }
 
 
-# Others: `(graph, params, shape of the result, *values) -> value`.
+# Other operations are written by functions `(graph, params, shape of the result,
+# *values) -> value`.
 
 
 def _broadcast(graph, params, shape, x, *_):
@@ -143,8 +146,8 @@ def _gather(graph, params, shape, x, places):
     ):
         raise InputError("ONNX files cannot have this kind of JAX's 'gather'.")
     places = graph.reshape(places, index)
-    found = graph.op("GatherElements", x, places, shape=index, axis=axis)
-    return graph.reshape(found, shape)
+    gathered = graph.op("GatherElements", x, places, shape=index, axis=axis)
+    return graph.reshape(gathered, shape)
 
 
 def _top_k(graph, params, shape, x):
@@ -157,7 +160,7 @@ def _top_k(graph, params, shape, x):
 
 
 def _cut(graph, x, starts, stops, steps=None):
-    """A part of a tensor; along axes that are taken whole, nothing is written."""
+    """Cuts a part out of a tensor; nothing is written along axes that stay whole."""
     steps = steps or [1] * len(x.shape)
     axes = [
         i
@@ -168,9 +171,9 @@ def _cut(graph, x, starts, stops, steps=None):
         return x
     bounds = zip(starts, stops, steps, strict=True)
     shape = [-(-(stop - start) // step) for start, stop, step in bounds]
-    picked = [integers([part[i] for i in axes]) for part in (starts, stops)]
-    more = [integers(axes), integers([steps[i] for i in axes])]
-    return graph.op("Slice", x, *picked, *more, shape=shape)
+    ends = [integers([part[i] for i in axes]) for part in (starts, stops)]
+    steps = integers([steps[i] for i in axes])
+    return graph.op("Slice", x, *ends, integers(axes), steps, shape=shape)
 
 
 def _slice(graph, params, shape, x):
@@ -190,11 +193,11 @@ def _split(graph, params, shape, x):
 
 
 def _starts(x, size, places):
-    """Where a part of that size begins, at places known on writing."""
+    """Begins of a part of that size, at places known on writing."""
     if any(place.array is None for place in places):
         raise InputError("ONNX files cannot have places that images decide.")
-    last = zip(places, x.shape, size, strict=True)
-    return [min(max(int(p.array), 0), n - m) for p, n, m in last]
+    axes = zip(places, x.shape, size, strict=True)
+    return [min(max(int(p.array), 0), n - m) for p, n, m in axes]
 
 
 def _dynamic_slice(graph, params, shape, x, *places):
@@ -208,12 +211,12 @@ def _dynamic_update_slice(graph, params, shape, x, part, *places):
     inside = np.zeros([1 if n == COUNT else n for n in shape], bool)
     inside[tuple(map(slice, starts, stops))] = True
     ends = [n - i for n, i in zip(shape, stops, strict=True)]
-    padded = _padded(graph, part, starts, ends)
+    padded = _pad_ends(graph, part, starts, ends)
     return graph.op("Where", constant(inside), padded, x)
 
 
-def _padded(graph, x, low, high, value=None):
-    """Padded by a number of values, or cropped by a negative one."""
+def _pad_ends(graph, x, low, high, value=None):
+    """Pads a tensor by numbers of values, or crops it by negative ones."""
     if not any((*low, *high)):
         return x
     bounds = zip(low, x.shape, high, strict=True)
@@ -228,12 +231,12 @@ def _pad(graph, params, shape, x, value):
         if gap:  # An axis of length 1 behind it takes the values between.
             before, after = x.shape[: axis + 1], x.shape[axis + 1 :]
             x = graph.reshape(x, (*before, 1, *after))
-            more = [gap if i == axis + 1 else 0 for i in range(len(x.shape))]
-            x = _padded(graph, x, [0] * len(more), more, value)
+            gaps = [gap if i == axis + 1 else 0 for i in range(len(x.shape))]
+            x = _pad_ends(graph, x, [0] * len(gaps), gaps, value)
             x = graph.reshape(x, (*before[:-1], before[-1] * (gap + 1), *after))
-            less = [-gap if i == axis else 0 for i in range(len(x.shape))]
-            x = _padded(graph, x, [0] * len(less), less)
-    return _padded(graph, x, low, high, value)
+            excess = [-gap if i == axis else 0 for i in range(len(x.shape))]
+            x = _pad_ends(graph, x, [0] * len(excess), excess)
+    return _pad_ends(graph, x, low, high, value)
 
 
 def _product(graph, params, shape, x, y):
@@ -243,18 +246,16 @@ def _product(graph, params, shape, x, y):
     y_columns = rest(y, {*y_sum, *y_batch})
     x = graph.transpose(x, (*x_batch, *x_rows, *x_sum))
     y = graph.transpose(y, (*y_batch, *y_sum, *y_columns))
-    batch, terms = (
-        x.shape[: len(x_batch)],
-        math.prod(x.shape[len(x.shape) - len(x_sum) :]),
-    )
+    batch = x.shape[: len(x_batch)]
+    terms = math.prod(x.shape[len(x.shape) - len(x_sum) :])
     rows = x.shape[len(batch) : len(batch) + len(x_rows)]
     columns = math.prod(y.shape[len(batch) + len(y_sum) :])
-    if batch:  # Else rows may have any number of axes.
+    if batch:  # Without batches rows may have any number of axes.
         rows = (math.prod(rows),)
     x = graph.reshape(x, (*batch, *rows, terms))
     y = graph.reshape(y, (*batch, terms, columns))
-    found = graph.op("MatMul", x, y, shape=(*batch, *rows, columns))
-    return graph.reshape(found, shape)
+    product = graph.op("MatMul", x, y, shape=(*batch, *rows, columns))
+    return graph.reshape(product, shape)
 
 
 def _convolution(graph, params, shape, x, kernel):
@@ -285,7 +286,7 @@ def _convolution(graph, params, shape, x, kernel):
 
 
 def _transposed(graph, shape, x, kernel, gaps, lows, highs):
-    """A convolution of an image with zeros between its pixels, by its transpose."""
+    """Writes a convolution of an image with zeros between its pixels, transposed."""
     kernel = kernel.swapaxes(0, 1)[:, :, ::-1, ::-1]
     sides = kernel.shape[2:]
     lows, highs = (
@@ -293,17 +294,15 @@ def _transposed(graph, shape, x, kernel, gaps, lows, highs):
         for padding in (lows, highs)
     )
     if x.shape[2:] == (1, 1) and min(*lows, *highs) >= 0:
-        # Of one pixel every image is a row of a product: runtimes take all at once.
-        (top, left), (bottom, right) = (
-            lows,
-            [k - p for k, p in zip(sides, highs, strict=True)],
-        )
+        # Images of one pixel are the rows of a product, which runtimes take at once.
+        top, left = lows
+        bottom, right = (k - p for k, p in zip(sides, highs, strict=True))
         kernel = kernel[:, :, top:bottom, left:right].reshape(len(kernel), -1)
         x, y = graph.reshape(x, x.shape[:2]), constant(kernel)
-        found = graph.op("MatMul", x, y, shape=(x.shape[0], kernel.shape[1]))
-        return graph.reshape(found, shape)
+        product = graph.op("MatMul", x, y, shape=(x.shape[0], kernel.shape[1]))
+        return graph.reshape(product, shape)
     pads = [max(0, n) for n in (*lows, *highs)]
-    # The transpose crops; what it cannot add are zeros.
+    # The transpose crops by itself, but zeros must be added behind it.
     low, high = ([0, 0, *(max(0, -n) for n in ends)] for ends in (lows, highs))
     before = [n - i - j for n, i, j in zip(shape, low, high, strict=True)]
     y = graph.op(
@@ -314,7 +313,7 @@ def _transposed(graph, shape, x, kernel, gaps, lows, highs):
         strides=[*gaps],
         pads=pads,
     )
-    return _padded(graph, y, low, high)
+    return _pad_ends(graph, y, low, high)
 
 
 OPERATIONS: dict[str, Callable] = {

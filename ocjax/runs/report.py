@@ -1,20 +1,16 @@
 """One run as one page: a single HTML file that can be sent to a colleague."""
 
-from __future__ import annotations
-
 import base64
-import os
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
-from ocjax import _files
 from ocjax._nested import flat
 from ocjax.evaluation import plots
+from ocjax.runs import known
+from ocjax.runs.folder import RunFolder
+from ocjax.runs.summary import Summary
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-# Of the pictures of a run, in the order to show them.
+# Pictures of a run -> what they show, in the order to show them.
 CAPTIONS = {
     "score_histogram": "Scores of the test images, each class as shares of itself. "
     "The outermost bins also count the 0.1 % beyond them.",
@@ -53,72 +49,72 @@ CAPTIONS = {
 }
 
 
-def write_report(
-    path: str | os.PathLike,
-    *,
-    summary: Mapping[str, Any],
-    config: Mapping[str, Any],
-    environment: Mapping[str, Any],
-    figures: Mapping[str, Figure | bytes],
-    warnings: Sequence[str] = (),
-) -> None:
-    """Writes a self-contained HTML report: no script, and nothing fetched.
-
-    The file appears whole or not at all.
+def write(folder: RunFolder, summary: Summary, figures: Mapping[str, bytes]) -> None:
+    """Writes `report.html` of a summary and its pictures.
 
     Args:
-      path: of the file to write.
-      summary: the result. The keys of `metrics.summary`, and: method, dataset,
-        protocol, target ("normal class 8"), seed, epochs, images_per_second,
-        compile_seconds, train_seconds, score_seconds, draw_seconds, threshold,
-        promised_false_positive_rate, reached_false_positive_rate, reached_low,
-        reached_high, held_out_normals, threshold_note, note (on the data, or ""), kinds
-        (as `metrics.by_kind` gives them), baselines (name -> auroc and kinds) and
-        command; pixel_auroc and per_region_overlap may be there. Speed and seconds may
-        be None; so may the threshold and its rates, and then its note says why; and all
-        measures where no test image is anomalous.
-      config: what the run was told; nested mappings become dotted names.
-      environment: versions, commit, devices; nested likewise.
-      figures: pictures in the order to show them, as figures or PNG bytes. The names
-        of the functions of `plots` have captions, other names are their own;
-        "training_curves" comes after the others.
-      warnings: reasons not to trust the result, shown first.
+      folder: of the run.
+      summary: what it came to.
+      figures: PNG files by the names of `CAPTIONS`; others are left out.
 
     Raises:
-      jinja2.UndefinedError: if `summary` lacks a key.
+      InputError: `run.json` or `env.json` is damaged.
+    """
+    config, environment = map(folder.read_object, (known.FILE, "env.json"))
+    folder.write("report.html", page(summary, config, environment, figures))
+
+
+def page(
+    summary: Summary,
+    config: Mapping[str, Any],
+    environment: Mapping[str, Any],
+    figures: Mapping[str, bytes],
+) -> str:
+    """A self-contained HTML page: no script, and nothing fetched.
+
+    Args:
+      summary: what the run came to; leaks and warnings are shown first.
+      config: what the run was told; nested mappings become dotted names.
+      environment: versions, commit, devices; nested likewise.
+      figures: as in `write`.
     """
     import jinja2
 
     template = jinja2.Environment(
-        loader=jinja2.PackageLoader("ocjax.evaluation"),
+        loader=jinja2.PackageLoader("ocjax.runs"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     ).get_template("report.html")
-    pictures = {name: _picture(name, figure) for name, figure in figures.items()}
+    pictures = {
+        name: _picture(figures[name], caption)
+        for name, caption in CAPTIONS.items()
+        if name in figures
+    }
     curves = pictures.pop("training_curves", None)
-    page = template.render(
-        summary,
+    return template.render(
+        summary=summary,
+        identity=summary.identity,
+        judgement=summary.judgement,
+        measures=summary.judgement.measures,
+        decisions=summary.judgement.decisions,
+        training=summary.training,
         pictures=list(pictures.values()),
         curves=curves,
         config=_shown(config),
         environment=_shown(environment),
-        warnings=warnings,
+        alarms=[*(f"Not honest: {leak}" for leak in summary.leaks), *summary.warnings],
     )
-    with _files.replacing(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
 
 
-def _picture(name: str, figure: Figure | bytes) -> dict[str, Any]:
-    """A figure as a data URI, with its width in CSS pixels and a caption."""
-    if not isinstance(figure, bytes):
-        figure = plots.png(figure)
-    pixels = int.from_bytes(figure[16:20])  # PNG keeps its width there.
+def _picture(png: bytes, caption: str) -> dict[str, Any]:
+    """A PNG file as a data URI, with its width in CSS pixels and a caption."""
+    pixels = int.from_bytes(png[16:20])  # PNG keeps its width there.
     return {
-        "source": "data:image/png;base64," + base64.b64encode(figure).decode(),
+        "source": "data:image/png;base64," + base64.b64encode(png).decode(),
         "width": round(pixels * 96 / plots.DOTS_PER_INCH),
-        "caption": CAPTIONS.get(name, name),
+        "caption": caption,
     }
 
 

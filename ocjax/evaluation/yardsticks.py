@@ -1,0 +1,96 @@
+"""Yardsticks: detectors without networks, that a result is to be read beside.
+
+They see the pixels alone, at most `VALUES` of an image, which larger images are resized
+to, and at most `TRAINING` of the training images, so that they take about a second.
+Nothing in them is chosen by labels.
+
+References:
+  Ramaswamy, Rastogi and Shim, Efficient algorithms for mining outliers from large data
+    sets, 2000: distances to nearest neighbours.
+  Breunig et al., LOF: identifying density-based local outliers, 2000; 20 neighbours on
+    the principal components.
+"""
+
+import math
+
+import numpy as np
+
+from ocjax.data import images as images_lib
+
+VALUES, TRAINING = 1024, 5000
+VARIANCE = 0.95  # Share of the variance that principal components explain.
+COMPONENTS = 16  # Number of components of the second yardstick of principal components.
+NEIGHBOURS, LOCAL = 5, 20  # Number of nearest neighbours, and of those of LOF.
+PIECE = 512  # Images whose distances are computed together.
+
+
+def scores(training: np.ndarray, test: np.ndarray) -> dict[str, np.ndarray]:
+    """Scores test images by each yardstick that the training images allow.
+
+    Args:
+      training: normal images, `[N, S, S, C]`, uint8; at least two.
+      test: images of the same size, `[M, S, S, C]`, uint8.
+
+    Returns:
+      Name -> scores `[M]`, float64, larger where more anomalous: "mean image" and
+      "pca", "pca 16" are sums of squared errors of a pixel in [0, 1]; "knn" is the mean
+      distance to 5 neighbours, and "lof" the local outlier factor.
+    """
+    rng = np.random.default_rng(0)
+    if len(training) > TRAINING:
+        training = training[np.sort(rng.choice(len(training), TRAINING, False))]
+    training, test = _vectors(training), _vectors(test)
+    mean = training.mean(0)
+    training, test = training - mean, test - mean
+    norms, (values, directions) = np.square(test).sum(1), _principal(training)
+    projected = test @ directions
+    share = np.cumsum(values) / max(values.sum(), np.finfo(np.float32).tiny)
+    explaining = int(np.searchsorted(share, VARIANCE)) + 1
+
+    def residual(count: int) -> np.ndarray:
+        return np.maximum(norms - np.square(projected[:, :count]).sum(1), 0)
+
+    result = {"mean image": norms, "pca": residual(explaining)}
+    if len(values) > COMPONENTS:
+        result[f"pca {COMPONENTS}"] = residual(COMPONENTS)
+    if len(training) > NEIGHBOURS:
+        result["knn"] = _neighbours(training, test)
+    if len(training) > LOCAL:
+        points = training @ directions[:, :explaining]
+        result["lof"] = _local_outlier_factor(points, projected[:, :explaining])
+    return {name: found.astype(np.float64) for name, found in result.items()}
+
+
+def _vectors(images: np.ndarray) -> np.ndarray:
+    """Images in [0, 1] as vectors of at most `VALUES`, float32 `[N, D]`."""
+    side = min(images.shape[1], math.isqrt(VALUES // images.shape[-1]))
+    if side < images.shape[1]:
+        images = images_lib.resize(images, side)
+    return images.reshape(len(images), -1).astype(np.float32) / 255
+
+
+def _principal(centred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Variances along principal directions, largest first, and those, `[D, K]`."""
+    values, directions = np.linalg.eigh(centred.T @ centred)
+    kept = min(len(centred) - 1, len(values))
+    return np.maximum(values[::-1][:kept], 0), directions[:, ::-1][:, :kept]
+
+
+def _neighbours(training: np.ndarray, test: np.ndarray) -> np.ndarray:
+    """Mean distance to the nearest training vectors, `[M]`."""
+    squares, means = np.square(training).sum(1), []
+    for start in range(0, len(test), PIECE):
+        part = test[start : start + PIECE]
+        distances = np.square(part).sum(1)[:, None] + squares - 2 * part @ training.T
+        nearest = np.partition(distances, NEIGHBOURS - 1, axis=1)[:, :NEIGHBOURS]
+        means.append(np.sqrt(np.maximum(nearest, 0)).mean(1))
+    return np.concatenate(means)
+
+
+def _local_outlier_factor(training: np.ndarray, test: np.ndarray) -> np.ndarray:
+    """Local outlier factor of test vectors among the training vectors, `[M]`."""
+    from sklearn.neighbors import LocalOutlierFactor
+
+    # Components along which nothing varies have no neighbours to tell apart.
+    model = LocalOutlierFactor(n_neighbors=LOCAL, novelty=True).fit(training)
+    return -model.score_samples(test)

@@ -1,0 +1,131 @@
+"""Changes of a configuration that texts such as "hyper.latent=50" say."""
+
+import dataclasses
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ocjax import methods
+from ocjax._checks import InputError, did_you_mean, one_of
+from ocjax._nested import flat
+from ocjax.runs.bounds import KINDS, typed
+from ocjax.runs.config import RunConfig
+
+
+def changed(
+    values: Mapping[str, Any], texts: Sequence[str], flag: str = "--set "
+) -> dict[str, Any]:
+    """A configuration with what texts say; the last of several for a field counts.
+
+    Args:
+      values: all fields, as `configure` gives them.
+      texts: each "FIELD=VALUE".
+      flag: what the user wrote before each, for messages.
+
+    Raises:
+      InputError: a field is unknown, or a value is not of its kind.
+    """
+    values = dict(values)
+    # A method first, for the fields of `hyper` are its own.
+    for text in sorted(texts, key=lambda text: not text.startswith("method=")):
+        name, _, value = text.partition("=")
+        old = _located(values, name, flag.rstrip(" ."))
+        try:
+            new = _typed(old, text, value)
+        except ValueError:
+            raise InputError(
+                f"{flag}{text}: expected {name}=VALUE, with {KINDS[type(old)]}."
+            ) from None
+        values = replaced(values, name, new)
+    return values
+
+
+def replaced(values: Mapping[str, Any], name: str, value: Any) -> dict[str, Any]:
+    """A configuration with another value of one field.
+
+    Another method begins with its own hyper-parameters.
+
+    Args:
+      values: all fields, as `configure` gives them.
+      name: of the field, such as "epochs" or "hyper.latent".
+      value: of its kind.
+
+    Raises:
+      InputError: the method is unknown.
+    """
+    group, _, field = name.partition(".")
+    if field:
+        return {**values, group: {**values[group], field: value}}
+    if name == "method" and value != values["method"]:
+        own, _ = methods.METHODS[one_of("method", value, methods.METHODS)]
+        values = {**values, "hyper": dataclasses.asdict(own())}
+    return {**values, name: value}
+
+
+def varied(config: RunConfig, hyper: Any) -> list[dict[str, Any]]:
+    """The hyper-parameters of each run that `config.vary` asks for.
+
+    Args:
+      config: of the runs.
+      hyper: the method's own `Config`, whose fields may vary.
+
+    Returns:
+      Every combination of the values: field, without "hyper.", -> value; one that is
+      empty for "".
+
+    Raises:
+      InputError: a field is unknown or there twice, or a value is not of its kind.
+    """
+    rows: dict[str, list[Any]] = {}
+    known = {"hyper": dataclasses.asdict(hyper)}
+    for part in config.vary.split():
+        name, _, texts = part.partition("=")
+        old = _located(known, name, "config.vary")
+        field = name.removeprefix("hyper.")
+        if field in rows:
+            raise InputError(f"`config.vary`: {name} is there twice; write one list.")
+        rows[field] = []
+        for text in texts.split(","):
+            try:
+                rows[field].append(_typed(old, part, text))
+            except ValueError:
+                raise InputError(
+                    f"`config.vary`: {name}={text!r} is not {KINDS[type(old)]}; write "
+                    f"{name}=VALUE,VALUE."
+                ) from None
+        if len(set(rows[field])) < len(rows[field]):
+            raise InputError(f"`config.vary`: {part} has a value twice.")
+    return [
+        dict(zip(rows, row, strict=True)) for row in itertools.product(*rows.values())
+    ]
+
+
+def _located(values: Mapping[str, Any], name: str, place: str) -> Any:
+    """The value of a field such as "hyper.latent" or "epochs".
+
+    Args:
+      values: fields, of which some are mappings of fields.
+      name: of the field, those of a mapping behind its name and a dot.
+      place: what names the field, for messages.
+
+    Raises:
+      InputError: the field is unknown.
+    """
+    known = dict(flat(values))
+    if name in known:
+        return known[name]
+    near = did_you_mean(name, known)
+    if near == ".":
+        near = ": `ocjax fields` and `ocjax methods METHOD` list them."
+    raise InputError(f"Unknown field of {place} {name!r}{near}")
+
+
+def _typed(old: Any, assignment: str, value: str) -> Any:
+    """The value that "FIELD=VALUE" says, of the kind of the field's old one.
+
+    Raises:
+      ValueError: it says none.
+    """
+    if "=" not in assignment:
+        raise ValueError(assignment)
+    return typed(type(old), value)

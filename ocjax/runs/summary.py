@@ -1,0 +1,183 @@
+"""What a run comes to, as `eval/summary.json` and the last printed line have it."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from ocjax import _records, data
+from ocjax._checks import InputError
+from ocjax.evaluation.judgement import Judgement
+from ocjax.evaluation.metrics import Kind, Localization
+
+
+@dataclasses.dataclass(frozen=True)
+class Identity:
+    """What ran.
+
+    Attributes:
+      method: its name.
+      dataset: name of the data set.
+      protocol: name of the protocol.
+      target_class: name of the class that the protocol is about; JSON has it as
+        `normal_class` or `anomalous_class`.
+      seed: seed of initialization and batch order.
+      epochs: passes over the training images; 0 of a detector that has none.
+    """
+
+    method: str
+    dataset: str
+    protocol: str
+    target_class: str
+    seed: int
+    epochs: int
+
+    @property
+    def target(self) -> str:
+        """The class and its role, such as "normal class 8"."""
+        return f"{data.TARGET[self.protocol].replace('_', ' ')} {self.target_class}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """What training took.
+
+    Attributes:
+      train_normals: number of images that it saw.
+      steps: number of steps; 0 of a detector that takes none.
+      images_per_second: median speed of the steps; None where none was timed.
+      compile_seconds: time until its programs were compiled, in this process; None
+        where there are none.
+      train_seconds: time of the steps, in all processes that went on with the run.
+      first_step_seconds: time from the start of the process until the first step was
+        done; None where it is not known.
+    """
+
+    train_normals: int
+    steps: int
+    images_per_second: float | None
+    compile_seconds: float | None
+    train_seconds: float
+    first_step_seconds: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Baseline:
+    """How well a simple score does: a yardstick, or one that the data come with.
+
+    Attributes:
+      auroc: area under the ROC curve of all anomalies, in [0, 1].
+      kinds: kind of anomaly -> how well that is told from normal images.
+    """
+
+    auroc: float
+    kinds: dict[str, Kind]
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """What a run comes to.
+
+    Attributes:
+      identity: what ran.
+      judgement: of the test images.
+      held_out_normals: number of normal images that the threshold is from.
+      threshold_note: why there is no threshold, or why it promises another rate than
+        was asked for; None where there is nothing to say.
+      baselines: name -> how well a simple score does on the same test images.
+      training: what training took.
+      note: sentence on the data, or "".
+      leaks: sentences on what is not honest about the result.
+      warnings: signs that the run has not learned, each with what to do.
+      localization: how well heatmaps find what masks mark; None where no masks do.
+      score_seconds: time to score test and held-out images; None where not measured.
+      draw_seconds: time to draw the pictures; None where none are drawn.
+      command: what reproduces the run, or "".
+      workdir: path of the run folder.
+    """
+
+    identity: Identity
+    judgement: Judgement
+    held_out_normals: int
+    threshold_note: str | None
+    baselines: dict[str, Baseline]
+    training: Training
+    note: str
+    leaks: tuple[str, ...]
+    warnings: tuple[str, ...]
+    localization: Localization | None
+    score_seconds: float | None
+    draw_seconds: float | None
+    command: str
+    workdir: str
+
+    @property
+    def auroc(self) -> float | None:
+        """The AUROC, in [0, 1]; None where no test image is anomalous."""
+        measures = self.judgement.measures
+        return None if measures is None else measures.auroc
+
+    def to_json(self) -> dict[str, Any]:
+        """One flat object."""
+        values = class_by_role(_records.to_json(self))
+        return values | {"target": self.identity.target}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Summary":
+        """Reads what `to_json` gives.
+
+        Raises:
+          InputError: a field is missing, unknown or of another type, or fields do not
+            go together; the message, without a period, begins with its name.
+        """
+        values = class_by_name(values)
+        target = values.pop("target", None)
+        summary = _records.from_json(cls, values)
+        if target != summary.identity.target:
+            raise InputError(
+                f"`target` must be {summary.identity.target!r}{_records.got(target)}"
+            )
+        _check(summary)
+        return summary
+
+
+def class_by_role(values: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON with the class under the role that the protocol gives it."""
+    values = dict(values)
+    return values | {data.TARGET[values["protocol"]]: values.pop("target_class")}
+
+
+def class_by_name(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What `class_by_role` takes.
+
+    Raises:
+      InputError: the protocol is unknown, or its class is missing or no text.
+    """
+    values = dict(values)
+    protocol = values.get("protocol")
+    role = next((r for name, r in data.TARGET.items() if name == protocol), None)
+    if role is None:
+        raise InputError(
+            f"`protocol` must be one of {', '.join(data.TARGET)}"
+            f"{_records.got(protocol)}"
+        )
+    if "target_class" in values:
+        raise InputError("`target_class` is unknown")
+    if not isinstance(values.get(role), str):
+        raise InputError(f"`{role}` must be text{_records.got(values.get(role))}")
+    return values | {"target_class": values.pop(role)}
+
+
+def _check(summary: Summary) -> None:
+    """Raises `InputError` unless the fields go together."""
+    judgement, kinds = summary.judgement, summary.judgement.kinds
+    if judgement.measures is None and (kinds or summary.baselines):
+        raise InputError("`auroc` must be a number where there are kinds or baselines")
+    for name, baseline in summary.baselines.items():
+        if baseline.kinds.keys() != kinds.keys():
+            raise InputError(f"`baselines.{name}.kinds` must be those of `kinds`")
+    if judgement.decisions is None and summary.threshold_note is None:
+        raise InputError("`threshold_note` must be text where there is no threshold")
+    if judgement.decisions and judgement.promised_false_positive_rate is None:
+        raise InputError(
+            "`promised_false_positive_rate` must be a number where there is a threshold"
+        )
