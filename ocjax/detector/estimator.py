@@ -195,6 +195,7 @@ class Detector(OutlierMixin, BaseEstimator):
             None,
             ocjax.__version__,
             environment.commit(),
+            method.weights,
         )
         if not alike:
             _warn_of_collapse(card.normals)

@@ -28,6 +28,7 @@ SIDE = tiny_backbone.SIZE
 IMAGES = RNG.integers(0, 256, (24, SIDE, SIDE, 1), np.uint8)
 OTHERS = RNG.integers(0, 256, (5, SIDE, SIDE, 1), np.uint8)
 OPTIONS = tiny_backbone.OPTIONS
+_BILINEAR = Image.Resampling.BILINEAR
 
 BUILDERS = {
     "padim": (padim.padim, padim.Config(**OPTIONS, dimensions=10)),
