@@ -90,7 +90,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     numbers = {
         "epochs": "passes over the training images",
         "batch_size": "images of a step",
-        "image_size": "pixels a side: 32, 64, 128 or 256",
+        "image_size": "pixels a side: 32, 64, 128 or 256; 0: as suits the method",
         "false_positive_rate": "share that the threshold promises",
     }
     for name, text in numbers.items():
@@ -202,7 +202,7 @@ def _data(arguments: argparse.Namespace) -> tuple[dict[str, Any], str | None]:
     Raises:
       InputError: no data are named, or they are not there.
     """
-    from ocjax import _files
+    from ocjax import _files, data
     from ocjax._checks import InputError
 
     name, data_dir = arguments.data, arguments.data_dir
@@ -210,12 +210,14 @@ def _data(arguments: argparse.Namespace) -> tuple[dict[str, Any], str | None]:
         raise InputError(
             "Expected DATA, a folder or a data set, or a file that says it by --config."
         )
+    inspected = {"protocol": "folder", "normal_class": "good"}
     if name is not None and not _is_data_set(name):
-        fields = {"dataset": "folder", "protocol": "folder", "normal_class": "good"}
-        return fields, str(_folder(name))
+        return {"dataset": "folder"} | inspected, str(_folder(name))
     if data_dir is not None:
         data_dir = str(_files.local(data_dir, "--data_dir"))
-    return {} if name is None else {"dataset": name}, data_dir
+    if name is None:
+        return {}, data_dir
+    return {"dataset": name} | (inspected if name in data.LARGER else {}), data_dir
 
 
 def _is_data_set(text: str) -> bool:
