@@ -8,6 +8,7 @@ between them is never typed. They are made from the lines that `keep.py` keeps a
 the published numbers of `paper.py`.
 """
 
+import dataclasses
 import json
 import pathlib
 import statistics
@@ -20,6 +21,8 @@ from paper import MEAN, Paper, compared, read_results
 
 from ocjax import _markdown, data
 from ocjax.evaluation.metrics import Kind
+from ocjax.methods import METHODS
+from ocjax.runs import configure
 from ocjax.runs.summary import Baseline
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -45,6 +48,7 @@ def render_all(root: pathlib.Path) -> None:
     for path in sorted(experiments.glob("*/paper.json")):
         render(path.parent)
     render_overall(experiments, root / "docs" / "methods.md")
+    render_classical(experiments / "classical")
     render_kinds(experiments)
 
 
@@ -77,8 +81,64 @@ def render_overall(folder: pathlib.Path, *pages: pathlib.Path) -> None:
                 cell = _cell(paper.ours(*where), paper.theirs(*where))
                 row[f"{title}, {name}"] = cell or "–"
         rows.append(row)
+    results = _of_defaults(read_results(folder / "classical" / "results.jsonl"))
+    for method in dict.fromkeys(result.identity.method for result in results):
+        row = {"method": method}
+        for title, (dataset, names) in OVERALL.items():
+            for name in names:
+                aurocs = _aurocs(results, method, dataset)
+                row[f"{title}, {name}"] = _cell(aurocs.get(name, []), None) or "–"
+        rows.append(row)
     for page in (folder / "README.md", *pages):
         _replace(page, _markdown_of(rows))
+
+
+def render_classical(folder: pathlib.Path) -> None:
+    """Rewrites the tables of classical detectors in `folder / "README.md"`."""
+    results = _of_defaults(read_results(folder / "results.jsonl"))
+    parts = []
+    for title, (dataset, _) in OVERALL.items():
+        methods = dict.fromkeys(r.identity.method for r in results)
+        found = {method: _aurocs(results, method, dataset) for method in methods}
+        found = {method: aurocs for method, aurocs in found.items() if aurocs}
+        if found:
+            names = sorted(set().union(*found.values()) - {MEAN})
+            rows = (
+                {"method": method}
+                | {name: _spread(aurocs[name]) for name in [*names, MEAN]}
+                for method, aurocs in found.items()
+                if len(aurocs) == len(names) + 1
+            )
+            parts += [f"### {title}, p2", _markdown_of(rows)]
+    _replace(folder / "README.md", "\n\n".join(parts) or "Nothing yet.")
+
+
+def _of_defaults(results: list[Result]) -> list[Result]:
+    """Honest runs of methods as they are by default, under protocol p2."""
+
+    def is_default(result: Result) -> bool:
+        config, _ = METHODS[result.identity.method]
+        standard = compared(configure(method=result.identity.method).to_dict())
+        return (
+            result.identity.protocol == "p2"
+            and not result.leaks
+            and result.config["hyper"] == dataclasses.asdict(config())
+            and compared(result.config) == standard
+        )
+
+    return [result for result in results if is_default(result)]
+
+
+def _aurocs(results: list[Result], method: str, dataset: str) -> dict[str, list[float]]:
+    """Class -> AUROCs of its runs; and the mean over all ten classes, if all ran."""
+    aurocs: dict[str, list[float]] = {}
+    for result in results:
+        ran = result.identity
+        if (ran.method, ran.dataset) == (method, dataset):
+            aurocs.setdefault(ran.target_class, []).append(result.auroc)
+    if len(aurocs) == 10:
+        aurocs[MEAN] = [statistics.mean(map(statistics.mean, aurocs.values()))]
+    return aurocs
 
 
 def render_kinds(folder: pathlib.Path) -> None:

@@ -5,7 +5,21 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from ocjax.methods import autoencoder, caent, ganomaly, ics, lrgdan, pca, skip_ganomaly
+from ocjax.methods import (
+    autoencoder,
+    caent,
+    ganomaly,
+    ics,
+    iforest,
+    kde,
+    knn,
+    lof,
+    lrgdan,
+    mahalanobis,
+    ocsvm,
+    pca,
+    skip_ganomaly,
+)
 
 _Autoencoder = functools.partial(autoencoder.Config, latent=3, features=2)
 _Caent = functools.partial(caent.Config, latent=3, features=2)
@@ -53,10 +67,18 @@ METHODS = {
     ),
     "pca": (pca.pca, pca.Config(components=3)),
     "pca, by variance, absolute": (pca.pca, pca.Config(0.5, error="absolute")),
+    "knn": (knn.knn, knn.Config(neighbours=8)),
+    "lof": (lof.lof, lof.Config(neighbours=4, variance=0.0)),
+    "mahalanobis": (mahalanobis.mahalanobis, mahalanobis.Config()),
+    "ocsvm": (ocsvm.ocsvm, ocsvm.Config()),
+    "kde": (kde.kde, kde.Config()),
+    "iforest": (iforest.iforest, iforest.Config(trees=10, samples=8)),
 }
 
 # Of each method the configuration that is its default, only small.
 MAIN = {name: tiny for name, tiny in METHODS.items() if "," not in name}
+# Names of those that are descended to alone, whose steps can be compiled.
+STEPPING = [name for name, (build, tiny) in MAIN.items() if not build(tiny).computes]
 
 
 def step_of_each_stage(method, state, images, key):
@@ -72,6 +94,15 @@ def step_of_each_stage(method, state, images, key):
         state, terms = stage.step(state, images, jax.random.fold_in(key, i))
         metrics |= terms
     return state, metrics
+
+
+def after_passes(method, state, shape):
+    """The state after what the method computes of nine images, if anything."""
+    images = jax.random.uniform(jax.random.key(9), (9, *shape), minval=-1)
+    for stage in method.stages:
+        if stage.computed is not None:
+            state = after_a_pass(stage.computed, state, images)
+    return state
 
 
 def after_a_pass(computed, state, images):

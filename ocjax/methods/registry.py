@@ -8,6 +8,7 @@ from typing import Any
 NAMES = (
     "lrgdan", "caent", "ics", "ganomaly", "skip_ganomaly", "autoencoder", "pca",
     "padim", "patchcore", "knn_features", "mahalanobis_features",
+    "knn", "lof", "mahalanobis", "ocsvm", "kde", "iforest",
 )  # fmt: skip
 
 

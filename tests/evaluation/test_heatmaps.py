@@ -43,11 +43,23 @@ def test_another_method_s_heatmap_is_the_gradient_of_its_score():
     np.testing.assert_allclose(maps, jnp.repeat(expected, 2, 0), rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", tiny_methods.MAIN)
+def _state(method):
+    state = jax.jit(method.init)(jax.random.key(0), IMAGES)
+    return tiny_methods.after_passes(method, state, IMAGES.shape[1:])
+
+
+def test_scores_that_are_steps_have_flat_heatmaps():
+    builder, config = tiny_methods.MAIN["iforest"]
+    method = builder(config)
+    _, maps = jax.jit(heatmaps.explained(method))(_state(method), IMAGES)
+    np.testing.assert_array_equal(maps, np.zeros((2, 32, 32)))
+
+
+@pytest.mark.parametrize("name", sorted(set(tiny_methods.MAIN) - {"iforest"}))
 def test_every_method_explains_each_image_alone(name):
     builder, config = tiny_methods.MAIN[name]
     method = builder(config)
-    state = jax.jit(method.init)(jax.random.key(0), IMAGES)
+    state = _state(method)
     explain = heatmaps.explained(method)
     assert explain is heatmaps.explained(method)  # Else it would compile again.
     scores, maps = jax.jit(explain)(state, IMAGES)

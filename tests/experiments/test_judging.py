@@ -1,4 +1,4 @@
-"""Commands that judge what others have trained, or classical detectors."""
+"""Commands that judge what others have trained."""
 
 import json
 import os
@@ -6,8 +6,8 @@ import shutil
 import subprocess
 import sys
 
-import numpy as np
 import pytest
+
 from runs import commands
 
 
@@ -68,24 +68,3 @@ def test_robustness_of_nothing_costs_a_line(tmp_path, finished):
     assert code == 2 and "There is no run folder" in error and error.count("\n") == 1
     code, _, error = run("robustness.py", f"--run={finished}", "--radii=1,x")
     assert code == 2 and "--radii: expected numbers" in error
-
-
-def test_classical_detectors_are_judged_alike(tmp_path):
-    config = commands.ROOT / "experiments" / "autoencoder" / "digits.py"
-    arguments = [f"--config={config}", f"--workdir={tmp_path}"]
-    arguments += ["--detectors=iforest,mahalanobis", "--config.seeds=2"]
-    code, output, error = run("classical.py", *arguments)
-    assert code == 0, error
-    found = commands.result(output)["runs"]
-    assert len(found["iforest"]) == 2 and found["iforest"][0] != found["iforest"][1]
-    summary = json.loads(
-        (tmp_path / "mahalanobis-8-seed0" / "eval" / "summary.json").read_text()
-    )
-    assert summary["auroc"] == found["mahalanobis"][0] > 0.8
-    assert sorted(summary["kinds"]) == [*"012345679"]
-    rows = (tmp_path / "mahalanobis-8-seed0" / "eval" / "scores.csv").read_text()
-    assert len(rows.splitlines()) == 1 + summary["normals"] + summary["anomalies"]
-    again = commands.result(run("classical.py", *arguments)[1])["runs"]
-    np.testing.assert_array_equal(again["iforest"], found["iforest"])
-    code, _, error = run("classical.py", *arguments[:2], "--detectors=forest")
-    assert code == 2 and "Unknown detector 'forest'" in error

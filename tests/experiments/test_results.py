@@ -10,6 +10,8 @@ import tables
 from summaries import SUMMARY, judged
 
 from ocjax._checks import InputError
+from ocjax.methods import METHODS
+from ocjax.runs import configure
 from ocjax.runs.config import from_file
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -131,6 +133,31 @@ def test_the_table_of_all_methods(render, tmp_path):
     assert (
         "| caent | 0.900 / 0.912 | – / 0.967 | – | – | – / 0.692 | – / 0.762 |" in text
     )
+
+
+def lof(auroc, *, name="8", image_size=32, **hyper):
+    """A result of LOF on MNIST, as it is by default but for what is given."""
+    config = configure(method="lof", dataset="mnist").to_dict()
+    hyper = dataclasses.asdict(METHODS["lof"][0]()) | hyper
+    config |= {"hyper": hyper, "image_size": image_size}
+    return line(auroc, name=name) | {"method": "lof", "config": config}
+
+
+def test_classical_detectors_have_rows_of_their_default_configuration(tmp_path):
+    folder = tmp_path / "classical"
+    folder.mkdir()
+    for path in (folder, tmp_path):
+        (path / "README.md").write_text(README)
+    lines = [lof(0.5 + digit / 20, name=str(digit)) for digit in range(10)]
+    lines += [lof(0.1, neighbours=5), lof(0.1, image_size=64)]
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    (folder / "results.jsonl").write_text(text)
+    tables.render_overall(tmp_path)
+    row = "| lof | 0.900 / – | 0.700 / – | – | – | – | – |"
+    assert row in (tmp_path / "README.md").read_text()
+    tables.render_classical(folder)
+    # The mean of 0.50, 0.55, ... 0.95.
+    assert "| 0.900 | 0.950 | 0.725 |" in (folder / "README.md").read_text()
 
 
 def summary(name):

@@ -34,6 +34,7 @@ def made(name, channels=1, tiles=False):
         images = images[:, :, :48]
     size = images.shape[1]
     state = jax.jit(method.init)(jax.random.key(0), jnp.zeros((1, *images.shape[1:])))
+    state = tiny_methods.after_passes(method, state, images.shape[1:])
     card = dataclasses.replace(CARD, channels=channels, size=size)
     scores = np.sort(scorer.of_method(card, method, state).score(images))
     # Between two scores, so that rounding decides nothing.
@@ -47,7 +48,7 @@ def same(found, expected, name=""):
     np.testing.assert_allclose(found.scores, expected.scores, atol=2e-5 * scale)
     np.testing.assert_array_equal(found.anomalous, expected.anomalous)
     difference = np.abs(found.heatmaps - expected.heatmaps).max((1, 2))
-    equal = difference < 1e-5 * expected.heatmaps.max()
+    equal = difference <= 1e-5 * expected.heatmaps.max()
     # Gradients jump where rounding decides which of two places is the maximum.
     assert equal.mean() >= (0.9 if name == "ics" else 1)
 

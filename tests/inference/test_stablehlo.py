@@ -32,6 +32,7 @@ def made(name, channels=1):
     shape = jnp.zeros((1, 32, 32, channels))
     state = jax.jit(method.init)(jax.random.key(0), shape)
     images = IMAGES.repeat(channels, -1)
+    state = tiny_methods.after_passes(method, state, images.shape[1:])
     card = dataclasses.replace(CARD, channels=channels)
     scores = scorer.of_method(card, method, state).score(images)
     return (

@@ -8,12 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.extend import core
-from tiny_methods import MAIN, step_of_each_stage
+from tiny_methods import MAIN, STEPPING, step_of_each_stage
 
 from ocjax.methods import Method, State
 
 IMAGES = jax.random.uniform(jax.random.key(0), (8, 32, 32, 1), minval=-1)
 PRODUCTS = {"dot_general", "conv_general_dilated"}
+PLAIN = "knn", "lof", "iforest"  # They project nothing, as they are there.
 EXPONENTIALS = {"exp", "expm1", "log", "log1p", "logistic", "tanh", "sqrt", "rsqrt"}
 
 
@@ -25,7 +26,7 @@ class Case(NamedTuple):
     scores: jax.Array
 
 
-@pytest.fixture(scope="module", params=MAIN)
+@pytest.fixture(scope="module", params=[n for n in MAIN if n not in PLAIN])
 def cases(request):
     """The method in float32, and in bfloat16."""
     build, config = MAIN[request.param]
@@ -56,7 +57,7 @@ def test_what_is_learned_and_returned_is_finite_and_of_float32(cases):
 
 def test_scores_are_near_those_of_float32(cases):
     single, half = cases
-    np.testing.assert_allclose(half.scores, single.scores, rtol=0.05)
+    np.testing.assert_allclose(half.scores, single.scores, rtol=0.05, atol=1e-4)
     assert (half.scores != single.scores).any()
 
 
@@ -67,7 +68,7 @@ def _equations(jaxpr):
         yield from _equations(part)
 
 
-@pytest.mark.parametrize("cases", sorted(set(MAIN) - {"pca"}), indirect=True)
+@pytest.mark.parametrize("cases", STEPPING, indirect=True)
 def test_products_are_of_bfloat16_but_no_sum_and_no_exponential(cases):
     half = [
         equation

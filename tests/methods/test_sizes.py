@@ -14,5 +14,7 @@ def test_every_method_takes_larger_images(name):
         images = jnp.zeros((4, size, size, 3))
         state = jax.eval_shape(method.init, jax.random.key(0), images)
         assert jax.eval_shape(method.score, state, images).shape == (4,)
+    if name not in tiny_methods.STEPPING:
+        return
     after, _ = jax.eval_shape(method.stages[0].step, state, images, jax.random.key(1))
     assert jax.tree.map(jnp.shape, after) == jax.tree.map(jnp.shape, state)

@@ -63,26 +63,23 @@ class Graph:
         kind: str,
         *inputs: Value,
         shape: Sequence[int] | None = None,
+        place: int = 0,
         **attributes,
     ) -> Value:
-        """Writes an operation, which is on single elements if no `shape` is given."""
+        """Writes an operation; without `shape`, one on single elements.
+
+        Of several outputs, the one at `place` is returned.
+        """
         if shape is None:
             shape = np.broadcast_shapes(*(x.shape for x in inputs))
-        return self.several(kind, *inputs, shapes=[shape], **attributes)[0]
-
-    def several(
-        self, kind: str, *inputs: Value, shapes: Sequence[Sequence[int]], **attributes
-    ) -> list[Value]:
-        """Writes an operation that gives several tensors, of these shapes."""
         names = tuple(map(self._name, inputs))
-        key = kind, names, repr(attributes)
+        key = kind, names, place, repr(attributes)
         if key not in self._nodes:
-            first = f"{kind.lower()}_{len(self._nodes)}"
-            outs = [first, *(f"{first}_{i}" for i in range(1, len(shapes)))]
-            self._nodes[key] = self._helper.make_node(kind, names, outs, **attributes)
-            self._origins[first] = kind, inputs
-        outs = self._nodes[key].output
-        return [Value((*shape,), out) for shape, out in zip(shapes, outs, strict=True)]
+            out = f"{kind.lower()}_{len(self._nodes)}"
+            outputs = [*(f"{out}_{i}" for i in range(place)), out]
+            node = self._helper.make_node(kind, names, outputs, **attributes)
+            self._nodes[key], self._origins[out] = node, (kind, inputs)
+        return Value(tuple(shape), self._nodes[key].output[place])
 
     def whole(self, x: Value, shape: Sequence[int]) -> Value:
         """Repeats the values of a tensor to `shape`."""

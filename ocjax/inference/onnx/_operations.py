@@ -108,6 +108,15 @@ def _argmax(graph, params, shape, x):
     return graph.op("Cast", place, to=graph.type_of(params["index_dtype"]))
 
 
+def _top_k(graph, params, shape, x):
+    """Finds the largest values along the last axis, and their places."""
+    count = integers([params["k"]])
+    values, places = (
+        graph.op("TopK", x, count, shape=shape, place=i, axis=-1) for i in (0, 1)
+    )
+    return [values, graph.op("Cast", places, to=graph.type_of(np.int32))]
+
+
 def _taken(graph, params, shape, x, places):
     """Whole slices along an axis, as `jnp.take` takes them; None of another gather."""
     dims = params["dimension_numbers"]
@@ -136,6 +145,8 @@ def _gather(graph, params, shape, x, places):
     axis, *more = map(int, dims.start_index_map)
     batch = [*map(int, dims.operand_batching_dims)]
     index = [n if i in batch else 1 for i, n in enumerate(x.shape)]
+    if axis == len(index) - 1:  # Any number of places there.
+        index[axis] = math.prod(places.shape) // math.prod(index)
     if (
         more
         or batch != sorted(batch)
@@ -148,15 +159,6 @@ def _gather(graph, params, shape, x, places):
     places = graph.reshape(places, index)
     gathered = graph.op("GatherElements", x, places, shape=index, axis=axis)
     return graph.reshape(gathered, shape)
-
-
-def _top_k(graph, params, shape, x):
-    """The largest values along the last axis, and their places."""
-    if params.get("axis", len(x.shape) - 1) not in (-1, len(x.shape) - 1):
-        raise InputError("ONNX files cannot have JAX's 'top_k' along this axis.")
-    count = integers([params["k"]])
-    values, places = graph.several("TopK", x, count, shapes=[shape, shape], axis=-1)
-    return [values, graph.op("Cast", places, to=graph.type_of(np.int32))]
 
 
 def _cut(graph, x, starts, stops, steps=None):
@@ -333,9 +335,9 @@ OPERATIONS: dict[str, Callable] = {
     "reduce_sum": _reduce("ReduceSum"),
     "reshape": lambda graph, params, shape, x: graph.reshape(x, shape),
     "slice": _slice,
-    "top_k": _top_k,
     "split": _split,
     "squeeze": lambda graph, params, shape, x: graph.reshape(x, shape),
+    "top_k": _top_k,
     "transpose": lambda graph, params, shape, x: graph.transpose(
         x, params["permutation"]
     ),
