@@ -86,9 +86,9 @@ class EfficientNetLite(nn.Module):
           names: names of the features; None for all.
 
         Returns:
-          Features by name: "block<n>", the output of block n (n from 0), and
-          "expanded<n>", the map that it filters (n from 1), `[B, h, w, C]`; "pooled",
-          the last map's mean, `[B, 1280]`; "logits" of ImageNet's classes, `[B, 1000]`.
+          Features by name: "block<n>", the output of block n (n from 0), "expanded<n>",
+          the map that it filters (n from 1), and "head", the last map, `[B, h, w, C]`;
+          "pooled", its mean, `[B, 1280]`; "logits" of ImageNet's classes, `[B, 1000]`.
         """
         return layers.select(_features(self, images), names)
 
@@ -130,6 +130,8 @@ def _features(
         y = conv(block.channels, name=f"{layer}_project_conv")(nn.relu6(filtered(y)))
         x = x + y if block.stride == 1 and x.shape == y.shape else y
         yield f"block{number}", x
-    x = nn.relu6(conv(1280, name="_conv_head")(x)).mean((1, 2))
+    x = nn.relu6(conv(1280, name="_conv_head")(x))
+    yield "head", x
+    x = x.mean((1, 2))
     yield "pooled", x
     yield "logits", layers.Linear(1000, name="_fc")(x)

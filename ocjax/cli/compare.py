@@ -14,7 +14,10 @@ import time
 
 from ocjax.cli import arguments as shared
 
-METHODS = "pca", "knn", "lof", "mahalanobis", "ocsvm", "kde", "iforest", "autoencoder"
+METHODS = (
+    "pca", "knn", "lof", "mahalanobis", "ocsvm", "kde", "iforest", "padim", "patchcore",
+    "knn_features", "autoencoder",
+)  # fmt: skip
 LEAK = (
     "AUROC is that of the anomalous test pictures: to choose a method by it is a leak, "
     "and the winner's AUROC promises too much. SYNTHETIC is the mean AUROC of held-out "

@@ -17,14 +17,15 @@ def run(arguments: argparse.Namespace) -> int:
     from ocjax import data
     from ocjax.cli import texts
     from ocjax.data.sources.registry import UNTRIED
+    from ocjax.data.sources.tfds import tfds
 
     for name, source in data.SOURCES.items():
-        prepared = hasattr(source, "func")  # Of TFDS, one function for all.
+        function = getattr(source, "func", source)  # Of several, one for all.
         line = (
             f"Images prepared by TFDS: ocjax prepare {name}"
-            if prepared
-            else texts.first_line(source)
+            if function is tfds
+            else texts.first_line(function)
         )
         untried = " (never run on the original data)" if name in UNTRIED else ""
-        print(f"{name:16} {line}{untried}")
+        print(f"{name:19} {line}{untried}")
     return 0

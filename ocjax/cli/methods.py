@@ -22,7 +22,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Prints them."""
     if arguments.method is None:
         for name, (_, builder) in METHODS.items():
-            print(f"{name:14} {texts.first_line(sys.modules[builder.__module__])}")
+            print(f"{name:21} {texts.first_line(sys.modules[builder.__module__])}")
         return 0
     config, _ = METHODS[arguments.method]
     for line in lines(config, "hyper."):

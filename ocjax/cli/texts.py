@@ -1,6 +1,7 @@
 """Texts that help shows, read from the source, where Python may have dropped them."""
 
 import ast
+import dataclasses
 import inspect
 import textwrap
 import tokenize
@@ -25,6 +26,15 @@ def first_line(subject: Any) -> str:
 
 def fields(config: type) -> dict[str, str]:
     """Name -> text of each field of a dataclass: the comment beside it, else above."""
+    texts = {}
+    for part in reversed(config.__mro__):
+        if dataclasses.is_dataclass(part):
+            texts |= _own_fields(part)
+    return texts
+
+
+def _own_fields(config: type) -> dict[str, str]:
+    """As `fields`, of those that a dataclass has not from others."""
     source = textwrap.dedent(inspect.getsource(config))
     comments, alone = {}, set()
     for token in tokenize.generate_tokens(StringIO(source).readline):

@@ -90,7 +90,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     numbers = {
         "epochs": "passes over the training images",
         "batch_size": "images of a step",
-        "image_size": "pixels a side: 32, 64, 128 or 256",
+        "image_size": "pixels a side: 32, 64, 128 or 256; 0: as suits the method",
         "false_positive_rate": "share that the threshold promises",
     }
     for name, text in numbers.items():
@@ -209,14 +209,16 @@ def data_fields(
     Raises:
       InputError: the data are not there.
     """
-    from ocjax import _files
+    from ocjax import _files, data
 
+    inspected = {"protocol": "folder", "normal_class": "good"}
     if name is not None and not _is_data_set(name):
-        fields = {"dataset": "folder", "protocol": "folder", "normal_class": "good"}
-        return fields, str(_folder(name))
+        return {"dataset": "folder"} | inspected, str(_folder(name))
     if data_dir is not None:
         data_dir = str(_files.local(data_dir, "--data_dir"))
-    return {} if name is None else {"dataset": name}, data_dir
+    if name is None:
+        return {}, data_dir
+    return {"dataset": name} | (inspected if name in data.LARGER else {}), data_dir
 
 
 def _is_data_set(text: str) -> bool:

@@ -12,6 +12,7 @@ from .protocols import PROTOCOLS as PROTOCOLS
 from .protocols import TARGET as TARGET
 from .protocols import Split as Split
 from .protocols import split as split
+from .sources.registry import LARGER as LARGER
 from .sources.registry import SOURCES as SOURCES
 from .sources.registry import load as load
 from .stream import batches as batches

@@ -89,8 +89,9 @@ class Detector(OutlierMixin, BaseEstimator):
             uint8 from 0 to 255; or "training": the extremes of the training data, which
             then fill the middle half of the range of pixels, and what is beyond that
             range is clipped.
-          image_size: side that images are brought to: 32, 64, 128 or 256; of larger
-            ones any, where there are tiles.
+          image_size: side that images are brought to: 32, 64, 128 or 256; any where
+            there are tiles, or a frozen network; 0 for what a frozen network takes
+            (`hyper__size`), and 32 of others.
           tile: side of overlapping tiles that networks see instead, or 0.
           epochs: passes over the training images.
           batch_size: images a step; all that train where they are fewer.
@@ -187,13 +188,14 @@ class Detector(OutlierMixin, BaseEstimator):
         card = Card(
             self.method,
             f"{len(train)} images",
-            self.image_size,
+            self._side(),
             images.shape[-1],
             tuple(np.sort(score(images[held_out])).tolist()),
             self.false_positive_rate,
             None,
             ocjax.__version__,
             environment.commit(),
+            method.weights,
         )
         if not alike:
             _warn_of_collapse(card.normals)
@@ -358,6 +360,10 @@ class Detector(OutlierMixin, BaseEstimator):
             return dataclasses.asdict(self.hyper)  # pyright: ignore
         return dict(self.hyper or {})
 
+    def _side(self) -> int:
+        """Side that images are brought to."""
+        return parameters_lib.side(self._checked())
+
     def _method(self) -> Method:
         with parameters_lib.own_names():
             return detector_file.method_of(self._checked())
@@ -425,8 +431,8 @@ class Detector(OutlierMixin, BaseEstimator):
         return form.of_array(X, room)
 
     def _form(self) -> inputs.Form:
-        size, shape = self.image_size, self.image_shape
-        return inputs.Form(size, shape, self.value_range, self.range_)
+        side, shape = self._side(), self.image_shape
+        return inputs.Form(side, shape, self.value_range, self.range_)
 
     def _set_offset(self) -> None:
         assert self.card_.threshold is not None  # `fit` sets it.

@@ -12,7 +12,7 @@ from ocjax import methods
 from ocjax._checks import InputError, one_of
 from ocjax.detector.inputs import TRAINING
 from ocjax.runs import bounds
-from ocjax.runs.config import RunConfig
+from ocjax.runs.config import SMALL, RunConfig
 
 HYPER = "hyper__"
 # What messages call the values of a parameter.
@@ -38,7 +38,7 @@ def check(parameters: Mapping[str, Any]) -> None:
             value, bound = parameters[field.name], bounds.BOUNDS.get(field.name)
             _check_field(field.name, value, type(field.default), bound)
     one_of("method", parameters["method"], methods.METHODS)
-    _check_sizes(parameters["image_size"], parameters["tile"])
+    _check_sizes(parameters)
     _check_contamination(parameters["contamination"])
     _check_shape(parameters["image_shape"])
     _check_range(parameters["value_range"])
@@ -56,12 +56,27 @@ def own_names() -> Iterator[None]:
         raise InputError(re.sub(r"\bconfig\.(?=\w)", "", text)) from error
 
 
-def _check_sizes(size: int, tile: int) -> None:
-    name, side = ("tile", tile) if tile else ("image_size", size)
-    if side % 32 or (side // 32) & (side // 32 - 1):
-        raise wrong(name, side, "must be 32, 64, 128 or a larger power of two")
+def side(parameters: Mapping[str, Any]) -> int:
+    """Side that images are brought to, where `image_size` leaves it open too.
+
+    Args:
+      parameters: by name, with `hyper` as fields of the method's `Config`.
+    """
+    config, _ = methods.METHODS[parameters["method"]]
+    own = parameters["hyper"].get("size", getattr(config, "size", SMALL))
+    return parameters["image_size"] or own
+
+
+def _check_sizes(parameters: Mapping[str, Any]) -> None:
+    tile, size = parameters["tile"], side(parameters)
     if tile > size:
         raise wrong("tile", tile, f"must not exceed `image_size` (={size})")
+    config, _ = methods.METHODS[parameters["method"]]
+    if hasattr(config, "size"):
+        return  # Frozen networks resize what they see.
+    name, seen = ("tile", tile) if tile else ("image_size", size)
+    if seen % 32 or (seen // 32) & (seen // 32 - 1):
+        raise wrong(name, seen, "must be 32, 64, 128 or a larger power of two")
 
 
 def _check_contamination(value: Any) -> None:

@@ -18,10 +18,11 @@ BLUR = 1 / 32  # Standard deviation of the smoothing, as a part of the image's s
 def explained(method: Method) -> Callable:
     """`explain(state, images) -> (scores, heatmaps)` of a method.
 
-    Of a method that reconstructs, heatmaps are absolute residuals; of another, the
-    absolute gradient of the score by each pixel (a saliency map, Simonyan et al.,
-    2014). Both are means over the channels, smoothed by a Gaussian. They explain what
-    the networks react to, which need not be what a person would point at.
+    Of a method with an anomaly map, heatmaps are that. Of one that reconstructs they
+    are absolute residuals; of another, the absolute gradient of the score by each pixel
+    (a saliency map, Simonyan et al., 2014). These two are means over the channels,
+    smoothed by a Gaussian. They explain what the networks react to, which need not be
+    what a person would point at.
 
     Args:
       method: whose score is explained.
@@ -31,11 +32,17 @@ def explained(method: Method) -> Callable:
       scores `[B]` and heatmaps `[B, S, S]`; an image's values are its own alone. It
       is the same object for the same method, so that it is compiled once.
     """
-    return _explained(method.score, method.reconstruct)
+    return _explained(method.score, method.anomaly_map, method.reconstruct)
 
 
 @functools.lru_cache(16)
-def _explained(score: Callable, reconstruct: Callable | None) -> Callable:
+def _explained(
+    score: Callable, anomaly_map: Callable | None, reconstruct: Callable | None
+) -> Callable:
+    if anomaly_map is not None:
+        # What both compute is one program, which the compiler merges.
+        return lambda state, images: (score(state, images), anomaly_map(state, images))
+
     if reconstruct is not None:
 
         def residual(state, images):

@@ -117,7 +117,7 @@ def check(card: Card) -> None:
     Raises:
       ValueError: a card cannot have one of them.
     """
-    texts = [card.method, card.trained_on, card.version]
+    texts = [card.method, card.trained_on, card.version, card.weights]
     if card.commit is not None:
         texts.append(card.commit)
     if not all(isinstance(x, str) and len(x) <= _TEXT for x in texts):

@@ -19,7 +19,7 @@ import numpy as np
 from ocjax._checks import InputError
 from ocjax._files import local
 from ocjax.inference import archive
-from ocjax.inference.scorer import Card
+from ocjax.inference.scorer import Card, check_weights
 from ocjax.methods import Method, State
 from ocjax.runs.build import build_method
 from ocjax.runs.config import parse
@@ -115,7 +115,7 @@ def read(file: archive.Archive) -> Saved:
                 parameters[name] = tuple(parameters[name])
         if file.card.threshold is None:
             raise ValueError("no threshold")
-        method = method_of(parameters)
+        method = _method(file, parameters)
         images = jax.ShapeDtypeStruct((1, *file.card.shape), np.float32)
         like = jax.eval_shape(method.init, jax.random.key(0), images)
         like = like.params, like.stats
@@ -125,11 +125,28 @@ def read(file: archive.Archive) -> Saved:
         scores = jax.eval_shape(method.score, state_of(params, stats), images)
         if scores.shape != (1,):
             raise ValueError(f"scores of shape {scores.shape} of one image")
+    except _Weights as error:
+        raise InputError(f"{file.path} cannot be opened: {error}") from error
     except Exception as error:  # Of damaged bytes anything may come.
         raise InputError(
             f"{file.path} is damaged, or of another version: {error}"
         ) from error
     return Saved(file.card, parameters, fitted, method, state_of(params, stats))
+
+
+class _Weights(Exception):
+    """Frozen weights are missing, or others."""
+
+
+def _method(file: archive.Archive, parameters: Mapping[str, Any]) -> Method:
+    try:
+        method = method_of(parameters)
+        check_weights(file.path, file.card.weights, method.weights)
+    except InputError as error:
+        if file.card.weights:
+            raise _Weights(str(error)) from error
+        raise
+    return method
 
 
 def _check_kinds(method: Method, like: Any, read: Any) -> None:

@@ -9,10 +9,9 @@ import numpy as np
 
 from ocjax._checks import InputError
 from ocjax.inference import archive
-from ocjax.inference.scorer import Card, Scorer, of_method
+from ocjax.inference.scorer import Card, Scorer, check_weights, of_method
 from ocjax.methods import Method, State
 from ocjax.runs.build import build_method
-from ocjax.runs.config import RunConfig
 from ocjax.runs.folder import RunFolder
 from ocjax.runs.known import FILE, Known
 from ocjax.runs.task import Task, load
@@ -58,6 +57,7 @@ def trained(run_folder: str | os.PathLike) -> Trained:
         raise InputError(
             f"{folder.path / FILE} is damaged: {' '.join(str(error).split())}"
         ) from error
+    check_weights(folder.path, known.weights, method.weights)
     state = None
     if folder.checkpoints.is_dir():
         with Checkpoints(folder.checkpoints) as checkpoints:
@@ -69,7 +69,7 @@ def trained(run_folder: str | os.PathLike) -> Trained:
             f"{folder.path} has not seen all training images yet: start its command "
             "again."
         )
-    card = _card(folder, config, known.channels)
+    card = _card(folder, known)
     return Trained(
         folder.path,
         known,
@@ -97,8 +97,9 @@ def task_of(run: Trained, data_dir: str | os.PathLike | None = None) -> Task:
     return task
 
 
-def _card(folder: RunFolder, config: RunConfig, channels: int) -> Card:
+def _card(folder: RunFolder, known: Known) -> Card:
     """What the scorer of a run says of itself."""
+    config = known.config
     summary, flags = folder.result(), config.paper_code
     leaking = flags.batch_statistics or flags.best_epoch or flags.min_max
     target, rate, threshold, normals = "interrupted", None, None, []
@@ -115,12 +116,13 @@ def _card(folder: RunFolder, config: RunConfig, channels: int) -> Card:
             config.method,
             f"{config.dataset}, {target}",
             config.image_size,
-            channels,
+            known.channels,
             tuple(sorted(normals)),
             rate or config.false_positive_rate,
             threshold,
             environment.get("versions", {}).get("ocjax") or "",
             environment.get("commit"),
+            known.weights,
         )
         archive.check(card)
     except (AttributeError, KeyError, ValueError) as error:

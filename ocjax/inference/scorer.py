@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import math
+import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -32,6 +33,7 @@ class Card:
     threshold: float | None  # Score above which an image is anomalous, if known.
     version: str  # Version of the ocjax that made it.
     commit: str | None = None  # Commit of that ocjax, if known.
+    weights: str = ""  # Name and version of a frozen network's; "" without one.
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -177,6 +179,21 @@ class Scorer:
             anomalous=None if threshold is None else scores > threshold,
             p_values=thresholds.p_values(normals, scores) if normals else None,
             percentiles=thresholds.percentiles(normals, scores) if normals else None,
+        )
+
+
+def check_weights(path: str | os.PathLike, trained: str, here: str) -> None:
+    """Raises `InputError` unless frozen weights are those that a model trained with.
+
+    Args:
+      path: of the model.
+      trained: name and version of the weights that it trained with.
+      here: likewise, of those that are here.
+    """
+    if trained != here:
+        raise InputError(
+            f"{path} was trained with the frozen weights {trained}, and these are "
+            f"{here}: put the same file there."
         )
 
 

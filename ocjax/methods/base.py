@@ -121,9 +121,15 @@ class Method(NamedTuple):
     # (state, images) -> images of equal shape in [-1, 1], that the score compares with.
     reconstruct: Callable | None = None
     embed: Callable | None = None  # (state, images) -> latents [B, D].
+    # (state, images) -> heatmaps [B, S, S] of at least 0, larger where an image is more
+    # anomalous; None for what `evaluation.heatmaps` makes of the others.
+    anomaly_map: Callable | None = None
     views: Views = Views()
     diagnose: Callable | None = None  # (state, images, key) -> Metrics, now and then.
     score_batchwise: Callable | None = None  # As score, by statistics of the batch.
+    # Name and version of frozen weights, which the functions have and states have not;
+    # "" without any.
+    weights: str = ""
 
     @property
     def descends(self) -> bool:

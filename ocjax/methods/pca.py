@@ -1,21 +1,13 @@
 """Principal components of the pixels: the yardstick that needs no training.
 
 An image is anomalous when the directions in which normal images differ most do not
-reconstruct it. Mean and covariance come from one pass over the training images. For
-float32 to be enough, a batch b of n_b images is centred on its own mean m_b and merged
-into what came before (Chan, Golub and LeVeque, 1979, "Updating formulae and a pairwise
-algorithm for computing sample variances", for products as for squares):
-
-    d = m_b - m,    m <- m + d n_b / (n + n_b),
-    P <- P + sum (x - m_b)(x - m_b)^T + d d^T n n_b / (n + n_b).
-
-Eigenvectors of P are the components. Departs from common practice: scores are sums over
-pixels of the error, and reconstructions are shown within [-1, 1], where the score
-compares with what they are.
+reconstruct it. Mean and products come from one pass over the training images; the
+eigenvectors of the products are the components. Departs from common practice: scores
+are sums over pixels of the error, and reconstructions are shown within [-1, 1], where
+the score compares with what they are.
 """
 
 import dataclasses
-import functools
 import math
 
 import jax
@@ -25,8 +17,7 @@ from jax.typing import DTypeLike
 
 from ocjax import _checks
 from ocjax.losses import reconstruction
-from ocjax.methods import base
-from ocjax.modules import axis
+from ocjax.methods import _moments, base
 
 ERRORS = {"squared": reconstruction.squared_error, "absolute": reconstruction.l1}
 MOST_VALUES = 8192  # Of an image: products of all pairs are 256 MiB then.
@@ -80,29 +71,11 @@ def pca(
                 f"`hyper.components` (={config.components}) must be less than the "
                 f"number of training images (={count})."
             )
-        zeros = functools.partial(jnp.zeros, dtype=exact)
-        size = math.prod(shape)
-        return {
-            "count": zeros(()),
-            "mean": zeros(size),
-            "products": zeros((size, size)),
-        }
+        return _moments.zeros((math.prod(shape),), exact)
 
     def add(state, sums, images, numbers):
         del state
-        x, counts = images.reshape(len(images), -1), (numbers >= 0)[:, None]
-        count = axis.total(counts.sum().astype(exact))
-        mean = axis.total(jnp.where(counts, x, 0).sum(0)) / jnp.maximum(count, 1)
-        centred = jnp.where(counts, x - mean[None], 0)
-        products = axis.total(_product(centred.T, centred, exact))
-        both = jnp.maximum(sums["count"] + count, 1)
-        shift = mean - sums["mean"]
-        weight = sums["count"] * count / both
-        return {
-            "count": sums["count"] + count,
-            "mean": sums["mean"] + shift * (count / both),
-            "products": sums["products"] + products + weight * jnp.outer(shift, shift),
-        }
+        return _moments.added(sums, images.reshape(len(images), -1), numbers >= 0)
 
     def finish(state, sums):
         params = state.params["pca"]

@@ -94,7 +94,15 @@ def standardized(
       method: any.
       mean: of pixels in [0, 1], one for each channel or one for all.
       deviation: of pixels in [0, 1], likewise.
+
+    Raises:
+      InputError: the method has a frozen network, which standardizes by itself.
     """
+    if method.weights:
+        raise InputError(
+            "Frozen networks standardize pixels as they were trained to: leave "
+            "standardize and mnist_normalization off."
+        )
     scale, shift = jnp.asarray(deviation), jnp.asarray(mean)
 
     def standardize(x):
@@ -124,6 +132,7 @@ def standardized(
         stages=tuple(stages),
         score=on_standardized(method.score),
         embed=on_standardized(method.embed),
+        anomaly_map=on_standardized(method.anomaly_map),
         score_batchwise=on_standardized(method.score_batchwise),
         reconstruct=None,
         views=Views(),

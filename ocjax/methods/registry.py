@@ -6,8 +6,9 @@ from typing import Any
 
 # Of a method's file, and of the builder in it.
 NAMES = (
-    "lrgdan", "caent", "ics", "ganomaly", "skip_ganomaly", "autoencoder", "pca", "knn",
-    "lof", "mahalanobis", "ocsvm", "kde", "iforest"
+    "lrgdan", "caent", "ics", "ganomaly", "skip_ganomaly", "autoencoder", "pca",
+    "padim", "patchcore", "knn_features", "mahalanobis_features",
+    "knn", "lof", "mahalanobis", "ocsvm", "kde", "iforest",
 )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ served as any other.
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -26,9 +27,9 @@ def tiled(
 
     A step sees one tile of each picture of its batch, anywhere in it; a pass sees all
     tiles of each picture, as images of their own. A score is the largest of the tiles'
-    scores, for small defects, or their mean, and a grade likewise. Reconstructions are
-    stitched: a pixel is the mean over the tiles that have it. Latents are left out, for
-    they are of tiles.
+    scores, for small defects, or their mean, and a grade likewise. Reconstructions and
+    anomaly maps are stitched: a pixel is the mean over the tiles that have it. Latents
+    are left out, for they are of tiles.
 
     Args:
       method: any.
@@ -79,6 +80,7 @@ def tiled(
         stages=tuple(stages),
         score=reduced(method.score),
         reconstruct=_stitched(method.reconstruct, size, overlap),
+        anomaly_map=_stitched_maps(method.anomaly_map, size, overlap),
         embed=None,
         views=Views(),
         diagnose=None,
@@ -152,6 +154,16 @@ def _of_all_tiles(computed: Pass, size: int, overlap: float) -> Pass:
     return computed._replace(start=start, add=add)
 
 
+def _stitched_maps(
+    anomaly_map: Callable | None, size: int, overlap: float
+) -> Callable | None:
+    if anomaly_map is None:
+        return None
+    of_tiles = lambda state, tiles: anomaly_map(state, tiles)[..., None]
+    whole: Any = _stitched(of_tiles, size, overlap)
+    return lambda state, pictures: whole(state, pictures)[..., 0]
+
+
 def _stitched(
     reconstruct: Callable | None, size: int, overlap: float
 ) -> Callable | None:
@@ -171,7 +183,9 @@ def _stitched(
             before = jax.lax.dynamic_slice(total, place, tile.shape)
             return jax.lax.dynamic_update_slice(total, before + tile, place), None
 
-        total, _ = jax.lax.scan(add, jnp.zeros_like(pictures), places)
+        channels = jax.eval_shape(reconstruct, state, _cut(pictures, places[0], size))
+        nothing = jnp.zeros((*pictures.shape[:3], channels.shape[-1]), pictures.dtype)
+        total, _ = jax.lax.scan(add, nothing, places)
         return total / count
 
     return whole

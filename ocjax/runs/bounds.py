@@ -52,7 +52,7 @@ SHARE = Range(0, 1, within=True)
 SEED = Range(0, 2**32 - 1)  # Others have the random numbers of one of these.
 # Fields of `RunConfig` and `Execution` whose values are bounded.
 BOUNDS: Mapping[str, Bound] = {
-    "image_size": Range(1),
+    "image_size": Range(0),
     "split_seed": Range(0),
     "validation_fraction": SHARE,
     "augment": Words(("crop", "flip"), several=True),

@@ -54,12 +54,13 @@ def build_method(config: RunConfig, hyper: Any, standard: tuple | None) -> Metho
 def check_sizes(config: RunConfig, hyper: Any) -> None:
     """Raises `InputError` where networks cannot take images of the size.
 
-    It is said before pictures are read, and before what else is wrong with them.
+    Or where a frozen network has no weights. It is said before pictures are read, and
+    before what else is wrong with them.
     """
-    side = config.tile or config.image_size
-    if side in USUAL_SIDES and side <= config.image_size:
-        return  # Of which every method can be built; to see it would take a second.
     method = build_method(config, hyper, None)
+    side = config.tile or config.image_size
+    if side in USUAL_SIDES and side <= config.image_size and not method.weights:
+        return  # Of which every method can be built; to see it would take a second.
     shape = (1, config.image_size, config.image_size, 1)
     images = jax.ShapeDtypeStruct(shape, jnp.float32)
     jax.eval_shape(method.init, jax.random.key(0), images)

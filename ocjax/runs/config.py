@@ -16,6 +16,7 @@ from ocjax._nested import flat
 from ocjax.data import protocols
 from ocjax.runs import bounds
 
+SMALL = 32  # Side of images whose size is left open, in pixels.
 SELECTED_ON = 0.3  # Part of the test images that the code of ICS selects on.
 
 
@@ -65,8 +66,9 @@ class RunConfig:
     method: str = "lrgdan"  # Method that is trained; `ocjax methods` lists them.
     # Data set that it is trained on; `ocjax datasets` lists them.
     dataset: str = "digits"
-    # Height and width of images, in pixels: 32, 64, 128 or 256; any with tiles.
-    image_size: int = 32
+    # Height and width of images, in pixels: 32, 64, 128 or 256; any with tiles or a
+    # frozen network; 0 for 32, or for what a frozen network takes of larger pictures.
+    image_size: int = 0
     # Whether damaged files are left out, instead of an error.
     skip_unreadable: bool = False
     # Division into training and test images: "p1", "p2", "ganomaly" or "folder".
@@ -149,7 +151,17 @@ def parse(values: Mapping[str, Any]) -> Settings:
     Raises:
       InputError: a field is unknown, or its value cannot be.
     """
-    return check(_settings(values))
+    return check(_sized(_settings(values)))
+
+
+def _sized(settings: Settings) -> Settings:
+    """The settings with a size of images, where they leave it open."""
+    config, hyper, _ = settings
+    if config.image_size:
+        return settings
+    larger = config.dataset in data.LARGER
+    size = getattr(hyper, "size", SMALL) if larger else SMALL
+    return settings._replace(config=dataclasses.replace(config, image_size=size))
 
 
 def check(settings: Settings) -> Settings:

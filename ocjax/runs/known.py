@@ -24,6 +24,7 @@ class Known:
       data: fingerprint of the data; a folder may be another of the same name.
       channels: of an image, 1 or 3.
       standardization: of pixels, where the configuration asks for it.
+      weights: name and version of a frozen network's, "" without one.
     """
 
     config: RunConfig
@@ -32,6 +33,7 @@ class Known:
     data: str
     channels: int
     standardization: Standardization | None
+    weights: str
 
     def to_json(self) -> dict[str, Any]:
         """As `run.json` has it."""
@@ -62,6 +64,8 @@ class Known:
                 f"expected a seed, a fingerprint and 1 or 3 channels, got {seed!r}, "
                 f"{data!r} and {channels!r}"
             )
+        if not isinstance(values["weights"], str):
+            raise InputError(f"expected weights by name, got {values['weights']!r}")
         return cls(
             settings.config,
             settings.hyper,
@@ -71,6 +75,7 @@ class Known:
             _standardization(
                 values["standardization"], settings.config.standardize, channels
             ),
+            values["weights"],
         )
 
 

@@ -160,7 +160,8 @@ def _default_workdir(values, seed, todo: Mapping[str, Task]) -> str:
     identity = json.dumps([task.known().to_json() for task in runs], sort_keys=True)
     digest = hashlib.sha256(identity.encode()).hexdigest()[:6]
     which = "all" if len(runs) > 1 else _class_name(runs[0])
-    parts = [config.method, config.dataset, config.protocol, which, f"seed{seed}"]
+    dataset = config.dataset.replace("/", "_")
+    parts = [config.method, dataset, config.protocol, which, f"seed{seed}"]
     return os.path.join("runs", "-".join([*parts, digest]))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from ocjax import data, methods, training
 from ocjax._checks import InputError
 from ocjax.runs.bounds import SEED
+from ocjax.runs.build import build_method
 from ocjax.runs.config import Execution, RunConfig, Settings, parse
 from ocjax.runs.known import Known, Standardization
 
@@ -39,6 +40,7 @@ class Task(NamedTuple):
             self.fingerprint,
             self.dataset.images.shape[-1],
             self.standardization,
+            build_method(self.config, self.hyper, None).weights,
         )
 
     def contents(self) -> str:

@@ -58,7 +58,18 @@ def folder(
     if data_dir is None:
         raise InputError(f"Data set {name!r} needs --data_dir, the folder of pictures.")
     root = _files.local(data_dir, "--data_dir")
-    pictures, alone = layout.read(root)
+    return laid_out(root, layout.read(root), size, name, skip_unreadable)
+
+
+def laid_out(
+    root: pathlib.Path,
+    found: layout.Layout,
+    size: int,
+    name: str,
+    skip_unreadable: bool = False,
+) -> Dataset:
+    """The pictures of a layout that was read; the others are `folder`'s."""
+    pictures, alone = found
     pictures = entries.training_first(root, pictures)
     _check(root, pictures, alone)
     shape = (size, size, 1 if _all_grey(pictures) else 3)

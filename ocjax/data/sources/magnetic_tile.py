@@ -12,12 +12,13 @@ def magnetic_tile(
 ) -> Dataset:
     """Surfaces of magnetic tiles, some with one of five kinds of defects.
 
-    Looked for in `<data_dir>/magnetic_tile`, in the layout of MVTec AD.
+    Looked for in `<data_dir>/magnetic_tile_native`, in the layout of MVTec AD: pictures
+    of their own sizes, the good ones divided at random, four fifths of them to train.
 
     References:
       Huang, Qiu and Yuan, Surface defect saliency of magnetic tile, 2020.
     """
-    root = prepared.data_folder(data_dir) / "magnetic_tile"
+    root = prepared.data_folder(data_dir) / "magnetic_tile_native"
     return folder(
         data_dir=root, size=size, name="magnetic_tile", skip_unreadable=skip_unreadable
     )

@@ -14,6 +14,7 @@ from ocjax.data.sources import (
     digits,
     faces,
     folder,
+    inspection,
     magnetic_tile,
     objects,
     patches,
@@ -51,11 +52,18 @@ def load(
         return source(data_dir=data_dir, size=size)
     if name not in SKIPPING:
         raise _checks.InputError(
-            f"`config.skip_unreadable` is for {' and '.join(SKIPPING)}, not {name!r}."
+            f"`config.skip_unreadable` is for pictures in folders, not {name!r}."
         )
     return source(data_dir=data_dir, size=size, skip_unreadable=True)
 
 
+# Categories of inspection benchmarks, each a data set of its own.
+_PARTS = [
+    *((inspection.mvtec_ad, category) for category in inspection.MVTEC_AD),
+    *((inspection.visa, category) for category in inspection.VISA),
+    *((inspection.btad, product) for product in inspection.BTAD),
+]
+_INSPECTION = tuple(f"{source.__name__}/{part}" for source, part in _PARTS)
 SOURCES = {
     "digits": digits.digits,
     **{name: functools.partial(tfds.tfds, name) for name in prepared.NAMES},
@@ -66,13 +74,20 @@ SOURCES = {
     "stop_signs": signs.stop_signs,
     "folder": folder.folder,
     "magnetic_tile": magnetic_tile.magnetic_tile,
+    **{
+        name: functools.partial(source, part)
+        for name, (source, part) in zip(_INSPECTION, _PARTS, strict=True)
+    },
     "replay_attack": faces.replay_attack,
     "casia_mfsd": faces.casia_mfsd,
     "uba": patches.uba,
     "dcase2017_task2": sounds.dcase2017_task2,
     "sound_scenes": sounds.sound_scenes,
 }
-SKIPPING = ("folder", "magnetic_tile")  # Those that can leave files out.
+SKIPPING = ("folder", "magnetic_tile", *_INSPECTION)  # Those that can leave files out.
+LARGER = SKIPPING  # Those whose pictures are larger than a frozen network takes.
 # Never run on the original data, which is licensed, not public or too large to have
 # been at hand: tested on made files in its layout.
-UNTRIED = ("coil100", "replay_attack", "casia_mfsd", "uba", "dcase2017_task2")
+UNTRIED = (
+    "coil100", "replay_attack", "casia_mfsd", "uba", "dcase2017_task2", *_INSPECTION
+)  # fmt: skip

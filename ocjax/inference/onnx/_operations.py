@@ -76,6 +76,7 @@ ELEMENTWISE: dict[str, Callable] = {
     "select_n": _select,
     "sign": _plain("Sign"),
     "sqrt": _plain("Sqrt"),
+    "stop_gradient": lambda graph, params, x: x,
     "square": lambda graph, params, x: graph.op("Mul", x, x),
     "sub": _plain("Sub"),
     "tanh": _plain("Tanh"),
@@ -116,16 +117,31 @@ def _top_k(graph, params, shape, x):
     return [values, graph.op("Cast", places, to=graph.type_of(np.int32))]
 
 
-def _gather(graph, params, shape, x, places):
-    """Takes rows of a table, or values along an axis for each place of the others."""
-    dims, rank = params["dimension_numbers"], len(places.shape) - 1
+def _taken(graph, params, shape, x, places):
+    """Whole slices along an axis, as `jnp.take` takes them; None of another gather."""
+    dims = params["dimension_numbers"]
+    (axis,), before = dims.start_index_map, places.shape[:-1]
+    whole = [1 if i == axis else n for i, n in enumerate(x.shape)]
+    inside = range(axis, axis + len(before))
+    outside = tuple(i for i in range(len(shape)) if i not in inside)
     if (
-        (dims.start_index_map, dims.collapsed_slice_dims) == ((0,), (0,))
-        and dims.offset_dims == tuple(range(rank, len(shape)))
-        and params["slice_sizes"] == (1, *x.shape[1:])
+        dims.operand_batching_dims
+        or (*dims.collapsed_slice_dims,) != (axis,)
+        or list(params["slice_sizes"]) != whole
+        or (*dims.offset_dims,) != outside
     ):
-        places = graph.reshape(places, places.shape[:-1])
-        return graph.op("Gather", x, places, shape=shape, axis=0)
+        return None
+    places = graph.reshape(places, before)
+    return graph.op("Gather", x, places, shape=shape, axis=int(axis))
+
+
+def _gather(graph, params, shape, x, places):
+    """Whole slices, or one value along an axis for each place of the others."""
+    dims = params["dimension_numbers"]
+    if len(dims.start_index_map) == 1:
+        taken = _taken(graph, params, shape, x, places)
+        if taken is not None:
+            return taken
     axis, *more = map(int, dims.start_index_map)
     batch = [*map(int, dims.operand_batching_dims)]
     index = [n if i in batch else 1 for i, n in enumerate(x.shape)]

@@ -1,0 +1,14 @@
+"""PatchCore on CIFAR-10."""
+
+from ocjax.runs import configure
+
+
+def get_config():
+    """One class normal, the official split; pictures are small, and so is `size`."""
+    return configure(
+        method="patchcore",
+        dataset="cifar10",
+        protocol="p2",
+        normal_class="airplane",
+        hyper={"size": 112},
+    )

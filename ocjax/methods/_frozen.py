@@ -1,0 +1,154 @@
+"""What methods on frozen networks share: the network, places, and heatmaps.
+
+Images of any size are resized to the network's inside the method, so that what trains,
+scores, explains and is exported sees the same pixels. All maps here are made of others
+by two matrices, one of rows and one of columns.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Collection, Mapping, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import DTypeLike
+
+from ocjax import backbones
+from ocjax._checks import InputError
+
+SMOOTHING = 1 / 56  # Deviation of a heatmap's smoothing, as a part of its side.
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Hyper-parameters of all methods on frozen networks."""
+
+    # Frozen network: "efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2",
+    # "resnet18", "resnet50" or "wide_resnet50_2".
+    backbone: str = "efficientnet_lite0"
+    # File of the network's weights; "" for those of an installed package.
+    weights: str = ""
+    size: int = 224  # Side that images are resized to for the network, in pixels.
+
+
+class Frozen:
+    """A frozen network on images of one size.
+
+    Attributes:
+      backbone: the network with its weights, which are constants of compiled programs.
+      size: side that images are resized to.
+      version: of network and weights.
+    """
+
+    def __init__(self, config: Config, dtype: DTypeLike):
+        """Loads the network of a configuration.
+
+        Raises:
+          InputError: there is no such network, its weights are missing or damaged, or
+            `dtype` is not float32, which it was trained in.
+        """
+        if jnp.dtype(dtype) != jnp.float32:
+            raise InputError(
+                f"Frozen networks compute in float32: config.precision (={dtype}) must "
+                "be float32."
+            )
+        self.backbone = backbones.load(config.backbone, config.weights or None)
+        self.size = config.size
+        self.version = f"{self.backbone.name} {self.backbone.version}"
+
+    def features(
+        self, images: jax.Array, names: Collection[str]
+    ) -> dict[str, jax.Array]:
+        """Features of images `[B, S, S, C]` in [-1, 1], by their names."""
+        images = resized(images, self.size)
+        return self.backbone.apply(self.backbone.params, images, names)
+
+
+def levels(features: Mapping[str, backbones.Feature]) -> dict[str, int]:
+    """The maps that a network's stages end in, by name, with their channels.
+
+    Of maps with equally many channels that follow each other the last is one.
+    """
+    maps = [
+        (name, feature.channels)
+        for name, feature in features.items()
+        if feature.stride is not None and not name.startswith("expanded")
+    ]
+    following = [channels for _, channels in maps[1:]] + [0]
+    pairs = zip(maps, following, strict=True)
+    return {name: channels for (name, channels), after in pairs if channels != after}
+
+
+def resized(maps: jax.Array, side: int) -> jax.Array:
+    """Maps `[B, S, S, C]` as `[B, side, side, C]`, bilinearly, as Pillow resizes."""
+    if maps.shape[1] == side:
+        return maps
+    return mapped(maps, bilinear(side, maps.shape[1]))
+
+
+def mapped(maps: jax.Array, matrix: np.ndarray) -> jax.Array:
+    """Maps `[B, T, T, C]`, each of maps `[B, S, S, C]`; matrix `[T, S]`."""
+    matrix = matrix.astype(maps.dtype)
+    rows = jnp.einsum("ij,bjkc->bikc", matrix, maps, precision="highest")
+    return jnp.einsum("lk,bikc->bilc", matrix, rows, precision="highest")
+
+
+def heatmaps(grids: jax.Array, side: int) -> jax.Array:
+    """Values of places `[B, G, G]` as heatmaps `[B, side, side]`.
+
+    They are interpolated bilinearly, then smoothed by a Gaussian of deviation
+    `SMOOTHING` times the side (4 pixels of 224), whose weights on the picture sum to 1.
+    """
+    matrix = gaussian(side, SMOOTHING * side) @ bilinear(side, grids.shape[1])
+    return mapped(grids[..., None], matrix)[..., 0]
+
+
+@functools.lru_cache(32)
+def bilinear(to: int, of: int) -> np.ndarray:
+    """`[to, of]`: what each of `to` pixels of a line takes from its `of` pixels.
+
+    A triangle as wide as the larger of both kinds of pixels, as Pillow has it.
+    """
+    scale = of / to
+    centres = (np.arange(to) + 0.5) * scale - 0.5
+    distances = np.abs(centres[:, None] - np.arange(of)) / max(scale, 1)
+    return _normalized(np.maximum(1 - distances, 0))
+
+
+@functools.lru_cache(32)
+def gaussian(side: int, deviation: float) -> np.ndarray:
+    """`[side, side]`: weights of a Gaussian in pixels around each pixel of a line."""
+    places = np.arange(side)
+    distances = (places[:, None] - places) / deviation
+    return _normalized(np.exp(-(distances**2) / 2))
+
+
+@functools.lru_cache(32)
+def neighbourhood(side: int) -> np.ndarray:
+    """`[side, side]`: the mean of each place of a line and those next to it.
+
+    Beyond the ends there are zeros, as published code pads: without them magnetic tiles
+    have an AUROC of 0.904 by padim, with them of 0.921.
+    """
+    places = np.arange(side)
+    return (np.abs(places[:, None] - places) <= 1) / 3
+
+
+def described(maps: Sequence[jax.Array]) -> jax.Array:
+    """Places of the first map, described by all: `[B, H, H, C]`, channels joined.
+
+    Each value is the mean of the 3x3 places around it; coarser maps are interpolated
+    bilinearly.
+
+    Args:
+      maps: square ones `[B, h, h, c]`.
+    """
+    side = maps[0].shape[1]
+    matrices = [bilinear(side, m.shape[1]) @ neighbourhood(m.shape[1]) for m in maps]
+    each = [mapped(x, matrix) for x, matrix in zip(maps, matrices, strict=True)]
+    return jnp.concatenate(each, axis=-1)
+
+
+def _normalized(weights: np.ndarray) -> np.ndarray:
+    return weights / weights.sum(1, keepdims=True)
