@@ -331,7 +331,7 @@ BAD = {
         "field of --set 'hyper'",
     ),
     "no latent": (["train", "digits", "--set", "hyper.latent=0"], "at least 1"),
-    "no pixels": (["train", "digits", "--image_size=0"], "at least 1"),
+    "no pixels": (["train", "digits", "--image_size=-1"], "at least 0"),
     "a size, before too few": (
         ["train", "PICTURES", "--image_size=100"],
         "side 32, 64",
