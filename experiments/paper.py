@@ -11,6 +11,7 @@ Published numbers are in `experiments/METHOD/paper.json`:
 Results here are the lines of `experiments/METHOD/results.jsonl`, by `keep.py`.
 """
 
+import dataclasses
 import functools
 import json
 import pathlib
@@ -20,7 +21,7 @@ from typing import Any
 
 from keep import Result
 
-from ocjax.runs.config import RunConfig, from_file
+from ocjax.runs.config import SMALL, RunConfig, from_file, parse
 
 # Settings beside hyper-parameters that make another configuration.
 COMPARED = (
@@ -133,13 +134,16 @@ def published(config: Mapping) -> dict[str, float]:
 @functools.cache
 def _standard(folder: pathlib.Path, dataset: str) -> dict[str, Any]:
     """Settings of the configuration file of a data set."""
-    config = from_file(folder / f"{dataset}.py")
-    return config["hyper"] | {name: config[name] for name in COMPARED}
+    values = from_file(folder / f"{dataset}.py")
+    return values["hyper"] | compared(values)
 
 
 def compared(config: Mapping) -> dict[str, Any]:
     """The settings of `COMPARED`; a run older than a field did as its default does."""
-    return {name: config.get(name, getattr(RunConfig, name)) for name in COMPARED}
+    if config.get("image_size") == 0:  # Left open.
+        config = {**config, "image_size": parse(config).config.image_size}
+    defaults = dataclasses.asdict(RunConfig()) | {"image_size": SMALL}
+    return {name: config.get(name, defaults[name]) for name in COMPARED}
 
 
 def read_results(path: pathlib.Path) -> list[Result]:

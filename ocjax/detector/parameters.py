@@ -38,12 +38,12 @@ def check(parameters: Mapping[str, Any]) -> None:
             value, bound = parameters[field.name], bounds.BOUNDS.get(field.name)
             _check_field(field.name, value, type(field.default), bound)
     one_of("method", parameters["method"], methods.METHODS)
-    _check_sizes(parameters)
     _check_contamination(parameters["contamination"])
     _check_shape(parameters["image_shape"])
     _check_range(parameters["value_range"])
     _check_seed(parameters["random_state"])
     _check_hyper(parameters["method"], parameters["hyper"], list(parameters))
+    _check_sizes(parameters)
 
 
 @contextlib.contextmanager
@@ -69,14 +69,13 @@ def side(parameters: Mapping[str, Any]) -> int:
 
 def _check_sizes(parameters: Mapping[str, Any]) -> None:
     tile, size = parameters["tile"], side(parameters)
+    name, seen = ("tile", tile) if tile else ("image_size", size)
+    config, _ = methods.METHODS[parameters["method"]]
+    resizes = hasattr(config, "size")  # As methods on frozen networks do.
+    if not resizes and (seen % 32 or (seen // 32) & (seen // 32 - 1)):
+        raise wrong(name, seen, "must be 32, 64, 128 or a larger power of two")
     if tile > size:
         raise wrong("tile", tile, f"must not exceed `image_size` (={size})")
-    config, _ = methods.METHODS[parameters["method"]]
-    if hasattr(config, "size"):
-        return  # Frozen networks resize what they see.
-    name, seen = ("tile", tile) if tile else ("image_size", size)
-    if seen % 32 or (seen // 32) & (seen // 32 - 1):
-        raise wrong(name, seen, "must be 32, 64, 128 or a larger power of two")
 
 
 def _check_contamination(value: Any) -> None:

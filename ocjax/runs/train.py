@@ -232,8 +232,12 @@ def _devices(task: Task, runs: int, all_runs: int) -> training.Devices:
 
 
 def _streamed(task: Task) -> bool:
-    """Whether the images are too many to keep them on the devices."""
-    return task.dataset.images.nbytes > task.execution.memory_budget_mb * 2**20
+    """Whether images are read as they are needed, instead of kept on the devices.
+
+    They are where there are too many, or each is seen once, in a pass.
+    """
+    many = task.dataset.images.nbytes > task.execution.memory_budget_mb * 2**20
+    return many or not _builder(task)().descends
 
 
 def _model(task: Task, **own) -> training.Model:

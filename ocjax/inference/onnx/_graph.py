@@ -63,23 +63,27 @@ class Graph:
         kind: str,
         *inputs: Value,
         shape: Sequence[int] | None = None,
-        place: int = 0,
         **attributes,
     ) -> Value:
-        """Writes an operation; without `shape`, one on single elements.
-
-        Of several outputs, the one at `place` is returned.
-        """
+        """Writes an operation, which is on single elements if no `shape` is given."""
         if shape is None:
             shape = np.broadcast_shapes(*(x.shape for x in inputs))
+        return self.several(kind, *inputs, shapes=[shape], **attributes)[0]
+
+    def several(
+        self, kind: str, *inputs: Value, shapes: Sequence[Sequence[int]], **attributes
+    ) -> list[Value]:
+        """Writes an operation with several outputs, whose shapes are given."""
         names = tuple(map(self._name, inputs))
-        key = kind, names, place, repr(attributes)
+        key = kind, names, repr(attributes)
         if key not in self._nodes:
-            out = f"{kind.lower()}_{len(self._nodes)}"
-            outputs = [*(f"{out}_{i}" for i in range(place)), out]
+            first = f"{kind.lower()}_{len(self._nodes)}"
+            outputs = [first, *(f"{first}_{i}" for i in range(1, len(shapes)))]
             node = self._helper.make_node(kind, names, outputs, **attributes)
-            self._nodes[key], self._origins[out] = node, (kind, inputs)
-        return Value(tuple(shape), self._nodes[key].output[place])
+            self._nodes[key], self._origins[first] = node, (kind, inputs)
+        outputs = self._nodes[key].output
+        pairs = zip(shapes, outputs, strict=True)
+        return [Value(tuple(shape), output) for shape, output in pairs]
 
     def whole(self, x: Value, shape: Sequence[int]) -> Value:
         """Repeats the values of a tensor to `shape`."""

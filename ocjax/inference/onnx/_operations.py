@@ -111,9 +111,7 @@ def _argmax(graph, params, shape, x):
 def _top_k(graph, params, shape, x):
     """Finds the largest values along the last axis, and their places."""
     count = integers([params["k"]])
-    values, places = (
-        graph.op("TopK", x, count, shape=shape, place=i, axis=-1) for i in (0, 1)
-    )
+    values, places = graph.several("TopK", x, count, shapes=[shape] * 2, axis=-1)
     return [values, graph.op("Cast", places, to=graph.type_of(np.int32))]
 
 
