@@ -320,7 +320,7 @@ def test_resizing_is_that_of_pillow():
         found = _frozen.resized(jnp.asarray(images, jnp.float32), size)
         expected = [
             np.asarray(
-                Image.fromarray(x).resize((size,) * 2, Image.Resampling.BILINEAR)
+                Image.fromarray(x).resize((size, size), Image.Resampling.BILINEAR)
             )
             for x in images
         ]
