@@ -14,6 +14,8 @@ from ocjax import inference, runs
 from ocjax._checks import InputError
 from ocjax.inference import opening, stablehlo
 from ocjax.runs.build import build_method
+from ocjax.runs.config import parse
+from ocjax.runs.folder import RunFolder
 
 RNG = np.random.default_rng(0)
 
@@ -70,10 +72,10 @@ def scores(model, pictures):
 
 def test_a_folder_of_pictures_gets_a_detector_that_finds_the_defects(trained, pictures):
     folder, _ = trained
-    summary = runs.folder.RunFolder(folder).read_object("eval/summary.json")
+    summary = RunFolder(folder).read_object("eval/summary.json")
     text = str(summary)
     assert "'auroc': 1.0" in text and "pixel_auroc" in text
-    known = runs.folder.RunFolder(folder).read_object("run.json")
+    known = RunFolder(folder).read_object("run.json")
     assert known["config"]["image_size"] == tiny_backbone.SIZE
     assert known["weights"].startswith("tiny ")
     good, spot = np.split(np.array(scores(folder, pictures)), 2)
@@ -95,7 +97,7 @@ def test_other_weights_or_none_are_refused_in_one_line(trained, pictures, tmp_pa
     with np.load(weights) as tensors:
         other: Any = {name: tensors[name] + np.float32(1) for name in tensors.files}
     values = configured(str(weights))
-    options = {"workdir": str(folder), "data_dir": str(pictures)}
+    options: Any = {"workdir": str(folder), "data_dir": str(pictures)}
     try:
         np.savez(weights, **other)
         build_method.cache_clear()  # As another process, which has no method yet.
@@ -133,12 +135,12 @@ def test_a_saved_detector_has_no_weights_and_comes_back(pictures, tmp_path):
 
 
 def test_sizes_left_open_are_the_networks_for_pictures_and_32_for_small_ones():
-    parsed = lambda **changes: runs.config.parse(configured(**changes)).config
+    parsed = lambda **changes: parse(configured(**changes)).config
     assert parsed().image_size == tiny_backbone.SIZE
     sized = tiny_backbone.OPTIONS | {"size": 48}
     assert parsed(hyper=sized).image_size == 48
     assert parsed(hyper=sized, image_size=64).image_size == 64
     digits = runs.configure(method="padim", dataset="digits", hyper=sized).to_dict()
-    assert runs.config.parse(digits).config.image_size == 32
+    assert parse(digits).config.image_size == 32
     plain = configured(method="autoencoder", hyper={})
-    assert runs.config.parse(plain).config.image_size == 32
+    assert parse(plain).config.image_size == 32
