@@ -67,7 +67,8 @@ def trained(pictures, tmp_path_factory):
 
 def scores(model, pictures):
     paths = sorted(str(path) for path in (pictures / "test").rglob("*.png"))
-    return [verdict.score for _, verdict in inference.open(model).judge_files(paths)]
+    verdicts: Any = [v for _, v in inference.open(model).judge_files(paths)]
+    return [verdict.score for verdict in verdicts]
 
 
 def test_a_folder_of_pictures_gets_a_detector_that_finds_the_defects(trained, pictures):
