@@ -61,6 +61,8 @@ class Result:
     kinds: dict[str, Kind] = dataclasses.field(default_factory=dict)
     baselines: dict[str, Baseline] = dataclasses.field(default_factory=dict)
     note: str = ""
+    pixel_auroc: float | None = None
+    per_region_overlap: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """One flat object."""
@@ -117,7 +119,7 @@ def _result(folder: RunFolder) -> Result:
         raise InputError("no test image is anomalous, so there is no AUROC to keep.")
     measures = dataclasses.asdict(judgement.measures)
     del measures["best_f1_oracle"]
-    decisions = judgement.decisions
+    decisions, found = judgement.decisions, summary.localization
     return Result(
         identity=summary.identity,
         **measures,
@@ -135,6 +137,8 @@ def _result(folder: RunFolder) -> Result:
         kinds=judgement.kinds,
         baselines=summary.baselines,
         note=summary.note,
+        pixel_auroc=found and found.pixel_auroc,
+        per_region_overlap=found and found.per_region_overlap,
     )
 
 

@@ -40,19 +40,21 @@ def program(card: Card, method: "Method", state: "State"):
     """
     from ocjax.evaluation import heatmaps  # Here, since `load` does not need flax.
 
-    explain = heatmaps.explained(method)
+    # Functions of their own, so that what they make of the state alone, which may be
+    # larger than it is, is computed when they run, and not written down.
+    explain, inner = jax.jit(heatmaps.explained(method)), jax.jit(method.score)
     threshold = np.float32(np.inf if card.threshold is None else card.threshold)
 
     # Networks get one image, so that none sees the number of images, a symbol.
     def score(image):
-        return method.score(state, to_float(image)[None])[0]
+        return inner(state, to_float(image)[None])[0]
 
     def explain_one(image):
         return explain(state, to_float(image)[None])[1][0]
 
     def judge(images):
         scores = jax.vmap(score)(images)
-        if method.reconstruct is not None:
+        if method.reconstruct is not None or method.anomaly_map is not None:
             maps = jax.vmap(explain_one)(images)
         else:  # `vmap` would make convolutions of that symbol, unused, for gradients.
             maps = jax.lax.map(explain_one, images)

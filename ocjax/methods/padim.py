@@ -116,7 +116,10 @@ def padim(
         """Mahalanobis distances of all places, `[B, G, G]`."""
         params = state.params["padim"]
         centred = embedded(state, x) - params["means"][None]
-        factors = unpacked(params["factors"].astype(jnp.float32), grid**2)
+        # Not folded into a constant, which would take long to compile where the state
+        # is one.
+        factors = jax.lax.optimization_barrier(params["factors"])
+        factors = unpacked(factors.astype(jnp.float32), grid**2)
         whitened = scale * jnp.einsum(
             "pij,bpj->bpi", factors, centred, precision="highest"
         )

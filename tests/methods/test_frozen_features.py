@@ -7,12 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import tiny_backbone
-from PIL import Image
 from sklearn import covariance
 
 from ocjax import evaluation, training
 from ocjax._checks import InputError
 from ocjax.backbones import backbone, load
+from ocjax.data import images as images_lib
 from ocjax.evaluation import heatmaps
 from ocjax.methods import (
     _frozen,
@@ -21,6 +21,7 @@ from ocjax.methods import (
     padim,
     patchcore,
     preprocessing,
+    tiling,
 )
 
 RNG = np.random.default_rng(0)
@@ -28,7 +29,6 @@ SIDE = tiny_backbone.SIZE
 IMAGES = RNG.integers(0, 256, (24, SIDE, SIDE, 1), np.uint8)
 OTHERS = RNG.integers(0, 256, (5, SIDE, SIDE, 1), np.uint8)
 OPTIONS = tiny_backbone.OPTIONS
-_BILINEAR = Image.Resampling.BILINEAR
 
 BUILDERS = {
     "padim": (padim.padim, padim.Config(**OPTIONS, dimensions=10)),
@@ -403,3 +403,24 @@ def test_lower_precision_and_standardized_pixels_are_refused(name):
         build(config, jnp.bfloat16)
     with pytest.raises(InputError, match="standardize pixels as they were trained"):
         preprocessing.standardized(build(config), [0.5], [0.2])
+
+
+@each_method
+def test_a_score_is_of_its_image_alone(name):
+    method, state = trained(name)
+    images = floats(OTHERS)
+    together = method.score(state, images)
+    alone = jnp.concatenate([method.score(state, x[None]) for x in images[::-1]])
+    np.testing.assert_allclose(together[::-1], alone, rtol=1e-4, atol=1e-6)
+    assert together.dtype == jnp.float32 and len(np.unique(together)) == len(images)
+
+
+def test_tiles_of_larger_pictures_have_heatmaps_too():
+    build, config = BUILDERS["padim"]
+    method = tiling.tiled(build(config), SIDE, overlap=0.0)
+    pictures = np.tile(IMAGES[:8], (1, 2, 2, 1))
+    state = training.fit(method, pictures, jax.random.key(0), epochs=1, batch_size=8)
+    scores, maps = heatmaps.explained(method)(state, floats(pictures))
+    assert maps.shape == (8, 64, 64)
+    np.testing.assert_allclose(scores, maps.max((1, 2)), rtol=1e-4)
+    np.testing.assert_allclose(maps[:, :32, :32], maps[:, 32:, 32:], rtol=1e-4)

@@ -134,12 +134,12 @@ def test_a_saved_detector_has_no_weights_and_comes_back(pictures, tmp_path):
 
 
 def test_sizes_left_open_are_the_networks_for_pictures_and_32_for_small_ones():
-    parsed = lambda **changes: runs.config.parse(configured(**changes)).config
+    parsed = lambda **changes: parse(configured(**changes)).config
     assert parsed().image_size == tiny_backbone.SIZE
     sized = tiny_backbone.OPTIONS | {"size": 48}
     assert parsed(hyper=sized).image_size == 48
     assert parsed(hyper=sized, image_size=64).image_size == 64
     digits = runs.configure(method="padim", dataset="digits", hyper=sized).to_dict()
-    assert runs.config.parse(digits).config.image_size == 32
+    assert parse(digits).config.image_size == 32
     plain = configured(method="autoencoder", hyper={})
-    assert runs.config.parse(plain).config.image_size == 32
+    assert parse(plain).config.image_size == 32
