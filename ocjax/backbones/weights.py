@@ -92,6 +92,11 @@ def of_package(network: str) -> dict[str, np.ndarray]:
     return torch_file.read(path)
 
 
+def is_installed(network: str) -> bool:
+    """Whether a package has weights of a network here."""
+    return network in PACKAGES and _installed(PACKAGES[network]) is not None
+
+
 def _installed(package: Package) -> pathlib.Path | None:
     module, _, below = package.file.partition("/")
     spec = importlib.util.find_spec(module)  # This runs nothing of the package.

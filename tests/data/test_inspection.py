@@ -81,7 +81,8 @@ def test_visa(tmp_path):
     visa(tmp_path / "visa", [*rows, ("test", "normal", 3), ("test", "anomaly", 0)])
     dataset = data.load("visa/pcb1", data_dir=tmp_path, size=8)
     check(dataset, ("good", "anomaly"), 3, 2)
-    assert dataset.paths and dataset.paths[0] == "pcb1/Data/Images/Normal/0000.JPG"
+    assert dataset.paths is not None
+    assert dataset.paths[0] == "pcb1/Data/Images/Normal/0000.JPG"
     with pytest.raises(InputError, match=r"1cls.csv has no pictures of pcb2"):
         data.load("visa/pcb2", data_dir=tmp_path, size=8)
 

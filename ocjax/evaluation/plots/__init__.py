@@ -4,6 +4,7 @@ Blue is normal and orange anomalous in all of them, two colours that colour-blin
 readers tell apart. Figures are made without pyplot, so nothing global changes.
 """
 
+from ocjax.evaluation.plots.charts import comparison as comparison
 from ocjax.evaluation.plots.charts import distances as distances
 from ocjax.evaluation.plots.charts import latents as latents
 from ocjax.evaluation.plots.charts import measures as measures

@@ -106,6 +106,41 @@ def score_histogram(
     return figure
 
 
+def comparison(
+    names: Sequence[str],
+    synthetic: Sequence[float],
+    aurocs: Sequence[float],
+    intervals: Sequence[tuple[float, float]],
+) -> Figure:
+    """Draws two AUROCs of each of several methods, the first one on top.
+
+    Args:
+      names: names of the methods.
+      synthetic: AUROCs by synthetic anomalies; NaN where there is none.
+      aurocs: AUROCs by the anomalies of the test part; NaN where there is none.
+      intervals: 95 % intervals of these, (low, high).
+    """
+    figure = style.new_figure(6.4, 0.32 * len(names) + 1.3)
+    axes = style.tidy(figure.subplots(), "How well methods tell anomalies apart")
+    lines = np.arange(len(names))
+    low, high = np.asarray(intervals, float).T
+    axes.hlines(lines, low, high, color=style.ANOMALOUS, linewidth=1.2, alpha=0.6)
+    axes.plot(
+        aurocs, lines, "o", color=style.ANOMALOUS, markersize=5, label="test anomalies"
+    )
+    axes.plot(
+        synthetic, lines, "D", color=style.NORMAL, markersize=4.5, label="synthetic"
+    )
+    axes.axvline(0.5, color=style.FAINT, linewidth=1)
+    axes.set_yticks(lines, names)
+    axes.set(xlabel="AUROC", ylim=(len(names) - 0.5, -0.5))
+    axes.legend(
+        frameon=False, fontsize=8, labelcolor=style.INK, loc="upper left",
+        bbox_to_anchor=(1, 1),
+    )  # fmt: skip
+    return figure
+
+
 def roc(
     anomalous: ArrayLike,
     scores: ArrayLike,
