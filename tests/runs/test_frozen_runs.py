@@ -14,6 +14,7 @@ from ocjax import inference, runs
 from ocjax._checks import InputError
 from ocjax.inference import Verdict, opening, stablehlo
 from ocjax.runs.build import build_method
+from ocjax.runs.config import parse
 from ocjax.runs.folder import RunFolder
 
 RNG = np.random.default_rng(0)
