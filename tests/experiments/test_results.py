@@ -199,7 +199,8 @@ def test_runs_are_added_once(runs):
     assert found[1]["environment"] == line(0.9)["environment"]
     # As `run.json` has them.
     assert found[1]["config"] == line(0.9)["config"] | {"seed": 3, "data": "1"}
-    assert found[1].keys() == line(0.9).keys() | {"baselines", "note"}
+    more = {"baselines", "note", "pixel_auroc", "per_region_overlap"}
+    assert found[1].keys() == line(0.9).keys() | more
 
 
 def test_a_run_without_anomalies_has_nothing_to_keep(runs):
