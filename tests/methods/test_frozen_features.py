@@ -7,12 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import tiny_backbone
-from PIL import Image
 from sklearn import covariance
 
 from ocjax import evaluation, training
 from ocjax._checks import InputError
 from ocjax.backbones import backbone, load
+from ocjax.data import images as images_lib
 from ocjax.evaluation import heatmaps
 from ocjax.methods import (
     _frozen,
