@@ -222,7 +222,7 @@ BAD = {
     "truth": (change(batch_size=True), "must be a whole number"),
     "no number": (change(tile_overlap=float("nan")), "must be a number"),
     "nothing": (change(augment=None), "`config.augment` .* must be text"),
-    "vast": (change(image_size=10**400), "must be a whole number"),
+    "vast": (change(image_size=10**400), "must be at most 2147483647"),
     "hyper of another type": (change(hyper={"latent": "3"}), "must be a whole number"),
     "hyper that is none": (change(hyper=["latent"]), "another version"),
     "larger networks": (

@@ -23,6 +23,7 @@ TINY = [
 PLAIN = [*TINY, "--config.report=False"]  # Without pictures, which take seconds.
 AS_PLAIN = {
     "method": "ganomaly",
+    "false_positive_rate": 0.05,
     "epochs": EPOCHS,
     "batch_size": 32,
     "checkpoint_epochs": 4,

@@ -111,7 +111,7 @@ def test_pictures_have_one_order_and_training_curves_come_last():
 def test_every_picture_has_a_caption():
     """The names of the functions that draw are those of the captions."""
     names = [name for name, value in vars(plots).items() if inspect.isfunction(value)]
-    assert set(names) - {"png", "table"} == set(report.CAPTIONS)
+    assert set(names) - {"comparison", "png", "table"} == set(report.CAPTIONS)
     captions = list(report.CAPTIONS.values())
     assert len(set(captions)) == len(captions)
     assert all(caption.endswith(".") for caption in captions)

@@ -222,7 +222,7 @@ def test_the_python_functions_do_what_the_command_does(whole, tmp_path):
 def test_a_pass_that_was_broken_off_goes_on_from_its_sums(tmp_path, monkeypatch):
     config = runs.configure(
         method="pca",
-        batch_size=8,
+        batch_size=4,  # Sixteen are one piece.
         checkpoint_seconds=1e-6,
         report=False,
         hyper={"components": 5},
@@ -230,7 +230,7 @@ def test_a_pass_that_was_broken_off_goes_on_from_its_sums(tmp_path, monkeypatch)
     task = runs.load(config.to_dict(), seed=0)
     expected = runs.run(task, tmp_path / "whole")
     assert expected is not None and expected.warnings == ()
-    assert expected.training.steps == 15
+    assert expected.training.steps == 30
 
     def break_off(*_):
         raise OSError("The power is gone.")
@@ -240,7 +240,7 @@ def test_a_pass_that_was_broken_off_goes_on_from_its_sums(tmp_path, monkeypatch)
         with pytest.raises(OSError, match="power"):
             runs.run(task, tmp_path / "broken")
     steps = [int(path.name) for path in (tmp_path / "broken" / "checkpoints").iterdir()]
-    assert 0 < max(steps) < 15  # In the middle, with sums and without components.
+    assert 0 < max(steps) < 30  # In the middle, with sums and without components.
     begun, begin = [], passes.begin
     monkeypatch.setattr(passes, "begin", lambda *a: begun.append(a) or begin(*a))
     again = runs.run(task, tmp_path / "broken")
