@@ -21,15 +21,19 @@ VALUES, TRAINING = 1024, 5000
 VARIANCE = 0.95  # Share of the variance that principal components explain.
 COMPONENTS = 16  # Number of components of the second yardstick of principal components.
 NEIGHBOURS, LOCAL = 5, 20  # Number of nearest neighbours, and of those of LOF.
-PIECE = 512  # Images whose distances are computed together.
+PIECE = 512  # Images that are read, and whose distances are computed, together.
 
 
-def scores(training: np.ndarray, test: np.ndarray) -> dict[str, np.ndarray]:
+def scores(
+    images: np.ndarray, training: np.ndarray, test: np.ndarray
+) -> dict[str, np.ndarray]:
     """Scores test images by each yardstick that the training images allow.
 
     Args:
-      training: normal images, `[N, S, S, C]`, uint8; at least two.
-      test: images of the same size, `[M, S, S, C]`, uint8.
+      images: shape `[N, S, S, C]`, uint8; read a piece at a time, since there may be
+        more than memory holds.
+      training: indices of normal images, at least two.
+      test: indices `[M]` of the images to score.
 
     Returns:
       Name -> scores `[M]`, float64, larger where more anomalous: "mean image" and
@@ -39,11 +43,11 @@ def scores(training: np.ndarray, test: np.ndarray) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
     if len(training) > TRAINING:
         training = training[np.sort(rng.choice(len(training), TRAINING, False))]
-    training, test = _vectors(training), _vectors(test)
-    mean = training.mean(0)
-    training, test = training - mean, test - mean
-    norms, (values, directions) = np.square(test).sum(1), _principal(training)
-    projected = test @ directions
+    normal, judged = _vectors(images, training), _vectors(images, test)
+    mean = normal.mean(0)
+    normal, judged = normal - mean, judged - mean
+    norms, (values, directions) = np.square(judged).sum(1), _principal(normal)
+    projected = judged @ directions
     share = np.cumsum(values) / max(values.sum(), np.finfo(np.float32).tiny)
     explaining = int(np.searchsorted(share, VARIANCE)) + 1
 
@@ -53,20 +57,22 @@ def scores(training: np.ndarray, test: np.ndarray) -> dict[str, np.ndarray]:
     result = {"mean image": norms, "pca": residual(explaining)}
     if len(values) > COMPONENTS:
         result[f"pca {COMPONENTS}"] = residual(COMPONENTS)
-    if len(training) > NEIGHBOURS:
-        result["knn"] = _neighbours(training, test)
-    if len(training) > LOCAL:
-        points = training @ directions[:, :explaining]
+    if len(normal) > NEIGHBOURS:
+        result["knn"] = _neighbours(normal, judged)
+    if len(normal) > LOCAL:
+        points = normal @ directions[:, :explaining]
         result["lof"] = _local_outlier_factor(points, projected[:, :explaining])
-    return {name: found.astype(np.float64) for name, found in result.items()}
+    return {name: values.astype(np.float64) for name, values in result.items()}
 
 
-def _vectors(images: np.ndarray) -> np.ndarray:
-    """Images in [0, 1] as vectors of at most `VALUES`, float32 `[N, D]`."""
+def _vectors(images: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Some images in [0, 1] as vectors of at most `VALUES`, float32 `[N, D]`."""
     side = min(images.shape[1], math.isqrt(VALUES // images.shape[-1]))
-    if side < images.shape[1]:
-        images = images_lib.resize(images, side)
-    return images.reshape(len(images), -1).astype(np.float32) / 255
+    vectors = np.empty((len(rows), side * side * images.shape[-1]), np.float32)
+    for start in range(0, len(rows), PIECE):
+        part = images_lib.resize(images[rows[start : start + PIECE]], side)
+        vectors[start : start + PIECE] = part.reshape(len(part), -1)
+    return vectors / 255
 
 
 def _principal(centred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

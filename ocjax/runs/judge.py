@@ -133,9 +133,9 @@ def summarize(
 
 def _baselines(task: Task, names: np.ndarray) -> dict[str, Baseline]:
     """How well simple scores do on test images of these kinds."""
-    split, images = task.split, task.dataset.images
-    of_data = {n: scores[split.test] for n, scores in task.dataset.baselines.items()}
-    simple = of_data | yardsticks.scores(images[split.train], images[split.test])
+    split, dataset = task.split, task.dataset
+    of_data = {n: scores[split.test] for n, scores in dataset.baselines.items()}
+    simple = of_data | yardsticks.scores(dataset.images, split.train, split.test)
     auroc = functools.partial(metrics.auroc, split.anomalous)
     kinds = functools.partial(metrics.by_kind, split.anomalous, kinds=names)
     # Sorted, as the summary comes back from its file.

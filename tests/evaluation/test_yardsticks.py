@@ -16,8 +16,14 @@ TRAINING, TEST = (
 FLAT, FLAT_TEST = (x.reshape(len(x), -1) / 255 for x in (TRAINING, TEST))
 
 
+def scored(training, test):
+    images = np.concatenate([training, test])
+    rows = np.arange(len(images))
+    return yardsticks.scores(images, rows[: len(training)], rows[len(training) :])
+
+
 def test_scores_are_those_of_scikit_learn():
-    scores = yardsticks.scores(TRAINING, TEST)
+    scores = scored(TRAINING, TEST)
     assert list(scores) == ["mean image", "pca", "pca 16", "knn", "lof"]
 
     def residual(components):
@@ -41,7 +47,7 @@ def test_the_mean_image_by_hand():
     test = np.full((1, 2, 2, 1), 255, np.uint8)
     # The mean is (0, 0, 0.5, 0.5) in one order or another.
     mean = training.reshape(2, -1).mean(0) / 255
-    scores = yardsticks.scores(training, test)
+    scores = scored(training, test)
     np.testing.assert_allclose(scores["mean image"], np.square(1 - mean).sum())
     assert list(scores) == ["mean image", "pca"]  # Two images have no neighbours.
 
@@ -53,12 +59,23 @@ def test_large_images_and_many_of_them_are_bounded(monkeypatch):
     monkeypatch.setattr(
         yardsticks, "_principal", lambda x: shapes.append(x.shape) or seen(x)
     )
-    scores = yardsticks.scores(training, training[:3])
+
+    class Disk(np.ndarray):
+        def __getitem__(self, rows):
+            if isinstance(rows, np.ndarray):
+                read.append(len(rows))
+            return np.asarray(super().__getitem__(rows))
+
+    read = []
+    monkeypatch.setattr(yardsticks, "PIECE", 8)
+    rows = np.arange(40)
+    scores = yardsticks.scores(training.view(Disk), rows, rows[:3])
     assert shapes == [(30, 18 * 18 * 3)]
+    assert read == [8, 8, 8, 6, 3]  # Never all of them, which may not fit in memory.
     assert all(np.isfinite(values).all() for values in scores.values())
 
 
 def test_images_that_are_all_alike_give_finite_scores():
     alike = np.full((25, 4, 4, 1), 7, np.uint8)
-    for values in yardsticks.scores(alike, np.concatenate([alike, 2 * alike])).values():
+    for values in scored(alike, np.concatenate([alike, 2 * alike])).values():
         assert np.isfinite(values).all()
