@@ -45,10 +45,7 @@ def judge(
     scores, held_out = paper_code.both_scores(task, method, state, folder)
     seconds = time.perf_counter() - start
     task = paper_code.reported(task)
-    summary = summarize(task, scores, held_out, folder, training)
-    if not method.descends:
-        identity = dataclasses.replace(summary.identity, epochs=0)
-        summary = dataclasses.replace(summary, identity=identity)
+    summary = _summarize(task, method, scores, held_out, folder, training)
     localization, figures, draw_seconds = None, {}, None
     if task.dataset.masks is not None:
         phase("comparing heatmaps with masks")
@@ -74,17 +71,19 @@ def judge(
     return summary
 
 
-def summarize(
+def _summarize(
     task: Task,
+    method: Method,
     scores: np.ndarray,
     held_out: np.ndarray,
     folder: RunFolder,
     training: Training,
 ) -> Summary:
-    """Judges scores, whoever gave them; writes `eval/scores.csv`, `eval/held_out.csv`.
+    """Judges scores; writes `eval/scores.csv` and `eval/held_out.csv`.
 
     Args:
       task: data and configuration.
+      method: method that was trained.
       scores: of the test images, `[N]`.
       held_out: of the held-out normal images, for the threshold.
       folder: of the run.
@@ -113,7 +112,7 @@ def summarize(
             protocol=config.protocol,
             target_class=dataset.class_names[task.target],
             seed=task.seed,
-            epochs=config.epochs,
+            epochs=config.epochs if method.descends else 0,
         ),
         judgement=judgement.judge(split.anomalous, scores, names, threshold, promised),
         held_out_normals=len(held_out),
@@ -158,14 +157,14 @@ def _warnings(
         warnings += health.of_training(
             summary.training.steps, per_epoch, folder.metrics(), str(folder.path)
         )
-    if method.descends and method.reconstruct is not None and len(split.validation):
-        held_out = images[split.validation[: health.LOOKED_AT]]
-        looked_at = health.reconstruction(method, state, held_out)
-        warnings += health.of_reconstructions(
-            looked_at.spread,
-            float(looked_at.errors.mean()),
-            health.mean_image_error(images[split.train[:1000]], held_out),
-        )
+        if method.reconstruct is not None and len(split.validation):
+            held_out = images[split.validation[: health.LOOKED_AT]]
+            looked_at = health.reconstruction(method, state, held_out)
+            warnings += health.of_reconstructions(
+                looked_at.spread,
+                float(looked_at.errors.mean()),
+                health.mean_image_error(images[split.train[:1000]], held_out),
+            )
     warnings += health.of_scores(scores) + health.of_judgement(summary.judgement)
     if (measures := summary.judgement.measures) is not None:
         aurocs = {name: simple.auroc for name, simple in summary.baselines.items()}
