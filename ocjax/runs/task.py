@@ -10,7 +10,6 @@ import numpy as np
 from ocjax import data, methods, training
 from ocjax._checks import InputError
 from ocjax.runs.bounds import SEED
-from ocjax.runs.build import build_method
 from ocjax.runs.config import Execution, RunConfig, Settings, parse
 from ocjax.runs.known import Known, Standardization
 
@@ -27,6 +26,7 @@ class Task(NamedTuple):
     execution: Execution = Execution()
     fingerprint: str = ""  # Of the data.
     standardization: Standardization | None = None
+    weights: str = ""  # Name and version of a frozen network's.
 
     def known(self) -> Known:
         """All that the result depends on, but for rounding."""
@@ -40,7 +40,7 @@ class Task(NamedTuple):
             self.fingerprint,
             self.dataset.images.shape[-1],
             self.standardization,
-            build_method(self.config, self.hyper, None).weights,
+            self.weights,
         )
 
     def contents(self) -> str:
@@ -104,15 +104,25 @@ def of_dataset(
         validation_fraction=config.validation_fraction,
     )
     _, builder = methods.METHODS[config.method]
+    method = builder(hyper)
     batch_size = training.fitting_batch_size(
-        builder(hyper), config.batch_size, len(split.train)
+        method, config.batch_size, len(split.train)
     )
     config = dataclasses.replace(config, batch_size=batch_size)
     moments = None
     if config.standardize:
         moments = data.moments(dataset.images, split.train)
     return Task(
-        config, hyper, seed, dataset, target, split, execution, fingerprint, moments
+        config=config,
+        hyper=hyper,
+        seed=seed,
+        dataset=dataset,
+        target=target,
+        split=split,
+        execution=execution,
+        fingerprint=fingerprint,
+        standardization=moments,
+        weights=method.weights,
     )
 
 
