@@ -64,8 +64,7 @@ def on_pixels(
         shape = images.shape[1:]
         learned = {"mean": np.zeros(shape), **learns(math.prod(shape))}
         arrays = {n: jnp.asarray(x) for n, x in cast(learned).items()}
-        params = {"seed": jax.random.bits(key, (), jnp.uint32), **arrays}
-        return base.State({name: params}, {name: {}}, {}, jnp.zeros((), jnp.int32))
+        return {"seed": jax.random.bits(key, (), jnp.uint32), **arrays}
 
     def start(state, shape, count):
         del state
@@ -79,12 +78,11 @@ def on_pixels(
         rows = jnp.where(numbers < 0, len(pixels), numbers)  # -1 would be the last.
         return {"pixels": pixels.at[rows].set(x.astype(exact), mode="drop")}
 
-    def finish(state, sums):
-        before, pixels = state.params[name], np.asarray(sums["pixels"], np.float64)
-        learned = fit(pixels, int(before["seed"]))
-        learned["mean"] = pixels.mean(0).reshape(before["mean"].shape)
-        params = {"seed": np.asarray(before["seed"]), **cast(learned)}
-        return state._replace(params={**state.params, name: params})
+    def finish(params, sums):
+        pixels = np.asarray(sums["pixels"], np.float64)
+        learned = fit(pixels, int(params["seed"]))
+        learned["mean"] = pixels.mean(0).reshape(params["mean"].shape)
+        return {"seed": np.asarray(params["seed"]), **cast(learned)}
 
     def of_images(function):
         def apply(state, x):
@@ -98,12 +96,13 @@ def on_pixels(
 
         return apply
 
-    computed = base.Pass((name,), start, add, finish)
-    return base.Method(
+    return base.of_one_pass(
+        name,
         init=init,
-        stages=(base.Stage(computed=computed),),
+        start=start,
+        add=add,
+        finish=finish,
         score=of_images(score),
-        objectives={},
         embed=embed and of_images(embed),
     )
 

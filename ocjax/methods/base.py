@@ -182,6 +182,40 @@ def init_state(
     return State(params, stats, opt, jnp.zeros((), jnp.int32))
 
 
+def of_one_pass(
+    name: str,
+    *,
+    init: Callable,
+    start: Callable,
+    add: Callable,
+    finish: Callable,
+    score: Callable,
+    **options: Any,
+) -> Method:
+    """Builds a method that has one pass and trains no networks.
+
+    Args:
+      name: name of its parameters in a state.
+      init: init(key, images) -> parameters before the pass.
+      start: as of `Pass`.
+      add: as of `Pass`.
+      finish: finish(parameters, sums) -> parameters; on the host.
+      score: as of `Method`.
+      **options: other fields of `Method`.
+    """
+
+    def first_state(key, images):
+        params = {name: init(key, images)}
+        return State(params, {name: {}}, {}, jnp.zeros((), jnp.int32))
+
+    def last_state(state, sums):
+        computed = finish(state.params[name], sums)
+        return state._replace(params={**state.params, name: computed})
+
+    stage = Stage(computed=Pass((name,), start, add, last_state))
+    return Method(first_state, (stage,), score, {}, **options)
+
+
 def simultaneous(
     objectives: Mapping[str, Objective],
     state: State,

@@ -57,9 +57,7 @@ def knn_features(
 
     def init(key, images):
         del key, images
-        params = {"memory": jnp.zeros((1, size))}
-        step = jnp.zeros((), jnp.int32)
-        return base.State({"knn_features": params}, {"knn_features": {}}, {}, step)
+        return {"memory": jnp.zeros((1, size))}
 
     def places(x):
         """The last map, `[B, h, h, D]`, such that its mean has length 1."""
@@ -84,9 +82,9 @@ def knn_features(
         places = jnp.where(counts, numbers // sums["stride"], len(sums["memory"]))
         return sums | {"memory": sums["memory"].at[places].set(rows, mode="drop")}
 
-    def finish(state, sums):
-        computed = {"memory": sums["memory"]}
-        return state._replace(params={**state.params, "knn_features": computed})
+    def finish(params, sums):
+        del params
+        return {"memory": sums["memory"]}
 
     def score(state, x):
         memory = state.params["knn_features"]["memory"]
@@ -99,12 +97,13 @@ def knn_features(
         parts = 1 - jnp.einsum("bijd,bd->bij", maps, mean, precision="highest")
         return _frozen.heatmaps(jnp.maximum(parts, 0), x.shape[1])
 
-    computed = base.Pass(("knn_features",), start, add, finish)
-    return base.Method(
+    return base.of_one_pass(
+        "knn_features",
         init=init,
-        stages=(base.Stage(computed=computed),),
+        start=start,
+        add=add,
+        finish=finish,
         score=score,
-        objectives={},
         embed=embed,
         anomaly_map=anomaly_map,
         weights=frozen.version,

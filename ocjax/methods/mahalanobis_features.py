@@ -61,13 +61,10 @@ def mahalanobis_features(
 
     def init(key, images):
         del key, images
-        params = {
+        return {
             name: {"mean": jnp.zeros(size), "factor": jnp.zeros((size, size))}
             for name, size in sizes.items()
         }
-        step = jnp.zeros((), jnp.int32)
-        name = "mahalanobis_features"
-        return base.State({name: params}, {name: {}}, {}, step)
 
     def start(state, shape, count):
         del state, shape, count
@@ -81,16 +78,15 @@ def mahalanobis_features(
             for name in sizes
         }
 
-    def finish(state, sums):
-        computed = {
+    def finish(params, sums):
+        del params
+        return {
             name: {
                 "mean": sums[name]["mean"],
                 "factor": inverse_factor(sums[name]).astype(np.float32),
             }
             for name in sizes
         }
-        params = {**state.params, "mahalanobis_features": computed}
-        return state._replace(params=params)
 
     def score(state, x):
         params = state.params["mahalanobis_features"]
@@ -109,12 +105,13 @@ def mahalanobis_features(
             total += _frozen.heatmaps(jnp.maximum(parts, 0), x.shape[1])
         return total
 
-    computed = base.Pass(("mahalanobis_features",), start, add, finish)
-    return base.Method(
+    return base.of_one_pass(
+        "mahalanobis_features",
         init=init,
-        stages=(base.Stage(computed=computed),),
+        start=start,
+        add=add,
+        finish=finish,
         score=score,
-        objectives={},
         anomaly_map=anomaly_map,
         weights=frozen.version,
     )

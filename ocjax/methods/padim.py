@@ -77,15 +77,13 @@ def padim(
         del images
         chosen = jax.random.permutation(key, fine + coarse)[: config.dimensions]
         places, dimensions = grid**2, config.dimensions
-        params = {
+        return {
             "dimensions": jnp.sort(chosen).astype(jnp.int32),
             "means": jnp.zeros((places, dimensions)),
             "factors": jnp.zeros(
                 (-(-places // 2), dimensions + 1, dimensions), jnp.float16
             ),
         }
-        step = jnp.zeros((), jnp.int32)
-        return base.State({"padim": params}, {"padim": {}}, {}, step)
 
     def embedded(state, x):
         """The chosen features of all places, `[B, P, D]`."""
@@ -101,16 +99,15 @@ def padim(
     def add(state, sums, images, numbers):
         return _moments.added(sums, embedded(state, images), numbers >= 0)
 
-    def finish(state, sums):
+    def finish(params, sums):
         count = max(float(sums["count"]) - 1, 1)
         factors = inverse_factors(sums["products"] / count, config.regularization)
         factors = np.asarray(factors) / scale
-        computed = {
-            "dimensions": state.params["padim"]["dimensions"],
+        return {
+            "dimensions": params["dimensions"],
             "means": sums["mean"],
             "factors": packed(factors).astype(np.float16),
         }
-        return state._replace(params={**state.params, "padim": computed})
 
     def distances(state, x):
         """Mahalanobis distances of all places, `[B, G, G]`."""
@@ -132,12 +129,13 @@ def padim(
     def score(state, x):
         return anomaly_map(state, x).max((1, 2))
 
-    computed = base.Pass(("padim",), start, add, finish)
-    return base.Method(
+    return base.of_one_pass(
+        "padim",
         init=init,
-        stages=(base.Stage(computed=computed),),
+        start=start,
+        add=add,
+        finish=finish,
         score=score,
-        objectives={},
         anomaly_map=anomaly_map,
         weights=frozen.version,
     )

@@ -74,13 +74,11 @@ def patchcore(
 
     def init(key, images):
         del images
-        params = {
+        return {
             "memory": jnp.zeros((1, size)),
             "support": jnp.zeros((1, 1), jnp.int32),
             "key": jax.random.key_data(key),
         }
-        step = jnp.zeros((), jnp.int32)
-        return base.State({"patchcore": params}, {"patchcore": {}}, {}, step)
 
     def patches_of(x):
         """Patches of images, `[B, P, D]`."""
@@ -113,17 +111,16 @@ def patchcore(
         rows = jnp.where(counts, numbers // sums["stride"], len(sums["patches"]))
         return sums | {"patches": sums["patches"].at[rows].set(patches, mode="drop")}
 
-    def finish(state, sums):
+    def finish(params, sums):
         patches = sums["patches"].reshape(-1, size)
         count = max(1, round(config.coreset * len(patches)))
-        key = jnp.asarray(state.params["patchcore"]["key"])
+        key = jnp.asarray(params["key"])
         memory = patches[np.asarray(coreset(patches, key, count))]
-        computed = {
+        return {
             "memory": memory,
             "support": np.asarray(nearest(memory, min(config.neighbours, count))),
             "key": key,
         }
-        return state._replace(params={**state.params, "patchcore": computed})
 
     def places(state, x):
         """Patches `[B, P, D]` and their distances to the memory `[B, P]`."""
@@ -148,12 +145,13 @@ def patchcore(
         apart = root(((patch[:, None] - around) ** 2).sum(-1))
         return reweighted(apart)
 
-    computed = base.Pass(("patchcore",), start, add, finish)
-    return base.Method(
+    return base.of_one_pass(
+        "patchcore",
         init=init,
-        stages=(base.Stage(computed=computed),),
+        start=start,
+        add=add,
+        finish=finish,
         score=score,
-        objectives={},
         anomaly_map=anomaly_map,
         weights=frozen.version,
     )

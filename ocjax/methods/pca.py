@@ -61,8 +61,7 @@ def pca(
         shape = images.shape[1:]
         _check_shape(shape, config.components)
         directions = jnp.zeros((max(config.components, 1), math.prod(shape)), exact)
-        params = {"mean": jnp.zeros(shape, exact), "components": directions}
-        return base.State({"pca": params}, {"pca": {}}, {}, jnp.zeros((), jnp.int32))
+        return {"mean": jnp.zeros(shape, exact), "components": directions}
 
     def start(state, shape, count):
         del state
@@ -77,14 +76,12 @@ def pca(
         del state
         return _moments.added(sums, images.reshape(len(images), -1), numbers >= 0)
 
-    def finish(state, sums):
-        params = state.params["pca"]
+    def finish(params, sums):
         directions = _components(sums["products"], float(sums["count"]), config)
-        computed = {
+        return {
             "mean": np.reshape(sums["mean"], params["mean"].shape),
             "components": directions.astype(params["components"].dtype),
         }
-        return state._replace(params={**state.params, "pca": computed})
 
     def embed(state, x):
         params = state.params["pca"]
@@ -111,12 +108,13 @@ def pca(
         x_hat = project(state, embed(state, x), x.shape[1:])
         return error(x, x_hat, reduction="sum")
 
-    computed = base.Pass(("pca",), start, add, finish)
-    return base.Method(
+    return base.of_one_pass(
+        "pca",
         init=init,
-        stages=(base.Stage(computed=computed),),
+        start=start,
+        add=add,
+        finish=finish,
         score=score,
-        objectives={},
         reconstruct=reconstruct,
         embed=embed,
         views=base.Views(decode=decode),
