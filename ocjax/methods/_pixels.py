@@ -17,8 +17,7 @@ import numpy as np
 from jax.typing import DTypeLike
 
 from ocjax import _checks
-from ocjax.methods import base
-from ocjax.modules import axis
+from ocjax.methods import _memory, base
 
 MOST_BYTES = 2 * 2**30  # Of all training pixels; a fit takes a few times as much.
 # Variance of a pixel, and of a component beside the first, that rounding can leave.
@@ -73,10 +72,8 @@ def on_pixels(
 
     def add(state, sums, images, numbers):
         del state
-        pixels = sums["pixels"]
-        x, numbers = axis.gather((images.reshape(len(images), -1), numbers))
-        rows = jnp.where(numbers < 0, len(pixels), numbers)  # -1 would be the last.
-        return {"pixels": pixels.at[rows].set(x.astype(exact), mode="drop")}
+        rows = images.reshape(len(images), -1)
+        return {"pixels": _memory.filled(sums["pixels"], rows, numbers)}
 
     def finish(params, sums):
         pixels = np.asarray(sums["pixels"], np.float64)

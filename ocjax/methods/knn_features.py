@@ -19,8 +19,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from ocjax.methods import _frozen, base
-from ocjax.modules import axis
+from ocjax.methods import _frozen, _memory, base
 
 MOST_PICTURES = 50_000  # Memory of a pass: 244 MiB for 1,280 features.
 
@@ -77,10 +76,8 @@ def knn_features(
         }
 
     def add(state, sums, images, numbers):
-        rows, numbers = axis.gather((embed(state, images), numbers))
-        counts = (numbers >= 0) & (numbers % sums["stride"] == 0)
-        places = jnp.where(counts, numbers // sums["stride"], len(sums["memory"]))
-        return sums | {"memory": sums["memory"].at[places].set(rows, mode="drop")}
+        rows, stride = embed(state, images), sums["stride"]
+        return sums | {"memory": _memory.filled(sums["memory"], rows, numbers, stride)}
 
     def finish(params, sums):
         del params

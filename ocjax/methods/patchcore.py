@@ -27,8 +27,7 @@ import numpy as np
 from jax.typing import DTypeLike
 
 from ocjax._checks import InputError
-from ocjax.methods import _frozen, base
-from ocjax.modules import axis
+from ocjax.methods import _frozen, _memory, base
 
 FINE, COARSE = 8, 16  # Strides of the two maps.
 MOST_PATCHES = 200_000  # Memory of a pass: 116 MiB for 152 features.
@@ -106,10 +105,8 @@ def patchcore(
         patches = patches_of(images)
         if each < grid**2:
             patches = jax.vmap(part)(patches, jnp.maximum(numbers, 0))
-        patches, numbers = axis.gather((patches, numbers))
-        counts = (numbers >= 0) & (numbers % sums["stride"] == 0)
-        rows = jnp.where(counts, numbers // sums["stride"], len(sums["patches"]))
-        return sums | {"patches": sums["patches"].at[rows].set(patches, mode="drop")}
+        kept = _memory.filled(sums["patches"], patches, numbers, sums["stride"])
+        return sums | {"patches": kept}
 
     def finish(params, sums):
         patches = sums["patches"].reshape(-1, size)
