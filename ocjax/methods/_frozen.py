@@ -150,5 +150,10 @@ def described(maps: Sequence[jax.Array]) -> jax.Array:
     return jnp.concatenate(each, axis=-1)
 
 
+def root(squares: jax.Array) -> jax.Array:
+    """The root of what rounding may have brought below zero; its slope is finite."""
+    return jnp.sqrt(jnp.maximum(squares, 1e-12))
+
+
 def _normalized(weights: np.ndarray) -> np.ndarray:
     return weights / weights.sum(1, keepdims=True)

@@ -109,7 +109,7 @@ def knn_features(
 
 def length(x: jax.Array) -> jax.Array:
     """Lengths `[B, 1]` of vectors `[B, D]`, never 0."""
-    return jnp.sqrt(jnp.maximum((x**2).sum(-1, keepdims=True), 1e-12))
+    return _frozen.root((x**2).sum(-1, keepdims=True))
 
 
 def cosine_distance(x: jax.Array, memory: jax.Array, neighbours: int) -> jax.Array:

@@ -122,7 +122,7 @@ def distance(
 ) -> tuple[jax.Array, jax.Array]:
     """Mahalanobis distances d `[B]` of features x `[B, D]`, and C^-1 (x - m) / d."""
     whitened = jnp.einsum("ij,bj->bi", factor, x - mean[None], precision="highest")
-    apart = jnp.sqrt(jnp.maximum((whitened**2).sum(-1), 1e-12))
+    apart = _frozen.root((whitened**2).sum(-1))
     slope = jnp.einsum("ij,bi->bj", factor, whitened, precision="highest")
     return apart, slope / apart[:, None]
 

@@ -120,8 +120,7 @@ def padim(
         whitened = scale * jnp.einsum(
             "pij,bpj->bpi", factors, centred, precision="highest"
         )
-        squares = (whitened**2).sum(-1)
-        return jnp.sqrt(jnp.maximum(squares, 1e-12)).reshape(-1, grid, grid)
+        return _frozen.root((whitened**2).sum(-1)).reshape(-1, grid, grid)
 
     def anomaly_map(state, x):
         return _frozen.heatmaps(distances(state, x), x.shape[1])

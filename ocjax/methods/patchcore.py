@@ -125,7 +125,7 @@ def patchcore(
         memory = state.params["patchcore"]["memory"]
         blocks = [memory[i : i + BLOCK] for i in range(0, len(memory), BLOCK)]
         squares = [squared_distances(patches, block).min(-1) for block in blocks]
-        return patches, root(functools.reduce(jnp.minimum, squares))
+        return patches, _frozen.root(functools.reduce(jnp.minimum, squares))
 
     def anomaly_map(state, x):
         _, distances = places(state, x)
@@ -139,7 +139,7 @@ def patchcore(
         match = jnp.argmax(-squared_distances(patch, params["memory"]), axis=-1)
         around = jnp.take(params["support"], match, 0, mode="clip")
         around = jnp.take(params["memory"], around, 0, mode="clip")
-        apart = root(((patch[:, None] - around) ** 2).sum(-1))
+        apart = _frozen.root(((patch[:, None] - around) ** 2).sum(-1))
         return reweighted(apart)
 
     return base.of_one_pass(
@@ -224,11 +224,6 @@ def squared_distances(x: jax.Array, y: jax.Array) -> jax.Array:
     squares = (x**2).sum(-1, keepdims=True) - 2 * products
     others = (y**2).sum(-1).reshape((1,) * (x.ndim - 1) + (-1,))
     return squares + others
-
-
-def root(squares: jax.Array) -> jax.Array:
-    """The root of what rounding may have brought below zero; its slope is finite."""
-    return jnp.sqrt(jnp.maximum(squares, 1e-12))
 
 
 def reweighted(apart: jax.Array) -> jax.Array:
