@@ -84,11 +84,7 @@ def on_pixels(
     def of_images(function):
         def apply(state, x):
             params = state.params[name]
-            if x.shape[1:] != params["mean"].shape:
-                raise _checks.InputError(
-                    "Expected `images` of the size and channels of training, "
-                    f"{list(params['mean'].shape)}, got {list(x.shape[1:])}."
-                )
+            check_images(x, params["mean"])
             return function(params, x.reshape(len(x), -1))
 
         return apply
@@ -233,6 +229,15 @@ def nearest(x: jax.Array, points: jax.Array, k: int) -> tuple[jax.Array, jax.Arr
 def rows_of(table: jax.Array, numbers: jax.Array) -> jax.Array:
     """Rows of a table by their numbers, none of which is out of bounds."""
     return jnp.asarray(table).at[numbers].get(mode="clip", wrap_negative_indices=False)
+
+
+def check_images(images: jax.Array, mean: jax.Array) -> None:
+    """Raises `InputError` unless images are of the shape of the mean training image."""
+    if images.shape[1:] != mean.shape:
+        raise _checks.InputError(
+            "Expected `images` of the size and channels of training, "
+            f"{list(mean.shape)}, got {list(images.shape[1:])}."
+        )
 
 
 def check_positive(name: str, value: int) -> None:

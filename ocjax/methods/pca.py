@@ -10,19 +10,16 @@ the score compares with what they are.
 import dataclasses
 import math
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
 from ocjax import _checks
 from ocjax.losses import reconstruction
-from ocjax.methods import _moments, base
+from ocjax.methods import _moments, _pixels, base
 
 ERRORS = {"squared": reconstruction.squared_error, "absolute": reconstruction.l1}
 MOST_VALUES = 8192  # Of an image: products of all pairs are 256 MiB then.
-# Variance along a component, for each value of an image, that rounding alone can leave.
-ROUNDING = np.finfo(np.float32).eps ** 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +53,9 @@ def pca(
     error = ERRORS[config.error]
     exact = jnp.promote_types(dtype, jnp.float32)
 
+    def product(a, b):
+        return _pixels.product(a.astype(dtype), b.astype(dtype))
+
     def init(key, images):
         del key
         shape = images.shape[1:]
@@ -85,17 +85,13 @@ def pca(
 
     def embed(state, x):
         params = state.params["pca"]
-        if x.shape[1:] != params["mean"].shape:
-            raise _checks.InputError(
-                "Expected `images` of the size and channels of training, "
-                f"{list(params['mean'].shape)}, got {list(x.shape[1:])}."
-            )
+        _pixels.check_images(x, params["mean"])
         centred = (x - params["mean"][None]).reshape(len(x), -1)
-        return _product(centred, params["components"].T, dtype)
+        return product(centred, params["components"].T)
 
     def project(state, z, shape):
         params = state.params["pca"]
-        offset = _product(z, params["components"], dtype).reshape(-1, *shape)
+        offset = product(z, params["components"]).reshape(-1, *shape)
         return params["mean"][None] + offset
 
     def decode(state, z, shape):
@@ -121,16 +117,6 @@ def pca(
     )
 
 
-def _product(a: jax.Array, b: jax.Array, dtype: DTypeLike) -> jax.Array:
-    """The matrix product of `a` and `b`, cast to `dtype`, with sums in full."""
-    return jnp.matmul(
-        a.astype(dtype),
-        b.astype(dtype),
-        precision=jax.lax.Precision.HIGHEST,
-        preferred_element_type=jnp.promote_types(dtype, jnp.float32),
-    )
-
-
 def _components(products: np.ndarray, count: float, config: Config) -> np.ndarray:
     """Orthonormal rows `[K, D]`, those along which images vary most first.
 
@@ -144,10 +130,10 @@ def _components(products: np.ndarray, count: float, config: Config) -> np.ndarra
     """
     values, vectors = np.linalg.eigh(products.astype(np.float64))
     variances = np.maximum(values[::-1], 0) / max(count - 1, 1)
-    varies = variances > len(variances) * ROUNDING
+    varies = variances > len(variances) * _pixels.ROUNDING
     kept = config.components
     if not kept:
-        share = np.cumsum(variances * varies) / max(variances.sum(), ROUNDING)
+        share = np.cumsum(variances * varies) / max(variances.sum(), _pixels.ROUNDING)
         kept = int(np.searchsorted(share, config.variance, side="right")) + 1
         kept = min(kept, max(int(varies.sum()), 1))
     return (vectors.T[::-1] * varies[:, None])[:kept]
