@@ -38,6 +38,28 @@ def add_force(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_data_dir(parser: argparse.ArgumentParser) -> None:
+    """Declares `--data_dir`, where data sets are read."""
+    completed(
+        parser.add_argument(
+            "--data_dir",
+            metavar="DIR",
+            help="data sets (default: $TFDS_DATA_DIR, else ~/tensorflow_datasets)",
+        )
+    )
+
+
+def add_seed(parser: argparse.ArgumentParser, what: str) -> None:
+    """Declares `--seed`, of `what`."""
+    parser.add_argument(
+        "--seed",
+        type=number(int, bounds.SEED),
+        metavar="N",
+        default=0,
+        help=f"seed of {what} (default: %(default)s)",
+    )
+
+
 def add_job(parser: argparse.ArgumentParser) -> None:
     """Declares the flags of a job of several processes."""
     parser.add_argument(

@@ -27,7 +27,7 @@ LEAK = (
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
-    from ocjax.runs.bounds import SEED, Range
+    from ocjax.runs.bounds import Range
     from ocjax.runs.config import RunConfig
 
     parser.usage = "ocjax compare DATA [--FLAG VALUE ...]"
@@ -53,25 +53,13 @@ def add(parser: argparse.ArgumentParser) -> None:
             help="folder of the table and the runs (default: runs/compare-NAME)",
         )
     )
-    shared.completed(
-        parser.add_argument(
-            "--data_dir",
-            metavar="DIR",
-            help="data sets (default: $TFDS_DATA_DIR, else ~/tensorflow_datasets)",
-        )
-    )
+    shared.add_data_dir(parser)
     parser.add_argument(
         "--normal_class",
         metavar="CLASS",
         help=f"normal class of a data set (default: {RunConfig.normal_class})",
     )
-    parser.add_argument(
-        "--seed",
-        type=shared.number(int, SEED),
-        metavar="N",
-        default=0,
-        help="seed of what is random (default: %(default)s)",
-    )
+    shared.add_seed(parser, "what is random")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -33,7 +33,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
     from ocjax.data.protocols import PROTOCOLS
     from ocjax.methods.registry import NAMES
-    from ocjax.runs.bounds import BOUNDS, SEED, Range
+    from ocjax.runs.bounds import BOUNDS, Range
     from ocjax.runs.config import Execution, RunConfig
 
     both = (*dataclasses.fields(RunConfig), *dataclasses.fields(Execution))
@@ -69,13 +69,7 @@ def add(parser: argparse.ArgumentParser) -> None:
             help="run folder (default: runs/NAME, by what is trained)",
         )
     )
-    shared.completed(
-        parser.add_argument(
-            "--data_dir",
-            metavar="DIR",
-            help="data sets (default: $TFDS_DATA_DIR, else ~/tensorflow_datasets)",
-        )
-    )
+    shared.add_data_dir(parser)
     parser.add_argument(
         "--normal_class",
         metavar="CLASS",
@@ -109,13 +103,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="leave out damaged files (default: end with their names)",
     )
-    parser.add_argument(
-        "--seed",
-        type=shared.number(int, SEED),
-        metavar="N",
-        default=0,
-        help="seed of networks and batches (default: %(default)s)",
-    )
+    shared.add_seed(parser, "networks and batches")
     parser.add_argument(
         "--set",
         action="append",
