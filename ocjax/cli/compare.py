@@ -9,6 +9,7 @@ ones spoiled. The second needs no anomaly, so a method may be chosen by it.
 """
 
 import argparse
+import math
 import pathlib
 import time
 
@@ -80,21 +81,21 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.normal_class is not None:
         fields["normal_class"] = arguments.normal_class
     values = runs.configure(**fields).to_dict()
-    name = pathlib.Path(arguments.data).name
+    name = pathlib.Path(arguments.data).resolve().name
     folder = _files.local(arguments.workdir or f"runs/compare-{name}", "--workdir")
-    limit = 60 * arguments.minutes if arguments.minutes else float("inf")
     rows, start = [], time.monotonic()
+    end = math.inf if arguments.minutes is None else start + 60 * arguments.minutes
     for method in dict.fromkeys(methods):
-        if time.monotonic() - start > limit:
-            rows.append(comparison.Row(method, failed="not begun: --minutes were over"))
-            continue
-        say(f"\n{method}")
-        row = comparison.compared(
-            values | {"method": method, "hyper": {}, "report": False},
-            folder / method,
-            seed=arguments.seed,
-            data_dir=data_dir,
-        )
+        if time.monotonic() > end:
+            row = comparison.Row(method, failed="not begun: --minutes were over")
+        else:
+            say(f"\n{method}")
+            row = comparison.compared(
+                values | {"method": method, "hyper": {}, "report": False},
+                folder / method,
+                seed=arguments.seed,
+                data_dir=data_dir,
+            )
         if row.failed:
             say(f"{method}: {row.failed}")
         rows.append(row)

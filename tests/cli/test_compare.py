@@ -63,8 +63,13 @@ def test_a_method_that_cannot_be_used_has_a_line_and_others_go_on(
 
 
 def test_no_method_begins_after_the_minutes(pictures, tmp_path, capsys):
-    call("compare", pictures, "--methods=knn", "--minutes=1e-9", "--workdir", tmp_path)
-    assert "not begun: --minutes were over" in capsys.readouterr().out
+    for minutes in ("1e-9", "0"):
+        folder = tmp_path / minutes
+        flags = "--methods=knn", f"--minutes={minutes}", "--workdir", folder
+        assert call("compare", pictures, *flags) == 0
+        assert "not begun: --minutes were over" in capsys.readouterr().out
+        # The files that are named have what was not begun, too.
+        assert "not begun" in (folder / "comparison.md").read_text()
 
 
 def test_rows_are_ordered_by_what_no_anomaly_had_a_part_in():
