@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
-import numpy as np
 
 from ocjax import _files, _markdown, data, runs, training
 from ocjax._checks import InputError
@@ -103,16 +102,14 @@ def compared(
     leaves = jax.tree.leaves((run.state.params, run.state.stats))
     return Row(
         method,
-        *(
-            (measures.auroc, measures.auroc_low, measures.auroc_high)
-            if measures
-            else (None,) * 3
-        ),
+        auroc=measures and measures.auroc,
+        auroc_low=measures and measures.auroc_low,
+        auroc_high=measures and measures.auroc_high,
         kinds=kinds,
         train_seconds=summary.training.train_seconds
         + (summary.training.compile_seconds or 0),
         score_milliseconds=milliseconds,
-        megabytes=sum(np.asarray(leaf).nbytes for leaf in leaves) / 2**20,
+        megabytes=sum(leaf.nbytes for leaf in leaves) / 2**20,
     )
 
 
