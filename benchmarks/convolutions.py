@@ -57,7 +57,8 @@ def training(models: int):
     images = jnp.asarray(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
     order = jnp.arange(count * batch_size).reshape(count, batch_size)
     keys = jax.random.split(jax.random.key(0), models)
-    own = jax.vmap(jax.random.key_data)(keys), {}
+    course = jnp.tile(jnp.array([0, count]), (models, 1))
+    own = jax.vmap(jax.random.key_data)(keys), {}, course
     step = method.stages[0].step
 
     def train(state, own):

@@ -36,7 +36,7 @@ def candidates(name: str, method: Method) -> dict[str, tuple[Callable, float]]:
     images = jnp.asarray(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
     order = jnp.arange(count * batch_size).reshape(count, batch_size)
     batch = to_float(images[:batch_size])
-    own = jax.random.key_data(jax.random.key(2)), {}
+    own = jax.random.key_data(jax.random.key(2)), {}, np.array([0, count])
     works = steps.written_work(name, batch_size)
     found = {}
     for i, (stage, work) in enumerate(zip(method.stages, works, strict=True)):

@@ -39,7 +39,8 @@ def candidates() -> dict[str, Callable[[], int]]:
     images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     rows = np.arange(count * each).reshape(count, each)
     options = {"epochs": 1, "batch_size": BATCH_SIZE.value}
-    seen = count * each * training.total_epochs(method, 1)
+    spans = training.spans(method, each, training.Budget(epochs=1), BATCH_SIZE.value)
+    seen = count * spans[-1].end * BATCH_SIZE.value
 
     def single():
         for i in range(count):

@@ -38,7 +38,7 @@ def ocjax_candidate(images: np.ndarray, count: int, batch_size: int):
     order = jax.random.choice(jax.random.key(0), len(images), (count, batch_size))
     state = jax.jit(method.init)(jax.random.key(1), to_float(resident[:batch_size]))
     run = jax.jit(functools.partial(loop.run_steps, method.stages[0].step))
-    own = jax.random.key_data(jax.random.key(2)), {}
+    own = jax.random.key_data(jax.random.key(2)), {}, np.array([0, count])
     return steps.repeated(
         lambda state: run(state, resident, order, own, count)[0],
         state,

@@ -48,6 +48,8 @@ class State(NamedTuple):
     step: jax.Array  # Steps taken, int32 scalar.
     # What a pass has added up so far, nested mappings of arrays; {} outside of it.
     sums: Mapping[str, Any] = {}
+    # Factor of all learning rates in this step; None for 1, and between steps.
+    rate: jax.Array | None = None
 
 
 class Groups(NamedTuple):
@@ -124,6 +126,9 @@ class Method(NamedTuple):
     # (state, images) -> heatmaps [B, S, S] of at least 0, larger where an image is more
     # anomalous; None for what `evaluation.heatmaps` makes of the others.
     anomaly_map: Callable | None = None
+    # (state, images) -> [B] of at least 0, what training lowers on normal images; None
+    # for the error of `reconstruct`.
+    error: Callable | None = None
     views: Views = Views()
     diagnose: Callable | None = None  # (state, images, key) -> Metrics, now and then.
     score_batchwise: Callable | None = None  # As score, by statistics of the batch.
@@ -339,6 +344,8 @@ def _update(name, objective, state, found):
     (value, aux), gradients = found
     trained = _pick(state.params, objective.trains)
     updates, opt = objective.optimizer.update(gradients, state.opt[name], trained)
+    if state.rate is not None:
+        updates = jax.tree.map(lambda update: state.rate * update, updates)
     moved: Any = optax.apply_updates(trained, updates)
     state = state._replace(
         params={**state.params, **moved},

@@ -63,7 +63,7 @@ class Checkpoints:
             self._manager.save(
                 int(state.step),
                 args=self._ocp.args.Composite(
-                    state=self._ocp.args.StandardSave(state._asdict()),
+                    state=self._ocp.args.StandardSave(_fields(state)),
                     checksums=self._ocp.args.JsonSave(sums),
                 ),
             )
@@ -142,9 +142,7 @@ class Checkpoints:
         read: Any = self._manager.restore(
             step,
             args=self._ocp.args.Composite(
-                state=self._ocp.args.StandardRestore(
-                    jax.tree.map(host, like)._asdict()
-                ),
+                state=self._ocp.args.StandardRestore(_fields(jax.tree.map(host, like))),
                 checksums=self._ocp.args.JsonRestore(),
             ),
         )
@@ -210,6 +208,11 @@ def _say_errors_once() -> None:
             before(unraisable)
 
     sys.unraisablehook = hook
+
+
+def _fields(state: State) -> dict[str, Any]:
+    """What is kept of a state: all but what it has in a step alone."""
+    return {name: part for name, part in state._asdict().items() if name != "rate"}
 
 
 def _named(tree: Any) -> list[tuple[str, np.ndarray]]:

@@ -29,7 +29,7 @@ class Course(NamedTuple):
     def batches(self, step: int, limit: int) -> np.ndarray:
         """Indices `[n, B]` of the next steps, of one epoch and at most `limit`."""
         epoch, first = divmod(step, self.steps_per_epoch)
-        steps = min(limit, self.steps_per_epoch - first)
+        steps = min(limit, self.steps_per_epoch - first, self.last - step)
         rows = self.order(epoch).reshape(-1, self.batch_size)
         return rows[first : first + steps]
 
@@ -96,7 +96,7 @@ class Streamed:
         step, course = self._course.first, self._course
         while step < course.last:
             left = course.steps_per_epoch - step % course.steps_per_epoch
-            steps = min(self._most, left)
+            steps = min(self._most, left, course.last - step)
             stacked = np.stack([next(batches) for _ in range(steps)])
             missing = [(0, self._most - steps)] + [(0, 0)] * (stacked.ndim - 1)
             yield np.pad(stacked, missing), steps

@@ -3,7 +3,6 @@
 import copy
 import dataclasses
 import functools
-import itertools
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -45,6 +44,8 @@ class Progress:
     count: int  # Steps since the last one; 0 after a compilation.
     metrics: dict[str, np.ndarray]  # `[count]` each: one value for each step.
     seconds: float  # That the steps took.
+    # Ends the model's training where it is: the next that is heard of it is done.
+    stop: Callable[[], None]
     error: NonFiniteError | None = None  # What ended this model's training early.
     ends_epoch: bool = False  # Whether the last of the steps is that of its epoch.
     done: bool = False  # No more follows of this model.
@@ -66,43 +67,50 @@ class Span(NamedTuple):
     first_step: int
     steps_per_epoch: int
     first_epoch: int
-    epochs: int
+    steps: int
+
+    @property
+    def epochs(self) -> int:
+        """Number of epochs, of which the last one may be cut short."""
+        return -(-self.steps // self.steps_per_epoch)
 
     @property
     def end(self) -> int:
         """The step before which the stage ends."""
-        return self.first_step + self.epochs * self.steps_per_epoch
+        return self.first_step + self.steps
 
     def epoch(self, step: int) -> int:
         """The epoch of a step of the stage."""
         return self.first_epoch + (step - self.first_step) // self.steps_per_epoch
 
 
-def stage_epochs(method: Method, epochs: int) -> list[int]:
-    """Epochs of each stage: 1 of a pass, and `epochs` where a stage has none itself."""
-    return [1 if s.computed else s.epochs or epochs for s in method.stages]
+class Budget(NamedTuple):
+    """How long the stages train that have no length of their own; one is not 0."""
+
+    epochs: int = 0  # Epochs, each over all training images.
+    steps: int = 0  # Steps, so that the last epoch may be cut short.
 
 
-def spans(method: Method, count: int, epochs: int, batch_size: int) -> list[Span]:
+def spans(method: Method, count: int, budget: Budget, batch_size: int) -> list[Span]:
     """Steps and epochs of each stage.
 
     Args:
-      method: whose stages they are.
-      count: images that train.
-      epochs: of the stages that have none themselves.
+      method: method whose stages they are.
+      count: number of images that train.
+      budget: length of the stages that have none themselves.
       batch_size: images of a step.
     """
-    lengths = stage_epochs(method, epochs)
-    first_epochs = itertools.accumulate(lengths, initial=0)
-    found, first_step = [], 0
-    for stage, first_epoch, length in zip(
-        method.stages, first_epochs, lengths, strict=False
-    ):
+    stages: list[Span] = []
+    first_step = first_epoch = 0
+    for stage in method.stages:
         whole, rest = divmod(count, batch_size)
-        steps = whole + (1 if rest and stage.computed else 0)
-        found.append(Span(first_step, steps, first_epoch, length))
-        first_step = found[-1].end
-    return found
+        per_epoch = whole + (1 if rest and stage.computed else 0)
+        epochs = 1 if stage.computed else stage.epochs or budget.epochs
+        steps = epochs * per_epoch or budget.steps
+        span = Span(first_step, per_epoch, first_epoch, steps)
+        stages.append(span)
+        first_step, first_epoch = span.end, first_epoch + span.epochs
+    return stages
 
 
 def divided(stage: Stage, state: State, images: np.ndarray) -> Groups:
@@ -114,7 +122,7 @@ def divided(stage: Stage, state: State, images: np.ndarray) -> Groups:
 class Lane:
     """A model in training: where it is, and where it gets its images."""
 
-    def __init__(self, method, images, model: Model, epochs: int, batch_size: int):
+    def __init__(self, method, images, model: Model, budget: Budget, batch_size: int):
         """Finds the state to go on from, or makes the first one."""
         keys = jax.random.split(model.key, 3)
         self._order_key, self.step_key = keys[1], jax.random.key_data(keys[2])
@@ -125,10 +133,11 @@ class Lane:
             state = jax.jit(method.init)(keys[0], sample(images))
         self.set_state(state)
         self.step = int(state.step)
-        self._spans = spans(method, len(self.rows), epochs, batch_size)
+        self._spans = spans(method, len(self.rows), budget, batch_size)
         self._stages, self._batch_size = method.stages, batch_size
         self._shape = images.shape[1:]
         self._stopped = False
+        self.last_epoch = self._spans[-1].first_epoch + self._spans[-1].epochs - 1
 
     @property
     def finished(self) -> bool:
@@ -170,10 +179,11 @@ class Lane:
 
     def arguments(self, stage: int) -> Any:
         """What the program of a stage takes as `own`."""
+        span = self._spans[stage]
         if self._stages[stage].computed is None:
-            return self.step_key, self.hyper
-        first = self._spans[stage].first_step
-        return np.array([first, len(self.rows), self._batch_size], np.int32)
+            course = np.array([span.first_step, span.steps], np.int32)
+            return self.step_key, self.hyper, course
+        return np.array([span.first_step, len(self.rows), self._batch_size], np.int32)
 
     def course(self, images: np.ndarray, stage: int, devices: Devices) -> Course:
         """The order of the images in each epoch of a stage that begins, or goes on."""
@@ -207,7 +217,17 @@ class Lane:
     def compiled(self, stage: int, seconds: float) -> Progress:
         """What there is to say when a stage was compiled, and no step taken."""
         epoch = self._spans[stage].epoch(self.step)
-        return Progress(self.state_at, self.step, epoch, 0, {}, seconds)
+        return Progress(self.state_at, self.step, epoch, 0, {}, seconds, self.stop)
+
+    def stop(self) -> None:
+        """Takes no more steps, as if training had ended here."""
+        self._stopped = True
+
+    def ended(self) -> Progress:
+        """What there is to say of a model that takes no more steps."""
+        return Progress(
+            self.state_at, self.step, self.last_epoch, 0, {}, 0.0, self.stop, done=True
+        )
 
     def advance(
         self,
@@ -242,8 +262,10 @@ class Lane:
             count,
             metrics,
             seconds,
+            self.stop,
             error,
-            ends_epoch=(self.step - span.first_step) % span.steps_per_epoch == 0,
+            ends_epoch=self.step == span.end
+            or (self.step - span.first_step) % span.steps_per_epoch == 0,
             done=self.finished,
         )
 

@@ -20,8 +20,9 @@ from ocjax.data import images as images_lib
 from ocjax.methods.base import Method, State
 from ocjax.training import passes, processes
 from ocjax.training.feed import MOST_STEPS, Resident, Streamed
-from ocjax.training.lane import Lane, Model, Progress, sample, stage_epochs
+from ocjax.training.lane import Budget, Lane, Model, Progress, sample
 from ocjax.training.parallel import Devices
+from ocjax.training.schedule import CONSTANT, Schedule
 
 FIRST_STEPS = 1  # In the first compiled call, before its speed is known.
 
@@ -76,11 +77,13 @@ def together(
     images: np.ndarray,
     models: Sequence[Model],
     *,
-    epochs: int,
     batch_size: int,
+    epochs: int = 0,
+    steps: int = 0,
+    schedule: Schedule = CONSTANT,
     devices: Devices | None = None,
     streamed: bool = False,
-    steps: Sequence[Callable] | None = None,
+    programs: Sequence[Callable] | None = None,
     seconds_per_call: float = 1.0,
 ) -> Iterator[tuple[int, Progress]]:
     """Trains one model in each lane of `devices`, none of which affects another.
@@ -92,12 +95,15 @@ def together(
       method: what to train.
       images: shape `[N, S, S, C]`, `uint8`, or floats in `[-1, 1]`; shared.
       models: at most one for each lane.
-      epochs: of the last stage with steps; earlier ones have their own.
       batch_size: images of a step of a model, over all devices that share it.
+      epochs: length of the last stage with steps, earlier ones having their own; or 0.
+      steps: the same length in steps, where `epochs` is 0.
+      schedule: factor of the learning rates in the course of each stage.
       devices: where to train; by default one.
       streamed: read batches from host memory as they are needed instead of keeping
         all images on the device; for one lane.
-      steps: of each stage `step(state, images, key, **hyper)`; by default `method`'s.
+      programs: `step(state, images, key, **hyper)` of each stage; by default
+        `method`'s.
       seconds_per_call: about how long one compiled call may take.
 
     Yields:
@@ -115,15 +121,12 @@ def together(
         )
     if method.computes and devices.lanes > 1:
         raise ValueError(f"A pass takes one lane, and `devices` has {devices.lanes}.")
-    images = check(method, images, models, epochs, batch_size, devices)
-    lanes = [Lane(method, images, model, epochs, batch_size) for model in models]
-    last_epoch = total_epochs(method, epochs) - 1
+    budget = Budget(epochs, steps)
+    images = check(method, images, models, budget, batch_size, devices)
+    lanes = [Lane(method, images, model, budget, batch_size) for model in models]
     for number, lane in enumerate(lanes):
         if lane.finished:
-            yield (
-                number,
-                Progress(lane.state_at, lane.step, last_epoch, 0, {}, 0.0, done=True),
-            )
+            yield number, lane.ended()
     lanes += [lanes[0].idle() for _ in range(devices.lanes - len(lanes))]
     for number, stage in enumerate(method.stages):
         if all(lane.next(number) is None for lane in lanes):
@@ -135,7 +138,8 @@ def together(
         if stage.computed is not None:
             run = passes.program(stage.computed, devices)
         else:
-            run = _program(steps[number] if steps else stage.step, devices)
+            step = programs[number] if programs else stage.step
+            run = _program(step, devices, schedule)
         yield from _take_steps(run, lanes, number, feed, devices, seconds_per_call)
 
 
@@ -149,11 +153,6 @@ def fitting_batch_size(method: Method, batch_size: int, count: int) -> int:
         return batch_size
     grouped = any(stage.grade for stage in method.stages)
     return count - count % 4 if grouped and count >= 4 else count
-
-
-def total_epochs(method: Method, epochs: int) -> int:
-    """Epochs of all stages, the last one with steps having `epochs`."""
-    return sum(stage_epochs(method, epochs))
 
 
 def _take_steps(
@@ -179,7 +178,11 @@ def _take_steps(
     for number, lane in enumerate(lanes):
         if lane.next(stage) is not None:
             yield number, lane.compiled(stage, seconds)
-    while True:
+            if lane.finished:
+                yield number, lane.ended()
+    goes_on = [lane.next(stage) is not None for lane in lanes]
+    piece = piece._replace(steps=tuple(np.where(goes_on, piece.steps, 0).tolist()))
+    while any(piece.steps):
         (state, metrics, finite), seconds = call(state, piece, piece.steps)
         states = functools.cache(functools.partial(devices.each, state))
         logged = jax.device_get(devices.each((metrics, finite)))
@@ -191,6 +194,8 @@ def _take_steps(
                 taken = {name: values[:count] for name, values in rows.items()}
                 progress = lane.advance(stage, count, taken, bool(finite), seconds)
                 yield number, dataclasses.replace(progress, last=number == last)
+                if lane.finished and not progress.done:
+                    yield number, lane.ended()
         upcoming = [lane.next(stage) for lane in lanes]
         if all(step is None for step in upcoming):
             return
@@ -203,9 +208,9 @@ def _item(function: Callable[[], Sequence], number: int) -> Callable:
 
 
 @functools.lru_cache(8)
-def _program(step: Callable, devices: Devices) -> Callable:
+def _program(step: Callable, devices: Devices, schedule: Schedule) -> Callable:
     """The compiled loop of a step, for all models that take it one after another."""
-    return devices.map(functools.partial(run_steps, step))
+    return devices.map(functools.partial(run_steps, step, schedule=schedule))
 
 
 def run_steps(
@@ -213,8 +218,9 @@ def run_steps(
     state: State,
     images: jax.Array,
     order: jax.Array,
-    own: tuple[jax.Array, Mapping[str, jax.Array]],
+    own: tuple[jax.Array, Mapping[str, jax.Array], jax.Array],
     count: jax.Array,
+    schedule: Schedule = CONSTANT,
 ) -> tuple[State, dict[str, jax.Array], jax.Array]:
     """Takes `count` steps; one program for any count up to `MOST_STEPS`.
 
@@ -223,21 +229,25 @@ def run_steps(
       state: before the steps.
       images: shape `[..., S, S, C]`, leading axes taken as one.
       order: indices of the images of each batch, shape `[steps, B]`.
-      own: data of the key of which each step gets its own part, by its number; and
-        `hyper`.
+      own: data of the key of which each step gets its own part, by its number;
+        `hyper`; and the stage's first step and number of steps.
       count: steps to take.
+      schedule: factor of the learning rates in the course of the stage.
 
     Returns:
       The state after them; each metric with shape `[MOST_STEPS]`, the first `count`
       values filled; and whether all parameters are finite.
     """
     images = images.reshape(-1, *images.shape[-3:])  # Streamed: `[steps, B, ...]`.
-    key, hyper = jax.random.wrap_key_data(own[0]), own[1]
+    key, hyper, (first, steps) = jax.random.wrap_key_data(own[0]), own[1], own[2]
     step = jax.jit(step, inline=True)  # Traced once, though called twice.
 
     def one(state, row):
         batch = images_lib.to_float(images[order[row]])
-        return step(state, batch, jax.random.fold_in(key, state.step), **hyper)
+        step_key = jax.random.fold_in(key, state.step)
+        state = state._replace(rate=schedule.factor(state.step - first, steps))
+        state, metrics = step(state, batch, step_key, **hyper)
+        return state._replace(rate=None), metrics
 
     def body(i, carry):
         state, log = carry
@@ -255,7 +265,7 @@ def check(
     method: Method,
     images: np.ndarray,
     models: Sequence[Model],
-    epochs: int,
+    budget: Budget,
     batch_size: int,
     devices: Devices,
 ) -> np.ndarray:
@@ -274,8 +284,11 @@ def check(
             f"`batch_size` (={batch_size}) must be at least 1 and not exceed the "
             f"number of training images (={fewest})."
         )
-    if epochs < 1:
-        raise InputError(f"`epochs` (={epochs}) must be at least 1.")
+    if method.descends and (budget.epochs > 0) == (budget.steps > 0):
+        raise InputError(
+            f"Expected either `epochs` (={budget.epochs}) or `steps` "
+            f"(={budget.steps}) of at least 1, and the other one 0."
+        )
     if method.descends:
         devices.check_batch_size(batch_size)
     # Compiled later on: so it is traced once.

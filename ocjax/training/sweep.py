@@ -51,14 +51,15 @@ def sweep(
         devices = Devices()
     devices = devices or ModelDevices(width=width(len(models)))
     alone = devices.lanes == 1
-    steps = None if alone or not models[0].hyper else _steps(build, models[0].hyper)
+    shared = not alone and models[0].hyper
+    programs = _steps(build, models[0].hyper) if shared else None
     for start in range(0, len(models), devices.lanes):
         group = models[start : start + devices.lanes]
         method = built(**group[0].hyper)
         if alone:
             group = [group[0]._replace(hyper={})]
         for number, progress in together(
-            method, images, group, devices=devices, steps=steps, **options
+            method, images, group, devices=devices, programs=programs, **options
         ):
             yield start + number, progress
 

@@ -34,8 +34,8 @@ def test_the_last_good_checkpoint_stays_when_a_loss_is_not_finite(
 
 
 def test_parameters_that_are_not_finite_end_their_run_alone(tmp_path, monkeypatch):
-    def diverges(*arguments, run_steps=loop.run_steps):
-        state, metrics, finite = run_steps(*arguments)
+    def diverges(*arguments, run_steps=loop.run_steps, **options):
+        state, metrics, finite = run_steps(*arguments, **options)
         key = arguments[4][0]  # Other in each run.
         first = jax.random.split(jax.random.key(1), 3)[2]
         return state, metrics, finite & (key != jax.random.key_data(first)).any()

@@ -31,7 +31,8 @@ def train(method, count):
     double = lambda x: x.astype(jnp.float64) if x.dtype == jnp.float32 else x
     state = devices.own([jax.tree.map(double, state)])
     key = jax.random.key_data(jax.random.key(2))
-    own, steps = devices.own([(key, {})]), devices.own([np.int32(STEPS)])
+    own = devices.own([(key, {}, np.array([0, STEPS], np.int32))])
+    steps = devices.own([np.int32(STEPS)])
     images, order, metrics = devices.copies(images), devices.parts([order]), {}
     for stage in method.stages:
         run = devices.map(functools.partial(loop.run_steps, stage.step))

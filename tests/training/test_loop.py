@@ -67,6 +67,41 @@ def test_resuming_after_any_step_gives_the_same_bits(whole, streamed):
     np.testing.assert_array_equal(_joined(rest), _joined(whole)[5:])
 
 
+@pytest.mark.parametrize("streamed", [False, True])
+def test_steps_are_those_of_epochs_of_which_the_last_is_cut_short(whole, streamed):
+    options = {"epochs": 0, "steps": 10, "streamed": streamed}
+    short = _train(**options)  # Two epochs of 4 and half of one.
+    np.testing.assert_array_equal(_joined(short), _joined(whole)[:10])
+    assert short[-1].done and short[-1].ends_epoch and short[-1].epoch == 2
+    (again,) = _train(state=short[-1].state, **options)
+    assert again.done and again.epoch == 2
+
+
+@pytest.mark.parametrize("length", [{}, {"steps": 4}, {"epochs": -1}])
+def test_a_length_is_either_in_epochs_or_in_steps(length):
+    options = {"epochs": 0} | length if length != {"steps": 4} else length
+    with pytest.raises(ValueError, match="either `epochs`"):
+        _train(**options)
+
+
+def test_a_model_that_is_stopped_is_done_where_it_is(whole):
+    seen = []
+    for progress in training.train(METHOD, IMAGES, jax.random.key(0), **SINGLE_STEPS):
+        seen.append(progress)
+        if progress.step == 5 and not progress.done:
+            progress.stop()
+    assert seen[-1].done and seen[-1].step == 5 and not seen[-1].count
+    np.testing.assert_array_equal(_joined(seen), _joined(whole)[:5])
+
+
+def test_a_model_that_is_stopped_before_its_first_step_takes_none(whole):
+    seen = []
+    for progress in training.train(METHOD, IMAGES, jax.random.key(0), **OPTIONS):
+        seen.append(progress)
+        progress.stop()
+    assert [p.done for p in seen] == [False, True] and seen[-1].step == 0
+
+
 def test_resuming_a_finished_training_changes_nothing(whole):
     (again,) = _train(state=whole[-1].state)
     assert again.state is whole[-1].state
@@ -80,8 +115,8 @@ def test_epochs_have_different_orders_and_seeds_differ(whole):
 def test_only_the_last_state_lives(monkeypatch):
     living = []
 
-    def program(step, devices, program=loop._program):
-        run = program(step, devices)
+    def program(*compiled, program=loop._program):
+        run = program(*compiled)
 
         def watched(*arguments):
             done = run(*arguments)
@@ -161,7 +196,6 @@ def test_every_image_is_seen_at_most_once_an_epoch():
     [
         ({"batch_size": 24}, r"`batch_size` \(=24\) .* training images \(=23\)"),
         ({"batch_size": 0}, r"`batch_size` \(=0\) must be at least 1"),
-        ({"epochs": 0}, r"`epochs` \(=0\) must be at least 1"),
     ],
 )
 def test_sizes_that_do_not_fit_are_refused_by_name(change, message):

@@ -105,7 +105,6 @@ def test_progress_of_a_pass_counts_steps_without_losses():
     assert [p.ends_epoch for p in progress] == [False, False, False, True]
     assert not any(p.metrics for p in progress) and {p.epoch for p in progress} == {0}
     assert [bool(p.state.sums) for p in progress] == [True, True, True, False]
-    assert training.total_epochs(METHODS["computed"], 5) == 1
 
 
 @pytest.mark.parametrize("name", STEPS)
@@ -113,7 +112,6 @@ def test_passes_and_steps_follow_each_other(name):
     progress = _trained(name)
     assert progress[-1].step == progress[-1].state.step == STEPS[name]
     assert progress[-1].epoch == 5 and progress[-1].done
-    assert training.total_epochs(METHODS[name], 5) == 6
     state = progress[-1].state
     np.testing.assert_array_equal(state.params["memory"]["memory"], IMAGES[ROWS])
     # The steps are those of a method without a pass, but for their keys and orders.
@@ -198,7 +196,6 @@ def test_models_with_a_pass_train_one_after_another():
     "options, message",
     [
         ({"batch_size": 0}, r"`batch_size` \(=0\)"),
-        ({"epochs": 0}, r"`epochs` \(=0\)"),
         ({"rows": ROWS[:0]}, "Expected training images, got none"),
     ],
 )
