@@ -133,6 +133,7 @@ def standardized(
         score=on_standardized(method.score),
         embed=on_standardized(method.embed),
         anomaly_map=on_standardized(method.anomaly_map),
+        error=on_standardized(method.error),
         score_batchwise=on_standardized(method.score_batchwise),
         reconstruct=None,
         views=Views(),
