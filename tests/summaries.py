@@ -38,6 +38,7 @@ SUMMARY = Summary(
     held_out_normals=1200,
     threshold_note=None,
     baselines={"loudness": Baseline(0.625, JUDGEMENT.kinds)},
+    synthetic={"erased": 0.875, "jigsaw": 0.75},
     training=Training(
         train_normals=4800,
         steps=1000,

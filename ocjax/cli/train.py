@@ -22,8 +22,8 @@ from ocjax.cli import arguments as shared
 STARTED = time.monotonic()
 # Flags that are fields of a run, named alike.
 FIELDS = (
-    "method", "protocol", "epochs", "batch_size", "image_size", "false_positive_rate",
-    "skip_unreadable",
+    "method", "protocol", "steps", "epochs", "batch_size", "image_size",
+    "false_positive_rate", "skip_unreadable",
 )  # fmt: skip
 
 
@@ -83,7 +83,8 @@ def add(parser: argparse.ArgumentParser) -> None:
         help=f"of a data set: {', '.join(PROTOCOLS)} {default('protocol')}",
     )
     numbers = {
-        "epochs": "passes over the training images",
+        "steps": "steps of training, each on a batch; 0: by epochs, or 2,000",
+        "epochs": "passes over the training images, in place of steps",
         "batch_size": "images of a step",
         "image_size": "pixels a side: 32, 64, 128 or 256; 0: as suits the method",
         "false_positive_rate": "share that the threshold promises",

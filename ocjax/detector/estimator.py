@@ -27,7 +27,7 @@ from ocjax.inference import detector_file
 from ocjax.inference.scorer import Card, Scorer, Verdicts, of_method
 from ocjax.methods import Method, State
 from ocjax.runs import environment
-from ocjax.runs.config import RunConfig
+from ocjax.runs.config import STEPS, RunConfig
 
 _FILLED = 256  # Images of a training set are filled up to a multiple of this.
 _SPREAD = 1e-4  # Least spread of scores, as a part of the largest.
@@ -68,6 +68,7 @@ class Detector(OutlierMixin, BaseEstimator):
         image_shape: tuple[int, ...] | None = None,
         value_range: tuple[float, float] | str | None = None,
         image_size: int = RunConfig.image_size,
+        steps: int = RunConfig.steps,
         epochs: int = RunConfig.epochs,
         batch_size: int = RunConfig.batch_size,
         tile: int = RunConfig.tile,
@@ -93,7 +94,8 @@ class Detector(OutlierMixin, BaseEstimator):
             there are tiles, or a frozen network; 0 for what a frozen network takes
             (`hyper__size`), and 32 of others.
           tile: side of overlapping tiles that networks see instead, or 0.
-          epochs: passes over the training images.
+          steps: steps of training, each on a batch; 0: by epochs, or 2,000.
+          epochs: passes over the training images, in place of steps; or 0.
           batch_size: images a step; all that train where they are fewer.
           augment: of training images: "crop", "flip" or "crop flip".
           contamination: "auto" sets the threshold by `false_positive_rate` on held-out
@@ -111,6 +113,7 @@ class Detector(OutlierMixin, BaseEstimator):
         self.image_shape = image_shape
         self.value_range = value_range
         self.image_size = image_size
+        self.steps = steps
         self.epochs = epochs
         self.batch_size = batch_size
         self.tile = tile
@@ -176,6 +179,7 @@ class Detector(OutlierMixin, BaseEstimator):
                 filled,
                 jax.random.key(int(seed)),
                 rows=train,
+                steps=self.steps or (0 if self.epochs else STEPS),
                 epochs=self.epochs,
                 batch_size=training.fitting_batch_size(
                     method, self.batch_size, len(train)

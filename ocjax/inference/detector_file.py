@@ -30,8 +30,8 @@ FITTED = "shape_", "range_", "n_features_in_", "feature_names_in_"
 _PARAMETERS, _STATE = "parameters.json", "state.npz"
 # Of a detector's parameters those that a run has too.
 CONFIGURED = (
-    "method", "hyper", "image_size", "epochs", "batch_size", "tile", "augment",
-    "validation_fraction", "false_positive_rate",
+    "method", "hyper", "image_size", "steps", "epochs", "batch_size", "tile",
+    "augment", "validation_fraction", "false_positive_rate",
 )  # fmt: skip
 
 

@@ -49,6 +49,10 @@ class Words(NamedTuple):
 
 Bound = Range | Words
 SHARE = Range(0, 1, within=True)
+# Kinds of synthetic anomalies, as `evaluation.synthetic` has them.
+KINDS_OF_DAMAGE = (
+    "erased", "pasted", "jigsaw", "rotated", "scarred", "noisy", "blended",
+)  # fmt: skip
 SEED = Range(0, 2**32 - 1)  # Others have the random numbers of one of these.
 # Fields of `RunConfig` and `Execution` whose values are bounded.
 BOUNDS: Mapping[str, Bound] = {
@@ -59,10 +63,18 @@ BOUNDS: Mapping[str, Bound] = {
     "tile": Range(0),
     "tile_overlap": Range(0),
     "tile_reduction": Words(("max", "mean")),
-    "epochs": Range(1),
+    "epochs": Range(0),
+    "steps": Range(0),
+    "until": Words(("end", "converged")),
+    "schedule": Words(("constant", "cosine", "decay")),
+    "warmup_steps": Range(0),
+    "decay_factor": SHARE,
+    "decay_every": SHARE,
+    "average": Range(0, 0.99999),
     "batch_size": Range(1),
     "precision": Words(("float32", "bfloat16")),
     "seeds": Range(1, 10_000),
+    "select_by": Words(("", *KINDS_OF_DAMAGE, "mean")),
     "false_positive_rate": SHARE,
     "paper_code.batch_statistics": Words(("", "shuffled", "ordered")),
     "paper_code.best_epoch": Words(("", "test", "test_part")),

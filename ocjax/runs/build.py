@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from ocjax import methods
 from ocjax._checks import InputError
-from ocjax.methods import Method, preprocessing, tiling
+from ocjax.methods import Method, averaging, preprocessing, tiling
 from ocjax.runs.config import PaperCode, RunConfig
 
 MNIST_MEAN, MNIST_DEVIATION = 0.1307, 0.3081  # Of pixels in [0, 1].
@@ -48,6 +48,8 @@ def build_method(config: RunConfig, hyper: Any, standard: tuple | None) -> Metho
     if kinds:
         crop, flip = "crop" in kinds, "flip" in kinds
         method = preprocessing.augmented(method, crop=crop, flip=flip)
+    if config.average:
+        method = averaging.averaged(method, config.average)
     return method
 
 

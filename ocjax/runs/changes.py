@@ -11,6 +11,8 @@ from ocjax._nested import flat
 from ocjax.runs.bounds import KINDS, typed
 from ocjax.runs.config import RunConfig
 
+LENGTHS = ("epochs", "steps")  # Fields that say how long a run trains.
+
 
 def changed(
     values: Mapping[str, Any], texts: Sequence[str], flag: str = "--set "
@@ -43,7 +45,8 @@ def changed(
 def replaced(values: Mapping[str, Any], name: str, value: Any) -> dict[str, Any]:
     """A configuration with another value of one field.
 
-    Another method begins with its own hyper-parameters.
+    Another method begins with its own hyper-parameters. The length of a run is in
+    epochs or in steps: a number of one takes the place of the other.
 
     Args:
       values: all fields, as `configure` gives them.
@@ -59,6 +62,8 @@ def replaced(values: Mapping[str, Any], name: str, value: Any) -> dict[str, Any]
     if name == "method" and value != values["method"]:
         own, _ = methods.METHODS[one_of("method", value, methods.METHODS)]
         values = {**values, "hyper": dataclasses.asdict(own())}
+    if name in LENGTHS and value:
+        values = {**values, **dict.fromkeys(LENGTHS, 0)}
     return {**values, name: value}
 
 

@@ -17,6 +17,7 @@ from ocjax.data import protocols
 from ocjax.runs import bounds
 
 SMALL = 32  # Side of images whose size is left open, in pixels.
+STEPS = 2000  # Steps of training where a configuration says nothing of its length.
 SELECTED_ON = 0.3  # Part of the test images that the code of ICS selects on.
 
 
@@ -87,7 +88,24 @@ class RunConfig:
     # Score of a picture from those of its tiles: "max" or "mean".
     tile_reduction: str = "max"
     standardize: bool = False  # Whether pixels are standardized by the training images.
-    epochs: int = 15  # Epochs, each over all training images.
+    # Steps of training, where it is not by epochs; 2,000 where neither is set. An epoch
+    # of few pictures is few steps, and steps are what networks learn by.
+    steps: int = 0
+    epochs: int = 0  # Epochs, each over all training images; 0 where steps count.
+    # When training ends: at the "end" of its steps, or already when it has "converged",
+    # as held-out normal images show.
+    until: str = "end"
+    # Factor of the learning rates in the course of a stage: "constant", "cosine" to 0,
+    # or "decay" by decay_factor after every part decay_every of its steps.
+    schedule: str = "constant"
+    warmup_steps: int = 0  # Steps over which the learning rates rise to their height.
+    decay_factor: float = (
+        0.25  # Factor of the learning rates at each decay, as in GPND.
+    )
+    decay_every: float = 0.375  # Part of a stage between two decays, as in GPND.
+    # Decay of the average of the weights over the steps, that scores instead of the
+    # last weights, such as 0.999; 0 for none.
+    average: float = 0.0
     batch_size: int = 64  # Images of a step.
     # Precision that networks compute in: "float32" or "bfloat16"; all else is float32.
     precision: str = "float32"
@@ -96,6 +114,9 @@ class RunConfig:
     false_positive_rate: float = 0.01
     # Values that runs differ by: "hyper.learning_rate=1e-4,1e-3 hyper.w_con=1,50".
     vary: str = ""
+    # Kind of synthetic anomalies by which one of the values of vary is chosen, without
+    # labels: "erased" or another, or "mean" of all; "" for no choice.
+    select_by: str = ""
     paper_code: PaperCode = PaperCode()  # Leaks of published code; all off.
 
 
@@ -151,7 +172,7 @@ def parse(values: Mapping[str, Any]) -> Settings:
     Raises:
       InputError: a field is unknown, or its value cannot be.
     """
-    return check(_sized(_settings(values)))
+    return check(_limited(_sized(_settings(values))))
 
 
 def _sized(settings: Settings) -> Settings:
@@ -162,6 +183,14 @@ def _sized(settings: Settings) -> Settings:
     larger = config.dataset in data.LARGER
     size = getattr(hyper, "size", SMALL) if larger else SMALL
     return settings._replace(config=dataclasses.replace(config, image_size=size))
+
+
+def _limited(settings: Settings) -> Settings:
+    """The settings with a number of steps, where they leave the length open."""
+    config = settings.config
+    if config.epochs or config.steps:
+        return settings
+    return settings._replace(config=dataclasses.replace(config, steps=STEPS))
 
 
 def check(settings: Settings) -> Settings:
@@ -176,6 +205,11 @@ def check(settings: Settings) -> Settings:
     values = dataclasses.asdict(config) | dataclasses.asdict(execution)
     for name, value in flat(values):
         bounds.check(f"config.{name}", value, bounds.BOUNDS.get(name))
+    if config.epochs and config.steps:
+        raise InputError(
+            f"`config.epochs` (={config.epochs}) and `config.steps` (={config.steps}) "
+            "both say how long to train: set one of them to 0."
+        )
     for field in dataclasses.fields(hyper):
         value, bound = getattr(hyper, field.name), bounds.of_hyper(field.default)
         bounds.check(f"config.hyper.{field.name}", value, bound)

@@ -14,6 +14,8 @@ from ocjax import _files
 from ocjax._checks import InputError
 from ocjax._nested import flat
 from ocjax.runs import known, lock
+from ocjax.runs.changes import LENGTHS
+from ocjax.runs.config import RunConfig
 from ocjax.runs.lock import Lock
 from ocjax.runs.summary import Summary
 
@@ -37,7 +39,8 @@ class RunFolder:
         """Claims the folder for `config`, or checks that it is its own.
 
         Until `close` no other process can open it, unless the run is finished. A run is
-        lengthened where nothing differs but its epochs, which are more than before.
+        lengthened where nothing differs but its epochs or steps, which are more than
+        before, and its learning rates do not depend on them.
 
         Raises:
           InputError: the folder is another configuration's, another program's, or in
@@ -69,7 +72,7 @@ class RunFolder:
             self.write_json(known.FILE, config)
             return
         changes = self._changes(config)
-        if not all(map(_lengthens, changes)):
+        if not all(map(_lengthens, changes)) or (changes and _scheduled(config)):
             differences = "; ".join(f"{name} {a!r} -> {b!r}" for name, a, b in changes)
             raise InputError(
                 f"{self.path} belongs to another configuration ({differences}); use "
@@ -192,11 +195,22 @@ def _is_ours(path: pathlib.Path) -> bool:
 
 
 def _lengthens(change: tuple[str, Any, Any]) -> bool:
-    """Whether a change asks for more epochs of a run."""
+    """Whether a change asks for more epochs or steps of a run."""
     name, before, after = change
-    if name.split(".")[-1] != "epochs" or "hyper" in name.split("."):
+    *groups, field = name.split(".")
+    if field not in LENGTHS or "hyper" in groups:
         return False
-    return isinstance(before, int) and isinstance(after, int) and after > before
+    return isinstance(before, int) and isinstance(after, int) and after > before > 0
+
+
+def _scheduled(config: Mapping[str, Any]) -> bool:
+    """Whether learning rates depend on how long a run is."""
+    values = dict(flat(config))
+    return any(
+        values[name] != RunConfig.schedule
+        for name in values
+        if name.split(".")[-1] == "schedule"
+    )
 
 
 def _row(line: str) -> dict[str, Any] | None:

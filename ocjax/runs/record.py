@@ -1,7 +1,8 @@
 """Training in a run folder: logged, saved, resumed, stopped on request."""
 
+import functools
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -9,8 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from ocjax import data, evaluation, training
+from ocjax.evaluation import synthetic
 from ocjax.methods import Method, State
-from ocjax.runs import health
+from ocjax.runs import convergence, health
 from ocjax.runs.display import Display, say
 from ocjax.runs.folder import RunFolder
 from ocjax.runs.log import MetricsLog
@@ -21,6 +23,7 @@ from ocjax.training import processes
 from ocjax.training.checkpoint import Checkpoints
 
 MONITORED = 20  # About how often a run looks at the held-out normals.
+SPOILED = 128  # Most held-out normals that are spoiled at each look.
 
 
 class Run:
@@ -47,15 +50,15 @@ class Run:
         self._first_step_at = None  # `time.monotonic()` after the first step.
         config = task.config
         spans = training.spans(
-            method, len(task.split.train), config.epochs, config.batch_size
+            method, len(task.split.train), task.budget, config.batch_size
         )
-        self._first_epoch = spans[-1].first_epoch  # Of the last stage.
+        self._last_stage = spans[-1]
         self._compile_seconds = 0.0
         self._writes = processes.primary()
         self.is_open = False
         self._checkpoints = self._progress = self._saved = None
         self._log: Any = None  # Until a state is restored.
-        epochs = training.total_epochs(method, config.epochs)
+        epochs = sum(span.epochs for span in spans)
         self.show = display.add(name, epochs, spans[-1].end)
 
     def open(self) -> State | None:
@@ -83,24 +86,38 @@ class Run:
             rows = self.folder.keep_metrics(step)
             self._seconds = rows[-1].get("seconds", 0.0) if rows else 0.0
             self._log = MetricsLog(self.folder, step)
-            self._watch = Watch(self.method, self.task, self.folder)
+            self._watch = Watch(
+                self.method, self.task, self.folder, self._last_stage, rows
+            )
         return state
 
     def write(self, progress: training.Progress) -> None:
         """Logs every so many steps, and sees to what is due after an epoch."""
         if not progress.count:
             self._compile_seconds += progress.seconds
+            if progress.done:
+                self.save()
+            else:
+                self._stop_converged(progress)  # In the process before this one.
         elif not progress.error:
             self._progress = progress
             self._first_step_at = self._first_step_at or time.monotonic()
             if self._writes:
                 self._log_steps(progress)
             epochs, ends = progress.epoch + 1, progress.ends_epoch
-            if ends and progress.epoch >= self._first_epoch:
-                self._look(progress, epochs - self._first_epoch)
+            first = self._last_stage.first_epoch
+            if ends and progress.epoch >= first:
+                self._look(progress, epochs - first)
+                self._stop_converged(progress)
             every = self.task.execution.checkpoint_epochs
             if progress.done or (ends and every and epochs % every == 0):
                 self.save()
+
+    def _stop_converged(self, progress: training.Progress) -> None:
+        """Ends training where it has converged, in all processes."""
+        converged = self._writes and self._watch.converged
+        if not progress.done and processes.agree(converged):
+            progress.stop()
 
     @property
     def is_late(self) -> bool:
@@ -225,7 +242,10 @@ def _shared(state: State | None, like: State) -> State | None:
     known: State = state or jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like)
     mappings = {"params": known.params, "stats": known.stats, "sums": known.sums}
     opt, step = processes.share((known.opt, known.step))
-    return State(opt=opt, step=step, **processes.share_mappings(mappings))
+    networks = processes.share_mappings(mappings)
+    return State(
+        networks["params"], networks["stats"], opt, step, sums=networks["sums"]
+    )
 
 
 class Watch:
@@ -238,15 +258,46 @@ class Watch:
         reconstructions; None before, and of a method that does not reconstruct.
     """
 
-    def __init__(self, method: Method, task: Task, folder: RunFolder):
-        """Prepares to look."""
+    def __init__(
+        self,
+        method: Method,
+        task: Task,
+        folder: RunFolder,
+        span: training.Span,
+        rows: Sequence[Mapping[str, float]],
+    ):
+        """Prepares to look.
+
+        Args:
+          method: method that trains.
+          task: data and configuration.
+          folder: folder of the run.
+          span: last stage, in which it looks.
+          rows: what was logged before.
+        """
         self._method, self._task = method, task
-        self._every = max(1, task.config.epochs // MONITORED)
+        self._until_converged = task.config.until == "converged"
+        self._every = max(1, span.epochs // MONITORED)
+        if self._until_converged:
+            self._every = -(-convergence.LOOK_STEPS // span.steps_per_epoch)
         images, split, flags = task.dataset.images, task.split, task.config.paper_code
         self._held_out = images[split.validation]
+        self._watched, self._bound = "held_out_loss", None
+        if method.error is None:
+            self._watched = "held_out_error"
+            if self._until_converged:
+                self._bound = health.mean_image_error(
+                    images[split.train[:1000]], self._held_out
+                )
+        self._curve = [row[self._watched] for row in rows if self._watched in row]
         self._diagnose = method.diagnose and jax.jit(method.diagnose)
         self._best = BestEpoch(task, folder) if flags.best_epoch else None
         self.held_out_error: float | None = None
+
+    @property
+    def converged(self) -> bool:
+        """Whether training may end, where it is to end when it has converged."""
+        return self._until_converged and convergence.converged(self._curve, self._bound)
 
     def look(self, state: State, epoch: int, *, last: bool) -> dict[str, float]:
         """What there is to say after `epoch` of the last stage, counted from 1."""
@@ -264,8 +315,21 @@ class Watch:
     def _held_out_row(self, state: State) -> dict[str, float]:
         scores = evaluation.score(self._method, state, self._held_out)
         row = {"held_out_score": float(scores.mean())}
+        if self._method.descends and len(self._held_out) > 1:
+            score = functools.partial(evaluation.score, self._method, state)
+            spoiled = synthetic.aurocs(
+                score, self._held_out[:SPOILED], kinds=["erased"]
+            )
+            row["erased_auroc"] = spoiled["erased"]
+        if self._method.error is not None:
+            losses = data.map_images(
+                self._method.error, self._held_out, arguments=(state,)
+            )
+            row["held_out_loss"] = float(losses.mean())
         if self._method.reconstruct is not None:
             looked_at = health.reconstruction(self._method, state, self._held_out)
             self.held_out_error = float(looked_at.errors.mean())
             row["held_out_error"] = self.held_out_error
+        if self._watched in row:
+            self._curve.append(row[self._watched])
         return row

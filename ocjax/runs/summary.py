@@ -84,6 +84,8 @@ class Summary:
       threshold_note: why there is no threshold, or why it promises another rate than
         was asked for; None where there is nothing to say.
       baselines: name -> how well a simple score does on the same test images.
+      synthetic: kind of damage -> AUROC, in [0, 1], of held-out normal images against
+        the same spoiled so, which needs no anomalies; {} where not measured.
       training: what training took.
       note: sentence on the data, or "".
       leaks: sentences on what is not honest about the result.
@@ -100,6 +102,7 @@ class Summary:
     held_out_normals: int
     threshold_note: str | None
     baselines: dict[str, Baseline]
+    synthetic: dict[str, float]
     training: Training
     note: str
     leaks: tuple[str, ...]

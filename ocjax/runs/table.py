@@ -198,11 +198,14 @@ class Mean:
       choice: hyper-parameters that vary -> their values.
       auroc: mean of the AUROCs, in [0, 1]; None where no seed has all classes.
       deviation: sample standard deviation over seeds; None of a single one.
+      synthetic: mean over all runs of what the choice is made by, an AUROC on synthetic
+        anomalies; None where none is made, or a run diverged.
     """
 
     choice: dict[str, Any]
     auroc: float | None
     deviation: float | None
+    synthetic: float | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -218,6 +221,8 @@ class TableSummary:
       seeds: number of runs of each class and choice.
       diverged: number of runs that ended in a loss that is not finite.
       means: one for each choice of hyper-parameters, or one alone.
+      chosen: hyper-parameters with the highest `synthetic`; None where no choice is
+        made.
       workdir: path of the folder of the run folders.
     """
 
@@ -229,19 +234,26 @@ class TableSummary:
     seeds: int
     diverged: int
     means: tuple[Mean, ...]
+    chosen: dict[str, Any] | None
     workdir: str
 
     def to_json(self) -> dict[str, Any]:
         """One object; choices are a list where there are several."""
         values = dataclasses.asdict(self)
         del values["means"]
+        if self.chosen is None:
+            del values["chosen"]
         if len(self.means) == 1:
             mean = self.means[0]
             return values | {
                 "auroc_mean": mean.auroc,
                 "auroc_deviation": mean.deviation,
             }
-        choices = [{**mean.choice, "auroc_mean": mean.auroc} for mean in self.means]
+        choices = [
+            {**mean.choice, "auroc_mean": mean.auroc}
+            | ({} if mean.synthetic is None else {"synthetic_mean": mean.synthetic})
+            for mean in self.means
+        ]
         return values | {"choices": choices}
 
 
@@ -267,6 +279,7 @@ class Table:
             row, over all of them.
         """
         self._first, self._results = todo[0], results
+        self._signs: list[float | None] = []  # Of each choice.
         self._field = data.TARGET[todo[0].config.protocol]
         self.rows, self._choices = [], choices
         self._classes = len({task.target for task in todo})
@@ -291,6 +304,7 @@ class Table:
                         *(s.values() for s in by_class.values()), strict=True
                     )
                 ]
+            self._signs.append(self._sign(choice, todo))
             for name, seeds in by_class.items():
                 values = list(seeds.values())
                 self.rows.append(self._row(choice, name, values, paper))
@@ -301,6 +315,37 @@ class Table:
         found = [value for value in values if value is not None]
         lost = len(values) - len(found)
         return Row(dict(choice), name, found, lost, paper.get(name))
+
+    def _sign(self, choice: Mapping[str, Any], todo: Sequence[Task]) -> float | None:
+        """What a choice is judged by: a mean over its runs; None where one has none."""
+        kind, signs = self._first.config.select_by, []
+        for task, result in zip(todo, self._results, strict=True):
+            if all(getattr(task.hyper, k) == v for k, v in choice.items()):
+                synthetic = result.synthetic if isinstance(result, Summary) else {}
+                if not kind or not synthetic:
+                    return None
+                mean = statistics.mean(synthetic.values())
+                signs.append(mean if kind == "mean" else synthetic[kind])
+        return statistics.mean(signs)
+
+    @property
+    def chosen(self) -> int | None:
+        """Number of the choice with the highest sign; None where none has one."""
+        signs = [-1.0 if sign is None else sign for sign in self._signs]
+        best = max(range(len(signs)), key=signs.__getitem__)
+        return None if self._signs[best] is None else best
+
+    def conclusion(self) -> str:
+        """The choice and what it is by, in a line; "" where none is made."""
+        if self.chosen is None:
+            return ""
+        sign = self._signs[self.chosen]
+        values = ", ".join(f"{k}={v}" for k, v in self._choices[self.chosen].items())
+        kind = self._first.config.select_by
+        return (
+            f"Chosen without labels, by synthetic anomalies ({kind}, AUROC "
+            f"{sign:.4f}): {values or 'the one there is'}\n"
+        )
 
     def markdown(self) -> str:
         """As a Markdown table."""
@@ -314,7 +359,8 @@ class Table:
             paper = "–" if row.published is None else f"{row.published:.3f}"
             choice = map(str, row.choice.values())
             lines.append([*choice, row.name, *cells, paper])
-        return _markdown.table(self._header(), lines) + "\n"
+        table = _markdown.table(self._header(), lines) + "\n"
+        return table + (f"\n{self.conclusion()}" if self.chosen is not None else "")
 
     def write(self, folder: RunFolder) -> None:
         """Writes `table.md`, `table.csv`, `table.png` and `results.jsonl`."""
@@ -364,7 +410,11 @@ class Table:
             classes=self._classes,
             seeds=config.seeds,
             diverged=sum(isinstance(r, Exception) for r in self._results),
-            means=tuple(Mean(row.choice, row.mean, row.deviation) for row in means),
+            means=tuple(
+                Mean(row.choice, row.mean, row.deviation, sign)
+                for row, sign in zip(means, self._signs, strict=True)
+            ),
+            chosen=None if self.chosen is None else dict(self._choices[self.chosen]),
             workdir=workdir,
         )
 

@@ -28,13 +28,18 @@ class Task(NamedTuple):
     standardization: Standardization | None = None
     weights: str = ""  # Name and version of a frozen network's.
 
+    @property
+    def budget(self) -> training.Budget:
+        """How long the run trains."""
+        return training.Budget(self.config.epochs, self.config.steps)
+
     def known(self) -> Known:
         """All that the result depends on, but for rounding."""
         fields = dict.fromkeys(data.TARGET.values(), "") | {
             data.TARGET[self.config.protocol]: self.dataset.class_names[self.target]
         }
         return Known(
-            dataclasses.replace(self.config, seeds=1, vary="", **fields),
+            dataclasses.replace(self.config, seeds=1, vary="", select_by="", **fields),
             self.hyper,
             self.seed,
             self.fingerprint,

@@ -11,7 +11,7 @@ import numpy as np
 
 from ocjax import training
 from ocjax.methods import Method
-from ocjax.runs import environment, paper_code, record, stop
+from ocjax.runs import convergence, environment, paper_code, record, stop
 from ocjax.runs.build import build_method
 from ocjax.runs.display import Display, say
 from ocjax.runs.folder import RunFolder
@@ -65,16 +65,17 @@ def run_all(
       stop.Stopped: SIGTERM or Ctrl-C came; the same call goes on from there.
       OSError: a folder cannot be written.
     """
-    config, images = tasks[0].config, tasks[0].dataset.images
+    images = tasks[0].dataset.images
     for task in tasks:
         paper_code.check(task)
+        convergence.check(task, _builder(task)())
     groups = _groups(tasks)
     for group in groups:  # Before anything is written.
         training.check(
             group.build(**group.hyper[0]),
             images,
             [_model(tasks[i]) for i in group.numbers],
-            config.epochs,
+            tasks[0].budget,
             tasks[group.numbers[0]].config.batch_size,
             group.devices,
         )
@@ -265,6 +266,13 @@ def _train(
         images,
         models,
         epochs=config.epochs,
+        steps=config.steps,
+        schedule=training.Schedule(
+            config.schedule,
+            config.warmup_steps,
+            config.decay_factor,
+            config.decay_every,
+        ),
         batch_size=tasks[group.numbers[0]].config.batch_size,
         devices=group.devices,
         streamed=_streamed(tasks[0]),
