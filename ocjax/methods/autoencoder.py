@@ -37,7 +37,7 @@ class Config:
 
     latent: int = 100  # Length of the latent.
     features: int = 64  # Channels of the first convolution.
-    # Standard deviation of noise on the input, pixels being in [-1, 1].
+    # Standard deviation of noise on the input, whose pixels are in [-1, 1].
     noise: float = 0.0
     loss: str = "squared_error"  # Error that trains: "squared_error" or "l1".
     # Error that scores: "squared_error", "l1", or "ssim": 1 - similarity.
@@ -55,7 +55,7 @@ def autoencoder(
 
     Args:
       config: hyper-parameters.
-      dtype: that networks compute in; what they learn and return is float32.
+      dtype: type that networks compute in; what they learn and return is float32.
 
     Returns:
       The method; its networks are `encoder` and `decoder`.
@@ -72,10 +72,10 @@ def autoencoder(
         return dcgan.Decoder(shape[-2], shape[-1], **shared)
 
     def loss(params, stats, x, key):
-        seen = x
+        noisy = x
         if config.noise:
-            seen = x + config.noise * noise.normal(key, x.shape)
-        (z, _), encoded = apply.train(encoder, "encoder", params, stats, seen)
+            noisy = x + config.noise * noise.normal(key, x.shape)
+        (z, _), encoded = apply.train(encoder, "encoder", params, stats, noisy)
         x_hat, decoded = apply.train(decoder(x.shape), "decoder", params, stats, z)
         return error(x, x_hat).mean(), base.Aux({**encoded, **decoded}, {})
 

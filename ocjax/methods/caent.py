@@ -55,10 +55,10 @@ class Config:
     w_con: float = 50.0
     # Weight of the feature loss, lambda_fea of Eq 6, as in Skip-GANomaly's code.
     w_fea: float = 1.0
-    # Weight of the entropy loss, lambda_inf of Eq 6, that no source states; 0 for none.
+    # Weight of the entropy loss, lambda_inf of Eq 6; no source states it, 0 is none.
     w_inf: float = 0.01
-    # Standard deviation of noise on the input, pixels being in [-1, 1], as in OCGAN's
-    # code.
+    # Standard deviation of noise on the input, whose pixels are in [-1, 1], as in
+    # OCGAN's code.
     noise: float = 0.2
     learning_rate: float = 1e-3  # Learning rate of Adam, the paper's.
     b1: float = 0.5  # Decay of Adam's first moment, as in Skip-GANomaly.
@@ -81,7 +81,7 @@ def caent(
 
     Args:
       config: hyper-parameters.
-      dtype: that networks compute in; what they learn and return is float32.
+      dtype: type that networks compute in; what they learn and return is float32.
 
     Returns:
       The method; its networks are `encoder`, `decoder` and `discriminator`.
@@ -90,8 +90,8 @@ def caent(
       ValueError: an option of `config` is unknown.
     """
     _checks.one_of("hyper.adversarial", config.adversarial, adversarial.GENERATOR)
-    distances, chosen = latent.DISTANCES, config.feature_distance
-    distance = distances[_checks.one_of("hyper.feature_distance", chosen, distances)]
+    _checks.one_of("hyper.feature_distance", config.feature_distance, latent.DISTANCES)
+    distance = latent.DISTANCES[config.feature_distance]
     reduction = config.reduction if config.attention else 0
     shared: dict[str, Any] = {"features": config.features, "dtype": dtype}
     encoder = dcgan.Encoder(config.latent, attention=reduction, **shared)
@@ -101,7 +101,7 @@ def caent(
         return dcgan.Decoder(shape[-2], shape[-1], attention=reduction, **shared)
 
     def generate(params, stats, x, key):
-        """One pass of the generator on noisy images: x_hat, h, new statistics."""
+        """Applies the generator to noisy images: x_hat, h, new statistics."""
         noisy = x + config.noise * noise.normal(key, x.shape)
         (h, _), encoded = apply.train(encoder, "encoder", params, stats, noisy)
         x_hat, decoded = apply.train(decoder(x.shape), "decoder", params, stats, h)
@@ -130,9 +130,9 @@ def caent(
             + config.w_fea * fea
             + config.w_inf * inf
         )
-        share = axis.mean(jax.nn.softmax(h).mean(axis=0))
+        mean_softmax = axis.mean(jax.nn.softmax(h).mean(axis=0))
         metrics = {"adv": adv, "con": con, "fea": fea, "entropy": inf}
-        return loss, base.Aux(new, metrics | {"entropy_peak": share.max()})
+        return loss, base.Aux(new, metrics | {"entropy_peak": mean_softmax.max()})
 
     adam = optax.adam(config.learning_rate, b1=config.b1, b2=config.b2)
     objectives = {
@@ -163,16 +163,15 @@ def caent(
         fea = distance(features(x), features(x_hat))
         return config.score_weight * con + (1 - config.score_weight) * fea
 
-    def weights(name, layer):
-        """The attention's weights in a layer of a network, as a function of images."""
+    def attention_measure(name, layer):
+        """Measure of images: weights of channels in a layer of a network."""
 
         def measure(state, x):
-            (h, _), found = apply.sown(encoder, "encoder", state.params, state.stats, x)
+            params, stats = state.params, state.stats
+            (h, _), sown = apply.sown(encoder, "encoder", params, stats, x)
             if name == "decoder":
-                _, found = apply.sown(
-                    decoder(x.shape), "decoder", state.params, state.stats, h
-                )
-            return found[f"ChannelAttention_{layer}"]["attention"][0]
+                _, sown = apply.sown(decoder(x.shape), "decoder", params, stats, h)
+            return sown[f"ChannelAttention_{layer}"]["attention"][0]
 
         return measure
 
@@ -182,9 +181,9 @@ def caent(
     measures = {"latent entropy (nats)": latent_entropy}
     if config.attention:
         measures |= {
-            f"attention, {name} {layer + 1}": weights(name, layer)
+            f"attention, {name} {layer + 1}": attention_measure(name, layer)
             for name in ("encoder", "decoder")
-            for layer in range(3)  # Of 32x32; larger images have further ones.
+            for layer in range(3)  # Layers at 32x32; larger images have further ones.
         }
     return base.Method(
         init=init,

@@ -100,7 +100,7 @@ def lrgdan(
 
     Args:
       config: hyper-parameters.
-      dtype: that networks compute in; what they learn and return is float32.
+      dtype: type that networks compute in; what they learn and return is float32.
 
     Returns:
       The method; its networks are `encoder` and `decoder` (G), `auxiliary_encoder` and
@@ -112,8 +112,7 @@ def lrgdan(
     """
     _checks.one_of("hyper.adversarial", config.adversarial, adversarial.GENERATOR)
     _checks.one_of("hyper.dual_mode", config.dual_mode, DUAL)
-    distances = latent.DISTANCES
-    zrec = distances[_checks.one_of("hyper.zrec", config.zrec, distances)]
+    zrec = latent.DISTANCES[_checks.one_of("hyper.zrec", config.zrec, latent.DISTANCES)]
     shared: dict[str, Any] = {"features": config.features, "dtype": dtype}
     encoder = dcgan.StochasticEncoder(config.latent, **shared)
     auxiliary_encoder = dcgan.Encoder(config.latent, **shared)
@@ -122,7 +121,7 @@ def lrgdan(
         config.features, config.units, dtype=dtype
     )
     local_estimator = estimators.LocalEstimator(config.units, dtype=dtype)
-    # G's weight of ||G(x) - D'(G(x))||.
+    # Weight of ||G(x) - D'(G(x))|| in the loss of G.
     w_direc = {"adversarial": 1.0, "zero_sum": config.k, "joint": -config.k}
 
     def decoder(shape):
@@ -143,7 +142,7 @@ def lrgdan(
         return mean, log_variance, z, feature_map, new
 
     def generate(params, stats, x, key):
-        """G(x), the mean of its latent."""
+        """G(x), and the mean of its latent."""
         mean, _, z, _, _ = encode(params, stats, x, key)
         x_hat, _ = apply.train(decoder(x.shape), "decoder", params, stats, z)
         return x_hat, mean
@@ -182,7 +181,7 @@ def lrgdan(
         return loss, base.Aux(new, metrics)
 
     def information(params, stats, feature_map, z):
-        """Losses of the two estimators."""
+        """Losses of the global and the local estimator."""
 
         def estimate(module, name, feature_map, z):
             return apply.train(module, name, params, stats, feature_map, z)[0]
@@ -222,15 +221,15 @@ def lrgdan(
             weighted["direc"] = config.w_dual * w_direc[config.dual_mode] * direc
             metrics |= {"zrec": z_error, "direc": direc}
         if config.information:
-            in_all, in_places = information(params, stats, feature_map, z)
+            global_loss, local_loss = information(params, stats, feature_map, z)
             kl = latent.kl_standard_normal(mean, log_variance).mean() / config.latent
             weighted["information"] = config.w_information * (
-                config.beta_global * in_all
-                + config.beta_local * in_places
+                config.beta_global * global_loss
+                + config.beta_local * local_loss
                 + config.gamma * kl
             )
-            # Losses of 2 log 2 mean that nothing is known, lower ones information.
-            metrics |= {"global": in_all, "local": in_places, "kl": kl}
+            # A loss of 2 log 2 means no information, a lower one means some.
+            metrics |= {"global": global_loss, "local": local_loss, "kl": kl}
         return weighted, ({**encoded, **decoded}, metrics)
 
     def generator_loss(params, stats, x, key):
@@ -238,18 +237,20 @@ def lrgdan(
         return sum(weighted.values()), base.Aux(new, metrics)
 
     adam = optax.adam(config.learning_rate, b1=config.b1, b2=config.b2)
-    both = ("auxiliary_encoder", "auxiliary_decoder")
-    estimated = ("global_estimator", "local_estimator") if config.information else ()
+    generator = ["encoder", "decoder"]
+    if config.information:
+        generator += ["global_estimator", "local_estimator"]
+    auxiliary_networks = ("auxiliary_encoder", "auxiliary_decoder")
     objectives = {}
     if config.discriminate:
         objectives["discriminator"] = base.Objective(
             discriminator_loss, ("discriminator",), adam
         )
     if config.dual:
-        objectives["auxiliary"] = base.Objective(auxiliary_loss, both, adam)
-    objectives["generator"] = base.Objective(
-        generator_loss, ("encoder", "decoder", *estimated), adam
-    )
+        objectives["auxiliary"] = base.Objective(
+            auxiliary_loss, auxiliary_networks, adam
+        )
+    objectives["generator"] = base.Objective(generator_loss, tuple(generator), adam)
 
     def init(key, images):
         count, size, _, _ = images.shape
@@ -270,7 +271,9 @@ def lrgdan(
         return base.alternate(objectives, state, images, key)
 
     embed, decode, generated = base.autoencoding(encoder, decoder)
-    *_, reconstructed_again = base.autoencoding(auxiliary_encoder, decoder, both)
+    *_, reconstructed_again = base.autoencoding(
+        auxiliary_encoder, decoder, auxiliary_networks
+    )
 
     def reconstruct(state, x):
         x_hat = generated(state, x)
@@ -282,19 +285,20 @@ def lrgdan(
     def diagnose(state, x, key):
         """Norms of the encoder's gradients by each weighted term."""
 
-        def of_encoder(own):
-            weighted, _ = terms({**state.params, "encoder": own}, state.stats, x, key)
-            return weighted
+        def weighted_terms(encoder_params):
+            params = {**state.params, "encoder": encoder_params}
+            return terms(params, state.stats, x, key)[0]
 
-        weighted, pull = jax.vjp(of_encoder, state.params["encoder"])
-        unit = jnp.eye(len(weighted))
-        gradients = jax.vmap(pull)(dict(zip(weighted, unit, strict=True)))
+        weighted, pull_back = jax.vjp(weighted_terms, state.params["encoder"])
+        unit_vectors = jnp.eye(len(weighted))
+        gradients = jax.vmap(pull_back)(dict(zip(weighted, unit_vectors, strict=True)))
         squares = [
-            jnp.square(g).reshape(len(weighted), -1).sum(axis=1)
-            for g in jax.tree.leaves(gradients)
+            jnp.square(leaf).reshape(len(weighted), -1).sum(axis=1)
+            for leaf in jax.tree.leaves(gradients)
         ]
         norms = jnp.sqrt(sum(squares))
-        return {f"gradient_{n}": norm for n, norm in zip(weighted, norms, strict=True)}
+        names = [f"gradient_{name}" for name in weighted]
+        return dict(zip(names, norms, strict=True))
 
     return base.Method(
         init=init,
