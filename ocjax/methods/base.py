@@ -1,8 +1,8 @@
-"""What a method is: pure functions over one explicit state.
+"""Definition of a method: pure functions over one explicit state.
 
 A method is an `init`, stages of training and a `score`, with its losses listed as
-data: each `Objective` says what it minimizes, which networks it trains and how. What is
-not descended to but computed from the training images is a `Pass`.
+data: each `Objective` says what it minimizes, which networks it trains and how. A
+`Pass` computes from the training images, without descent.
 Networks are named; parameters, BatchNorm statistics and optimizer states are mappings
 by name.
 
@@ -25,7 +25,7 @@ Metrics = Mapping[str, jax.Array]  # Scalars, each under the name it has in the 
 
 
 class Aux(NamedTuple):
-    """What a loss returns beside its value."""
+    """Statistics and metrics that a loss returns beside its value."""
 
     stats: Networks  # Updated BatchNorm statistics, only of networks the loss owns.
     metrics: Metrics  # Unweighted terms.
@@ -35,7 +35,7 @@ class Objective(NamedTuple):
     """A loss, the networks it trains, and the optimizer that trains them."""
 
     loss: Callable  # loss(params, stats, images, key) -> (scalar, Aux)
-    trains: tuple[str, ...]  # All other networks are constants to it.
+    trains: tuple[str, ...]  # Names of networks; all others are constants to it.
     optimizer: optax.GradientTransformation
 
 
@@ -45,8 +45,8 @@ class State(NamedTuple):
     params: Networks
     stats: Networks  # BatchNorm statistics, same keys; {} without BatchNorm.
     opt: Mapping[str, optax.OptState]  # One for each objective.
-    step: jax.Array  # Steps taken, int32 scalar.
-    # What a pass has added up so far, nested mappings of arrays; {} outside of it.
+    step: jax.Array  # Number of steps taken, int32 scalar.
+    # Sums of a pass so far, nested mappings of arrays; {} outside of it.
     sums: Mapping[str, Any] = {}
     # Factor of all learning rates in this step; None for 1, and between steps.
     rate: jax.Array | None = None
@@ -55,8 +55,8 @@ class State(NamedTuple):
 class Groups(NamedTuple):
     """A division of the training images that a stage asks for."""
 
-    members: Mapping[str, np.ndarray]  # Name -> indices into the training images.
-    grades: Mapping[str, np.ndarray]  # What it was made by: name -> `[N]`.
+    members: Mapping[str, np.ndarray]  # Indices into the training images by name.
+    grades: Mapping[str, np.ndarray]  # Measures `[N]` it was made by, by name.
 
 
 class Pass(NamedTuple):
@@ -90,20 +90,20 @@ class Stage(NamedTuple):
     often as it takes to fill the epoch.
     """
 
-    step: Any = None  # step(state, images, key) -> (State, Metrics); None of a pass.
-    # None, of the last stage with steps alone: as the run says.
+    step: Any = None  # step(state, images, key) -> (State, Metrics); None for a pass.
+    # Number of epochs; None for the run's, in the last stage with steps alone.
     epochs: int | None = None
-    # grade(state, images) -> [B], an image's value its own alone; higher is more
+    # grade(state, images) -> [B], each value of its own image alone; higher is more
     # atypical.
     grade: Callable | None = None
     divide: Callable | None = None  # divide(grades `[N]` on the host) -> Groups
-    computed: Pass | None = None  # In place of a step.
+    computed: Pass | None = None  # Pass in place of a step.
 
 
 class Views(NamedTuple):
-    """What pictures can show of a method beside its reconstructions.
+    """Functions for pictures of a method beside its reconstructions.
 
-    Each is a function of the state and of images, an image's value its own alone.
+    Each is a function of the state and of images, each value of its own image alone.
     """
 
     images: Mapping[str, Callable] = {}  # (state, images) -> images, steps of a score.
@@ -117,21 +117,21 @@ class Method(NamedTuple):
     """A one-class method."""
 
     init: Callable  # init(key, images) -> State; only the shape of images matters.
-    stages: tuple[Stage, ...]  # In their order; most methods have one.
+    stages: tuple[Stage, ...]  # Stages in their order; most methods have one.
     score: Callable  # score(state, images) -> [B], higher is more anomalous.
-    objectives: Mapping[str, Objective]  # Of all stages.
+    objectives: Mapping[str, Objective]  # Objectives of all stages by name.
     # (state, images) -> images of equal shape in [-1, 1], that the score compares with.
     reconstruct: Callable | None = None
     embed: Callable | None = None  # (state, images) -> latents [B, D].
     # (state, images) -> heatmaps [B, S, S] of at least 0, larger where an image is more
-    # anomalous; None for what `evaluation.heatmaps` makes of the others.
+    # anomalous; `evaluation.heatmaps` makes them of the others where this is None.
     anomaly_map: Callable | None = None
     # (state, images) -> [B] of at least 0, what training lowers on normal images; None
     # for the error of `reconstruct`.
     error: Callable | None = None
     views: Views = Views()
     diagnose: Callable | None = None  # (state, images, key) -> Metrics, now and then.
-    score_batchwise: Callable | None = None  # As score, by statistics of the batch.
+    score_batchwise: Callable | None = None  # The score by statistics of the batch.
     # Name and version of frozen weights, which the functions have and states have not;
     # "" without any.
     weights: str = ""
@@ -145,11 +145,11 @@ class Method(NamedTuple):
     def computes(self) -> tuple[str, ...]:
         """Names of the parameters that passes compute."""
         passes = [stage.computed for stage in self.stages if stage.computed]
-        return tuple(name for each in passes for name in each.computes)
+        return tuple(name for computed in passes for name in computed.computes)
 
 
 class Autoencoding(NamedTuple):
-    """What a trained encoder and decoder do, as `Method` and `Views` have it."""
+    """Functions of a trained encoder and decoder, as `Method` and `Views` have them."""
 
     embed: Callable  # (state, images) -> latents [B, D].
     decode: Callable  # (state, latents, (S, S, C)) -> images.
@@ -174,8 +174,10 @@ def init_state(
     trained = {name for objective in objectives.values() for name in objective.trains}
     keys = jax.random.split(key, len(modules))
     networks = {
-        name: apply.init(module, part, *inputs)
-        for part, (name, (module, *inputs)) in zip(keys, modules.items(), strict=True)
+        name: apply.init(module, module_key, *inputs)
+        for module_key, (name, (module, *inputs)) in zip(
+            keys, modules.items(), strict=True
+        )
         if name in trained
     }
     params = {name: network[0] for name, network in networks.items()}
@@ -202,10 +204,10 @@ def of_one_pass(
     Args:
       name: name of its parameters in a state.
       init: init(key, images) -> parameters before the pass.
-      start: as of `Pass`.
-      add: as of `Pass`.
+      start: start(state, shape, count) -> sums, as in `Pass`.
+      add: add(state, sums, images, numbers) -> sums, as in `Pass`.
       finish: finish(parameters, sums) -> parameters; on the host.
-      score: as of `Method`.
+      score: score(state, images) -> [B], as in `Method`.
       **options: other fields of `Method`.
     """
 
@@ -227,27 +229,27 @@ def simultaneous(
     images: jax.Array,
     key: jax.Array,
 ) -> tuple[State, Metrics]:
-    """One step on every objective, all gradients taken at the same parameters.
+    """Takes one step on every objective, all gradients taken at the same parameters.
 
     Forward passes that several losses write down are computed once: they are the same
     program, and the compiler merges them.
 
     Args:
       objectives: name -> objective; no network may be trained by two of them.
-      state: before the step.
+      state: state before the step.
       images: batch, shape `[B, S, S, C]`, in `[-1, 1]`.
       key: randomness of this step.
 
     Returns:
       The next state, and the metrics of all objectives.
     """
-    found = {
+    gradients = {
         name: _gradient(objective, state, images, key)
         for name, objective in objectives.items()
     }
     metrics = {}
     for name, objective in objectives.items():
-        state, terms = _update(name, objective, state, found[name])
+        state, terms = _update(name, objective, state, gradients[name])
         metrics |= terms
     return state._replace(step=state.step + 1), metrics
 
@@ -258,14 +260,14 @@ def alternate(
     images: jax.Array,
     key: jax.Array,
 ) -> tuple[State, Metrics]:
-    """One step on each objective in turn, each at the parameters the last one left.
+    """Takes one step on each objective in turn, at the parameters the last one left.
 
-    All get the same key, so that a network which is not yet trained does the same in
-    each, once.
+    All get the same key, so that a network which is not yet trained computes the same
+    in each, once.
 
     Args:
       objectives: name -> objective, in their order.
-      state: before the step.
+      state: state before the step.
       images: batch, shape `[B, S, S, C]`, in `[-1, 1]`.
       key: randomness of this step.
 
@@ -286,20 +288,20 @@ def descend(
     images: jax.Array,
     key: jax.Array,
 ) -> tuple[State, Metrics]:
-    """One optimizer step on the networks that `objective` trains.
+    """Takes one optimizer step on the networks that `objective` trains.
 
     Args:
-      name: of the objective, under which its optimizer state and loss are kept.
-      objective: what to minimize.
-      state: before the step; its `step` is left to the caller.
+      name: name of the objective, under which its optimizer state and loss are kept.
+      objective: objective to minimize.
+      state: state before the step; its `step` is left to the caller.
       images: batch, shape `[B, S, S, C]`, in `[-1, 1]`.
       key: randomness of this step.
 
     Returns:
       The next state, and the objective's metrics.
     """
-    found = _gradient(objective, state, images, key)
-    return _update(name, objective, state, found)
+    gradient = _gradient(objective, state, images, key)
+    return _update(name, objective, state, gradient)
 
 
 def autoencoding(
@@ -308,13 +310,13 @@ def autoencoding(
     names: tuple[str, str] = ("encoder", "decoder"),
     apply_network: Callable = apply.infer,
 ) -> Autoencoding:
-    """Returns what a trained encoder and decoder do.
+    """Returns the functions of a trained encoder and decoder.
 
     Args:
-      encoder: the first of its outputs is the latent.
-      decoder: (S, S, C) -> the module that maps latents to such images.
-      names: of the two networks.
-      apply_network: as what they are applied, `apply.infer` or `apply.batchwise`.
+      encoder: network whose first output is the latent.
+      decoder: (S, S, C) -> network that maps latents to such images.
+      names: names of the two networks.
+      apply_network: function that applies them, `apply.infer` or `apply.batchwise`.
     """
     encoder_name, decoder_name = names
 
@@ -331,7 +333,7 @@ def autoencoding(
 
 
 def _gradient(objective, state, images, key):
-    """((value, aux), gradients), averaged over devices."""
+    """Loss and gradients, ((value, aux), gradients), averaged over devices."""
 
     def loss(trained):
         return objective.loss({**state.params, **trained}, state.stats, images, key)
@@ -340,8 +342,8 @@ def _gradient(objective, state, images, key):
     return axis.mean(jax.value_and_grad(loss, has_aux=True)(trained))
 
 
-def _update(name, objective, state, found):
-    (value, aux), gradients = found
+def _update(name, objective, state, gradient):
+    (value, aux), gradients = gradient
     trained = _pick(state.params, objective.trains)
     updates, opt = objective.optimizer.update(gradients, state.opt[name], trained)
     if state.rate is not None:

@@ -54,7 +54,7 @@ def ganomaly(
 
     Args:
       config: hyper-parameters.
-      dtype: that networks compute in; what they learn and return is float32.
+      dtype: type that networks compute in; what they learn and return is float32.
 
     Returns:
       The method; its networks are `encoder`, `decoder`, `reencoder` (the paper's E)
@@ -64,8 +64,8 @@ def ganomaly(
       ValueError: an option of `config` is unknown.
     """
     _checks.one_of("hyper.adversarial", config.adversarial, ADVERSARIAL)
-    distances = latent.DISTANCES
-    distance = distances[_checks.one_of("hyper.score", config.score, distances)]
+    _checks.one_of("hyper.score", config.score, latent.DISTANCES)
+    distance = latent.DISTANCES[config.score]
     shared: dict[str, Any] = {"features": config.features, "dtype": dtype}
     encoder = dcgan.Encoder(config.latent, **shared)
     discriminator = dcgan.Encoder(1, **shared)
@@ -74,11 +74,11 @@ def ganomaly(
         return dcgan.Decoder(shape[-2], shape[-1], **shared)
 
     def generate(params, stats, x):
-        """One pass of the generator: x_hat, z, z_hat, new statistics."""
+        """Applies the generator: x_hat, z, z_hat, new statistics."""
         (z, _), encoded = apply.train(encoder, "encoder", params, stats, x)
         x_hat, decoded = apply.train(decoder(x.shape), "decoder", params, stats, z)
-        (z_hat, _), again = apply.train(encoder, "reencoder", params, stats, x_hat)
-        return x_hat, z, z_hat, {**encoded, **decoded, **again}
+        (z_hat, _), reencoded = apply.train(encoder, "reencoder", params, stats, x_hat)
+        return x_hat, z, z_hat, {**encoded, **decoded, **reencoded}
 
     def discriminate(params, stats, x):
         """Logits, features and new statistics of the discriminator."""
@@ -133,7 +133,7 @@ def ganomaly(
         return base.simultaneous(objectives, state, images, key)
 
     def inference(apply_network):
-        """The functions of a trained state, given how networks are applied."""
+        """Functions of a trained state, whose networks `apply_network` applies."""
         embed, decode, reconstruct = base.autoencoding(
             encoder, decoder, apply_network=apply_network
         )

@@ -36,7 +36,7 @@ from ocjax.methods import base
 from ocjax.modules import alexnet, apply, splitting
 
 BACKBONES = {"alexnet": alexnet.AlexNet, "authors": splitting.Backbone}
-DECAYED = {"convolutions": ("Conv",), "kernels": ("Conv", "Dense")}  # Layers' names.
+DECAYED = {"convolutions": ("Conv",), "kernels": ("Conv", "Dense")}  # Prefixes.
 CONSTRAINTS = ("closeness", "dispersion")
 SSIM = {
     "standard": {},
@@ -88,7 +88,7 @@ def ics(
 
     Args:
       config: hyper-parameters.
-      dtype: that networks compute in; what they learn and return is float32.
+      dtype: type that networks compute in; what they learn and return is float32.
 
     Returns:
       The method; its networks are `backbone` and `classifier`, with splitting the
@@ -146,7 +146,7 @@ def ics(
 
     rmsprop = optax.chain(
         _l2(config.splitting_weight_decay, DECAYED["convolutions"]),
-        # As Keras has it.
+        # Keras adds eps to the root, not to the mean square.
         optax.rmsprop(
             config.splitting_learning_rate, decay=0.9, eps=1e-7, eps_in_sqrt=False
         ),
@@ -157,11 +157,11 @@ def ics(
         )
     }
     if constrained:
-        pulled = "backbone", "distance"
+        networks = "backbone", "distance"
         classifying = {
-            "closeness": base.Objective(closeness_loss, pulled, adam()),
+            "closeness": base.Objective(closeness_loss, networks, adam()),
             **classifying,
-            "dispersion": base.Objective(dispersion_loss, pulled, adam()),
+            "dispersion": base.Objective(dispersion_loss, networks, adam()),
         }
     dividing = {"splitting": base.Objective(splitting_loss, ("splitter",), rmsprop)}
     objectives = {**dividing, **classifying} if config.splitting else classifying
@@ -184,8 +184,9 @@ def ics(
         _check_batch(len(images), parts)
         metrics = {}
         for i, (name, objective) in enumerate(classifying.items()):
-            own = jax.random.fold_in(key, i)  # Other images, so other units dropped.
-            state, terms = base.descend(name, objective, state, images, own)
+            # Each objective sees other images, and so drops other units.
+            objective_key = jax.random.fold_in(key, i)
+            state, terms = base.descend(name, objective, state, images, objective_key)
             state = state._replace(opt=_share(name, state.opt))
             metrics |= terms
         return state._replace(step=state.step + 1), metrics
@@ -261,7 +262,7 @@ def _divide_by(similarity: np.ndarray, rho: float) -> base.Groups:
 
 
 def _to_unit(images: jax.Array) -> jax.Array:
-    """Images in [-1, 1] to the [0, 1] of these networks, and of SSIM."""
+    """Maps images in [-1, 1] to the [0, 1] of these networks, and of SSIM."""
     return 0.5 * (images + 1.0)
 
 
@@ -297,7 +298,7 @@ def _check(config: Config) -> None:
 def _check_batch(size: int, parts: int) -> None:
     """Raises `InputError` unless a batch can be made of equal parts.
 
-    In the first stage already, not only in the second, which needs it.
+    The first stage checks for the second, which needs it, so that errors come early.
     """
     if size % parts:
         raise _checks.InputError(

@@ -1,4 +1,4 @@
-"""What a method does to images before its networks see them.
+"""Changes of images before a method's networks see them.
 
 Both are compiled with the step, on the device, and work on any method.
 """
@@ -12,7 +12,7 @@ from ocjax._checks import InputError
 from ocjax.methods.base import Method, Pass, Views
 from ocjax.modules.noise import example_keys
 
-PADDING = 4  # Pixels on each side, as is usual at 32x32 (He et al., 2016).
+PADDING = 4  # Pixels added on each side, as usual at 32x32 (He et al., 2016).
 
 
 def augment(
@@ -22,23 +22,24 @@ def augment(
     crop: bool = False,
     flip: bool = False,
 ) -> jax.Array:
-    """Random crops and mirror images, of each image by its own randomness.
+    """Crops and mirrors images, each by its own randomness.
 
-    LR-GDAN (Chen et al., 2020, section 4.1) names both without sizes. A crop is of the
-    image with `PADDING` black pixels around it. Digits and signs are not to be flipped.
+    LR-GDAN (Chen et al., 2020, section 4.1) names both without sizes. A crop is cut
+    from the image with `PADDING` black pixels around it. Digits and signs are not to be
+    flipped.
 
     Args:
       images: shape `[B, S, S, C]`, in [-1, 1].
       key: randomness of the whole batch, the same on all devices.
-      crop: shift at random by up to `PADDING` pixels.
-      flip: mirror half of the images, left to right.
+      crop: whether images shift at random by up to `PADDING` pixels.
+      flip: whether half of the images are mirrored, left to right.
 
     Returns:
       Images of the same shape.
     """
     keys = example_keys(key, len(images))
 
-    def one(image, key):
+    def augment_one(image, key):
         crop_key, flip_key = jax.random.split(key)
         if crop:
             edges = ((PADDING, PADDING), (PADDING, PADDING), (0, 0))
@@ -51,13 +52,13 @@ def augment(
             image = jnp.where(mirrored, image[:, ::-1], image)
         return image
 
-    return jax.vmap(one)(images, keys)
+    return jax.vmap(augment_one)(images, keys)
 
 
 def augmented(method: Method, *, crop: bool, flip: bool) -> Method:
     """The method, trained on augmented images.
 
-    Scores, grades and passes are of images as they are.
+    Scores, grades and passes see images as they are.
 
     Raises:
       InputError: the method takes no steps, so that nothing would be augmented.
@@ -70,8 +71,8 @@ def augmented(method: Method, *, crop: bool, flip: bool) -> Method:
 
     def step(inner):
         def on_augmented(state, images, key):
-            own, key = jax.random.split(key)
-            images = augment(images, own, crop=crop, flip=flip)
+            augment_key, key = jax.random.split(key)
+            images = augment(images, augment_key, crop=crop, flip=flip)
             return inner(state, images, key)
 
         return on_augmented
@@ -91,9 +92,9 @@ def standardized(
     that say they standardize do not say how their decoders follow.
 
     Args:
-      method: any.
-      mean: of pixels in [0, 1], one for each channel or one for all.
-      deviation: of pixels in [0, 1], likewise.
+      method: any method without a frozen network.
+      mean: mean of pixels in [0, 1], one for each channel or one for all.
+      deviation: standard deviation of pixels in [0, 1], likewise.
 
     Raises:
       InputError: the method has a frozen network, which standardizes by itself.

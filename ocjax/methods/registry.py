@@ -4,7 +4,7 @@ import importlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-# Of a method's file, and of the builder in it.
+# Names of methods: each names a file, and the builder in it.
 NAMES = (
     "lrgdan", "caent", "ics", "ganomaly", "skip_ganomaly", "autoencoder", "pca",
     "padim", "patchcore", "knn_features", "mahalanobis_features",
@@ -13,13 +13,13 @@ NAMES = (
 
 
 class Registry(Mapping[str, tuple[Any, Any]]):
-    """Name -> (its `Config`, its builder).
+    """Mapping of names to (`Config`, builder).
 
     Names alone cost no import of JAX, so that help comes at once.
     """
 
     def __getitem__(self, name: str) -> tuple[Any, Any]:
-        """The two of one method."""
+        """Configuration and builder of one method."""
         if name not in NAMES:
             raise KeyError(name)
         module = importlib.import_module(f"ocjax.methods.{name}")
@@ -30,7 +30,7 @@ class Registry(Mapping[str, tuple[Any, Any]]):
         return iter(NAMES)
 
     def __len__(self) -> int:
-        """How many there are."""
+        """Number of methods."""
         return len(NAMES)
 
 

@@ -36,7 +36,7 @@ class Config:
     learning_rate: float = 2e-4  # Learning rate of Adam.
     b1: float = 0.5  # Decay of Adam's first moment.
     b2: float = 0.999  # Decay of Adam's second moment.
-    # Weight of the reconstruction error in the score, of 1 in all.
+    # Weight of the reconstruction error in the score; the latent loss has the rest.
     score_weight: float = 0.9
     # Generator's loss: "non_saturating", or "literal" as the paper writes it.
     adversarial: str = "non_saturating"
@@ -52,7 +52,7 @@ def skip_ganomaly(
 
     Args:
       config: hyper-parameters.
-      dtype: that networks compute in; what they learn and return is float32.
+      dtype: type that networks compute in; what they learn and return is float32.
 
     Returns:
       The method; its networks are `generator` and `discriminator`. Latents are the
@@ -112,7 +112,7 @@ def skip_ganomaly(
         return base.simultaneous(objectives, state, images, key)
 
     def inference(apply_network):
-        """The functions of a trained state, given how networks are applied."""
+        """Functions of a trained state, whose networks `apply_network` applies."""
 
         def apply_to(state, module, name, x):
             return apply_network(module, name, state.params, state.stats, x)

@@ -1,7 +1,7 @@
 """Pictures larger than a method's images, in overlapping tiles.
 
 The tiled method is a method too: it takes pictures, trains on random tiles of them, and
-scores, reconstructs and explains whole pictures. So it trains, is judged, exported and
+scores, reconstructs and explains whole pictures. So it is trained, judged, exported and
 served as any other.
 """
 
@@ -32,13 +32,13 @@ def tiled(
     are left out, for they are of tiles.
 
     Args:
-      method: any.
-      size: of a tile, the method's own image size.
-      overlap: the part of a tile that the next one covers too, at least; in [0, 1).
-      reduction: a key of `REDUCTIONS`.
+      method: method of tiles.
+      size: side of a tile, the method's own image size.
+      overlap: least part of a tile that the next one covers too, in [0, 1).
+      reduction: key of `REDUCTIONS`.
 
     Raises:
-      InputError: the overlap or the reduction cannot be.
+      InputError: the overlap is out of range, or the reduction is unknown.
     """
     reduce = REDUCTIONS[one_of("tile reduction", reduction, REDUCTIONS)]
     if not 0 <= overlap < 1:
@@ -50,22 +50,22 @@ def tiled(
 
     def step(inner):
         def on_tiles(state, pictures, key):
-            own, key = jax.random.split(key)
-            tiles = random_tiles(pictures, own, size)
+            tile_key, key = jax.random.split(key)
+            tiles = random_tiles(pictures, tile_key, size)
             return inner(state, tiles, key)
 
         return on_tiles
 
     def reduced(inner):
-        def of_pictures(state, pictures):
-            # One tile after another: what is compiled does not grow with their number.
+        def on_pictures(state, pictures):
+            # A loop, so that the program does not grow with the number of tiles.
             values = jax.lax.map(
                 lambda place: inner(state, _cut(pictures, place, size)),
                 _places(pictures.shape[1], size, overlap),
             )
             return reduce(values, axis=0)
 
-        return of_pictures
+        return on_pictures
 
     stages = [
         stage._replace(
@@ -89,7 +89,7 @@ def tiled(
 
 
 def starts(side: int, size: int, overlap: float) -> list[int]:
-    """Where tiles begin along a side, evenly from one end to the other.
+    """First pixels of tiles along a side, evenly from one end to the other.
 
     Raises:
       InputError: a tile is larger than the picture.
@@ -109,26 +109,26 @@ def random_tiles(pictures: jax.Array, key: jax.Array, size: int) -> jax.Array:
     Args:
       pictures: `[B, S, S, C]`.
       key: randomness of the whole batch, the same on all devices.
-      size: of a tile.
+      size: side of a tile.
     """
     keys = example_keys(key, len(pictures))
     shape = (size, size, pictures.shape[-1])
 
-    def one(picture, key):
+    def cut_one(picture, key):
         top, left = jax.random.randint(key, (2,), 0, picture.shape[0] - size + 1)
         return jax.lax.dynamic_slice(picture, (top, left, jnp.zeros_like(top)), shape)
 
-    return jax.vmap(one)(pictures, keys)
+    return jax.vmap(cut_one)(pictures, keys)
 
 
 def _places(side: int, size: int, overlap: float) -> np.ndarray:
-    """(top, left) of all tiles, int32 `[T, 2]`."""
+    """Corners (top, left) of all tiles, int32 `[T, 2]`."""
     lines = np.array(starts(side, size, overlap), np.int32)
     return np.stack(np.meshgrid(lines, lines, indexing="ij"), -1).reshape(-1, 2)
 
 
 def _cut(pictures: jax.Array, place: jax.Array, size: int) -> jax.Array:
-    """A tile of all pictures, `[B, size, size, C]`."""
+    """The tile at one place of all pictures, `[B, size, size, C]`."""
     rows = jax.lax.dynamic_slice_in_dim(pictures, place[0], size, 1)
     return jax.lax.dynamic_slice_in_dim(rows, place[1], size, 2)
 
@@ -143,13 +143,14 @@ def _of_all_tiles(computed: Pass, size: int, overlap: float) -> Pass:
     def add(state, sums, pictures, numbers):
         places = _places(pictures.shape[1], size, overlap)
 
-        def one(sums, tile):
-            place, number = tile
-            own = jnp.where(numbers < 0, -1, numbers * len(places) + number)
-            return computed.add(state, sums, _cut(pictures, place, size), own), None
+        def add_tile(sums, tile):
+            place, index = tile
+            images = _cut(pictures, place, size)
+            image_numbers = jnp.where(numbers < 0, -1, numbers * len(places) + index)
+            return computed.add(state, sums, images, image_numbers), None
 
         tiles = places, np.arange(len(places), dtype=np.int32)
-        return jax.lax.scan(one, sums, tiles)[0]
+        return jax.lax.scan(add_tile, sums, tiles)[0]
 
     return computed._replace(start=start, add=add)
 
@@ -159,9 +160,9 @@ def _stitched_maps(
 ) -> Callable | None:
     if anomaly_map is None:
         return None
-    of_tiles = lambda state, tiles: anomaly_map(state, tiles)[..., None]
-    whole: Any = _stitched(of_tiles, size, overlap)
-    return lambda state, pictures: whole(state, pictures)[..., 0]
+    with_channel = lambda state, tiles: anomaly_map(state, tiles)[..., None]
+    stitched: Any = _stitched(with_channel, size, overlap)
+    return lambda state, pictures: stitched(state, pictures)[..., 0]
 
 
 def _stitched(
@@ -170,7 +171,7 @@ def _stitched(
     if reconstruct is None:
         return None
 
-    def whole(state, pictures):
+    def stitch(state, pictures):
         side = pictures.shape[1]
         places = _places(side, size, overlap)
         count = np.zeros((1, side, side, 1), np.float32)
@@ -183,9 +184,9 @@ def _stitched(
             before = jax.lax.dynamic_slice(total, place, tile.shape)
             return jax.lax.dynamic_update_slice(total, before + tile, place), None
 
-        channels = jax.eval_shape(reconstruct, state, _cut(pictures, places[0], size))
-        nothing = jnp.zeros((*pictures.shape[:3], channels.shape[-1]), pictures.dtype)
-        total, _ = jax.lax.scan(add, nothing, places)
+        tile = jax.eval_shape(reconstruct, state, _cut(pictures, places[0], size))
+        zeros = jnp.zeros((*pictures.shape[:3], tile.shape[-1]), pictures.dtype)
+        total, _ = jax.lax.scan(add, zeros, places)
         return total / count
 
-    return whole
+    return stitch
