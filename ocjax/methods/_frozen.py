@@ -1,4 +1,4 @@
-"""What methods on frozen networks share: the network, places, and heatmaps.
+"""Parts that methods on frozen networks share: the network, places, and heatmaps.
 
 Images of any size are resized to the network's inside the method, so that what trains,
 scores, explains and is exported sees the same pixels. All maps here are made of others
@@ -38,7 +38,7 @@ class Frozen:
     Attributes:
       backbone: the network with its weights, which are constants of compiled programs.
       size: side that images are resized to.
-      version: of network and weights.
+      version: name of the network and version of its weights.
     """
 
     def __init__(self, config: Config, dtype: DTypeLike):
@@ -66,18 +66,21 @@ class Frozen:
 
 
 def levels(features: Mapping[str, backbones.Feature]) -> dict[str, int]:
-    """The maps that a network's stages end in, by name, with their channels.
+    """Channels of the maps that a network's stages end in, by name.
 
-    Of maps with equally many channels that follow each other the last is one.
+    The last of several maps in a row with equally many channels ends a stage.
     """
     maps = [
         (name, feature.channels)
         for name, feature in features.items()
         if feature.stride is not None and not name.startswith("expanded")
     ]
-    following = [channels for _, channels in maps[1:]] + [0]
-    pairs = zip(maps, following, strict=True)
-    return {name: channels for (name, channels), after in pairs if channels != after}
+    next_channels = [channels for _, channels in maps[1:]] + [0]
+    return {
+        name: channels
+        for (name, channels), after in zip(maps, next_channels, strict=True)
+        if channels != after
+    }
 
 
 def resized(maps: jax.Array, side: int) -> jax.Array:
@@ -88,7 +91,7 @@ def resized(maps: jax.Array, side: int) -> jax.Array:
 
 
 def mapped(maps: jax.Array, matrix: np.ndarray) -> jax.Array:
-    """Maps `[B, T, T, C]`, each of maps `[B, S, S, C]`; matrix `[T, S]`."""
+    """Maps `[B, T, T, C]` of `[B, S, S, C]`: a matrix `[T, S]` on rows and columns."""
     matrix = matrix.astype(maps.dtype)
     rows = jnp.einsum("ij,bjkc->bikc", matrix, maps, precision="highest")
     return jnp.einsum("lk,bikc->bilc", matrix, rows, precision="highest")
@@ -105,20 +108,20 @@ def heatmaps(grids: jax.Array, side: int) -> jax.Array:
 
 
 @functools.lru_cache(32)
-def bilinear(to: int, of: int) -> np.ndarray:
-    """`[to, of]`: what each of `to` pixels of a line takes from its `of` pixels.
+def bilinear(size: int, source_size: int) -> np.ndarray:
+    """Weights `[size, source_size]` that resize a line of pixels.
 
     A triangle as wide as the larger of both kinds of pixels, as Pillow has it.
     """
-    scale = of / to
-    centres = (np.arange(to) + 0.5) * scale - 0.5
-    distances = np.abs(centres[:, None] - np.arange(of)) / max(scale, 1)
+    scale = source_size / size
+    centres = (np.arange(size) + 0.5) * scale - 0.5
+    distances = np.abs(centres[:, None] - np.arange(source_size)) / max(scale, 1)
     return _normalized(np.maximum(1 - distances, 0))
 
 
 @functools.lru_cache(32)
 def gaussian(side: int, deviation: float) -> np.ndarray:
-    """`[side, side]`: weights of a Gaussian in pixels around each pixel of a line."""
+    """Weights `[side, side]` of a Gaussian in pixels around each pixel of a line."""
     places = np.arange(side)
     distances = (places[:, None] - places) / deviation
     return _normalized(np.exp(-(distances**2) / 2))
@@ -126,7 +129,7 @@ def gaussian(side: int, deviation: float) -> np.ndarray:
 
 @functools.lru_cache(32)
 def neighbourhood(side: int) -> np.ndarray:
-    """`[side, side]`: the mean of each place of a line and those next to it.
+    """Weights `[side, side]` of the mean of each place of a line and those beside it.
 
     Beyond the ends there are zeros, as Anomalib's average pooling has them. The choice
     saw test labels: magnetic tiles have an AUROC of 0.904 by padim without the zeros,
@@ -143,16 +146,16 @@ def described(maps: Sequence[jax.Array]) -> jax.Array:
     bilinearly.
 
     Args:
-      maps: square ones `[B, h, h, c]`.
+      maps: square maps `[B, h, h, c]`.
     """
     side = maps[0].shape[1]
     matrices = [bilinear(side, m.shape[1]) @ neighbourhood(m.shape[1]) for m in maps]
-    each = [mapped(x, matrix) for x, matrix in zip(maps, matrices, strict=True)]
-    return jnp.concatenate(each, axis=-1)
+    parts = [mapped(x, matrix) for x, matrix in zip(maps, matrices, strict=True)]
+    return jnp.concatenate(parts, axis=-1)
 
 
 def root(squares: jax.Array) -> jax.Array:
-    """The root of what rounding may have brought below zero; its slope is finite."""
+    """Root of squares that rounding may have made negative; its slope is finite."""
     return jnp.sqrt(jnp.maximum(squares, 1e-12))
 
 

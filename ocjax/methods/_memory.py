@@ -9,15 +9,16 @@ from ocjax.modules import axis
 def filled(
     memory: jax.Array, rows: jax.Array, numbers: jax.Array, stride: jax.Array | int = 1
 ) -> jax.Array:
-    """The memory with the rows of a batch, from all devices that share it.
+    """Memory with the rows of a batch, from all devices that share it.
 
     Args:
       memory: rows so far, shape `[M, ...]`.
       rows: rows of the batch's images, shape `[B, ...]`.
       numbers: numbers of the images in the pass, int32 `[B]`; -1 for none.
-      stride: distance of images that are kept: the image n is row n / stride.
+      stride: distance of images that are kept; image n is row n / stride.
     """
     rows, numbers = axis.gather((rows, numbers))
-    counts = (numbers >= 0) & (numbers % stride == 0)
-    places = jnp.where(counts, numbers // stride, len(memory))  # Out of it: dropped.
+    kept = (numbers >= 0) & (numbers % stride == 0)
+    # A place out of the memory drops the row.
+    places = jnp.where(kept, numbers // stride, len(memory))
     return memory.at[places].set(rows.astype(memory.dtype), mode="drop")

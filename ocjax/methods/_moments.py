@@ -18,14 +18,14 @@ Sums = dict[str, jax.Array]
 
 
 def zeros(shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> Sums:
-    """The sums of no vectors.
+    """Sums of no vectors.
 
     Args:
       shape: `[..., D]`: vectors of size D, summed up apart for all leading axes.
-      dtype: of the sums.
+      dtype: type of the sums.
 
     Returns:
-      "count" `[]`, "mean" `[..., D]` and "products" `[..., D, D]`, about the mean.
+      Sums "count" `[]`, "mean" `[..., D]` and "products" `[..., D, D]`, about the mean.
     """
     return {
         "count": jnp.zeros((), dtype),
@@ -35,10 +35,10 @@ def zeros(shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> Sums:
 
 
 def added(sums: Sums, x: jax.Array, counts: jax.Array) -> Sums:
-    """The sums with those of a batch, on all devices that share it.
+    """Sums with those of a batch, on all devices that share it.
 
     Args:
-      sums: before.
+      sums: sums before the batch.
       x: vectors, shape `[B, ..., D]`.
       counts: whether an image's vectors count, bool `[B]`.
     """
@@ -51,12 +51,12 @@ def added(sums: Sums, x: jax.Array, counts: jax.Array) -> Sums:
     products = axis.total(
         jnp.einsum("b...i,b...j->...ij", centred, centred, precision="highest")
     )
-    both = jnp.maximum(sums["count"] + count, 1)
+    total = jnp.maximum(sums["count"] + count, 1)
     shift = mean - sums["mean"]
-    weight = sums["count"] * count / both
+    weight = sums["count"] * count / total
     outer = shift[..., :, None] * shift[..., None, :]
     return {
         "count": sums["count"] + count,
-        "mean": sums["mean"] + shift * (count / both),
+        "mean": sums["mean"] + shift * (count / total),
         "products": sums["products"] + products + weight * outer,
     }

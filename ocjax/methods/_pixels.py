@@ -1,11 +1,11 @@
 """Detectors that take an image as a vector: one pass gathers those that train.
 
-What is fitted is fitted on the host, in float64, by scikit-learn or as it does. What is
-learned are arrays in the state, and scores are computed of these on any device.
+Fits run on the host, in float64, by scikit-learn or as it does. They give arrays in the
+state, and scores are computed of these on any device.
 
 With `components`, vectors are those of the principal components that keep a share of
 the training images' variance, centred on their mean. An image's part outside of them is
-not looked at.
+ignored.
 """
 
 import math
@@ -19,34 +19,34 @@ from jax.typing import DTypeLike
 from ocjax import _checks
 from ocjax.methods import _memory, base
 
-MOST_BYTES = 2 * 2**30  # Of all training pixels; a fit takes a few times as much.
+MOST_BYTES = 2 * 2**30  # Size of training pixels; a fit takes a few times as much.
 # Variance of a pixel, and of a component beside the first, that rounding can leave.
 ROUNDING = np.finfo(np.float32).eps ** 2
 
 
 def on_pixels(
     name: str,
-    learns: Callable[[int], Mapping[str, np.ndarray]],
+    placeholders: Callable[[int], Mapping[str, np.ndarray]],
     fit: Callable,
     score: Callable,
     *,
     least: int = 2,
-    because: str = "",
+    reason: str = "",
     embed: Callable | None = None,
     dtype: DTypeLike = jnp.float32,
 ) -> base.Method:
     """Builds a method that is fitted to all training images at once.
 
     Args:
-      name: of the method, and of its parameters.
-      learns: size D -> arrays like those that `fit` returns; what depends on the
-        training images may be of another length.
+      name: name of the method, and of its parameters.
+      placeholders: size D -> arrays like those that `fit` returns; lengths that depend
+        on the training images may differ.
       fit: (pixels `[N, D]`, seed) -> arrays, on the host; pixels are float64.
       score: (parameters, pixels `[B, D]`) -> `[B]`.
-      least: number of training images that it takes.
-      because: what says so, such as " (`hyper.neighbours` is 5)".
+      least: least number of training images.
+      reason: reason for that number, such as " (`hyper.neighbours` is 5)".
       embed: (parameters, pixels `[B, D]`) -> latents.
-      dtype: of the method; parameters are of float32, or what is more.
+      dtype: type of the method; parameters have it, or float32 where that is more.
 
     Returns:
       The method; it has one pass and no networks. Beside what it learns, its parameters
@@ -61,13 +61,13 @@ def on_pixels(
 
     def init(key, images):
         shape = images.shape[1:]
-        learned = {"mean": np.zeros(shape), **learns(math.prod(shape))}
+        learned = {"mean": np.zeros(shape), **placeholders(math.prod(shape))}
         arrays = {n: jnp.asarray(x) for n, x in cast(learned).items()}
         return {"seed": jax.random.bits(key, (), jnp.uint32), **arrays}
 
     def start(state, shape, count):
         del state
-        _check_count(name, shape, count, least, because)
+        _check_count(name, shape, count, least, reason)
         return {"pixels": jnp.zeros((count, math.prod(shape)), exact)}
 
     def add(state, sums, images, numbers):
@@ -81,7 +81,7 @@ def on_pixels(
         learned["mean"] = pixels.mean(0).reshape(params["mean"].shape)
         return {"seed": np.asarray(params["seed"]), **cast(learned)}
 
-    def of_images(function):
+    def on_images(function):
         def apply(state, x):
             params = state.params[name]
             check_images(x, params["mean"])
@@ -95,14 +95,14 @@ def on_pixels(
         start=start,
         add=add,
         finish=finish,
-        score=of_images(score),
-        embed=embed and of_images(embed),
+        score=on_images(score),
+        embed=embed and on_images(embed),
     )
 
 
 def on_components(
     name: str,
-    learns: Callable[[int], Mapping[str, np.ndarray]],
+    placeholders: Callable[[int], Mapping[str, np.ndarray]],
     fit: Callable,
     score: Callable,
     *,
@@ -110,16 +110,16 @@ def on_components(
     dtype: DTypeLike = jnp.float32,
     **options,
 ) -> base.Method:
-    """Builds a method as `on_pixels` does, of an image's principal components.
+    """Builds a method as `on_pixels` does, on an image's principal components.
 
     Args:
-      name: of the method.
-      learns: size K of a point -> arrays like those that `fit` returns.
+      name: name of the method, and of its parameters.
+      placeholders: size K of a point -> arrays like those that `fit` returns.
       fit: (points `[N, K]`, seed) -> arrays; the points' mean is 0.
       score: (parameters, points `[B, K]`) -> `[B]`.
       variance: share of the variance that the components keep; 0 for centred pixels.
-      dtype: that images are projected in.
-      **options: of `on_pixels`.
+      dtype: type that images are projected in.
+      **options: options of `on_pixels`.
 
     Returns:
       The method. Unless points are pixels, its parameters have `components` too,
@@ -134,10 +134,10 @@ def on_components(
         )
     exact = jnp.promote_types(dtype, jnp.float32)
 
-    def like(size):
+    def all_placeholders(size):
         if not variance:
-            return learns(size)
-        return {"components": np.zeros((1, size)), **learns(1)}
+            return placeholders(size)
+        return {"components": np.zeros((1, size)), **placeholders(1)}
 
     def fit_points(pixels, seed):
         centred = pixels - pixels.mean(0)
@@ -154,7 +154,7 @@ def on_components(
 
     return on_pixels(
         name,
-        like,
+        all_placeholders,
         fit_points,
         lambda params, x: score(params, project(params, x)),
         embed=project if variance else None,
@@ -168,7 +168,7 @@ def principal(centred: np.ndarray, variance: float) -> np.ndarray:
 
     Args:
       centred: vectors `[N, D]`, of mean 0.
-      variance: the share, between 0 and 1.
+      variance: share of the variance, between 0 and 1.
 
     Returns:
       Orthonormal rows, those along which vectors differ most first; or one row of
@@ -188,7 +188,7 @@ def principal(centred: np.ndarray, variance: float) -> np.ndarray:
 
 
 def product(a: jax.Array, b: jax.Array) -> jax.Array:
-    """The matrix product of `a` and `b`, with sums in float32 at least."""
+    """Matrix product of `a` and `b`, with sums in float32 at least."""
     return jnp.matmul(
         a,
         b,
@@ -198,7 +198,7 @@ def product(a: jax.Array, b: jax.Array) -> jax.Array:
 
 
 def squared_distances(x: jax.Array, points: jax.Array) -> jax.Array:
-    """Squared distances of `[B, K]` to `[N, K]`, `[B, N]`.
+    """Squared distances `[B, N]` of vectors `[B, K]` to points `[N, K]`.
 
     Rounding is that of the squared norms, so both are to be centred.
     """
@@ -207,12 +207,12 @@ def squared_distances(x: jax.Array, points: jax.Array) -> jax.Array:
 
 
 def nearest(x: jax.Array, points: jax.Array, k: int) -> tuple[jax.Array, jax.Array]:
-    """The `k` nearest of the points to each of `x`.
+    """Finds the `k` points that are nearest to each of `x`.
 
     Args:
-      x: `[B, K]`.
-      points: `[N, K]`, centred as `x` is.
-      k: at most N.
+      x: vectors `[B, K]`.
+      points: points `[N, K]`, centred as `x` is.
+      k: number of points to find, at most N.
 
     Returns:
       Their numbers, int32 `[B, k]`, and their distances `[B, k]`, both nearest first.
@@ -247,12 +247,12 @@ def check_positive(name: str, value: int) -> None:
 
 
 def _check_count(
-    name: str, shape: tuple[int, ...], count: int, least: int, because: str
+    name: str, shape: tuple[int, ...], count: int, least: int, reason: str
 ) -> None:
     """Raises `InputError` unless images are enough, and their pixels not too many."""
     if count < least:
         raise _checks.InputError(
-            f"{name} takes at least {least} training images{because}, got {count}."
+            f"{name} takes at least {least} training images{reason}, got {count}."
         )
     size = 4 * count * math.prod(shape)
     if size > MOST_BYTES:

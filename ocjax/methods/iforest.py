@@ -23,7 +23,8 @@ from jax.typing import DTypeLike
 from ocjax import _checks
 from ocjax.methods import _pixels, base
 
-_NUMBERS, _VALUES = ("roots", "feature", "left", "right"), ("threshold", "length")
+_INTEGERS = ("roots", "feature", "left", "right")
+_FLOATS = ("threshold", "length")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Config:
     """Hyper-parameters, as in the paper."""
 
     trees: int = 100  # Number of trees.
-    samples: int = 256  # Images that a tree is grown on, at most.
+    samples: int = 256  # Largest number of images that a tree is grown on.
 
 
 def iforest(config: Config = Config(), dtype: DTypeLike = jnp.float32) -> base.Method:
@@ -39,7 +40,7 @@ def iforest(config: Config = Config(), dtype: DTypeLike = jnp.float32) -> base.M
 
     Args:
       config: hyper-parameters.
-      dtype: of the method; pixels are compared in float32.
+      dtype: type of the scores; pixels are compared in float32.
 
     Returns:
       The method, `_pixels.on_pixels` of the nodes of all trees, one after another:
@@ -62,7 +63,7 @@ def iforest(config: Config = Config(), dtype: DTypeLike = jnp.float32) -> base.M
         samples = min(config.samples, len(pixels))
         options: Any = {"n_estimators": config.trees, "max_samples": samples}
         forest = IsolationForest(**options, random_state=seed).fit(pixels)
-        trees = [_nodes(one.tree_) for one in forest.estimators_]
+        trees = [_nodes(estimator.tree_) for estimator in forest.estimators_]
         sizes = [len(tree["feature"]) for tree in trees]
         roots = np.cumsum([0, *sizes[:-1]]).astype(np.int32)
         for tree, root in zip(trees, roots, strict=True):
@@ -73,24 +74,24 @@ def iforest(config: Config = Config(), dtype: DTypeLike = jnp.float32) -> base.M
         }
 
     def score(params, x):
-        of = lambda name, nodes: _pixels.rows_of(params[name], nodes)
+        values = lambda name, nodes: _pixels.rows_of(params[name], nodes)
         nodes = jnp.broadcast_to(params["roots"], (len(x), len(params["roots"])))
         for _ in range(depth):
-            asked = jnp.take_along_axis(x, of("feature", nodes), 1, mode="clip")
-            left = asked <= of("threshold", nodes)
-            nodes = jnp.where(left, of("left", nodes), of("right", nodes))
-        return jnp.exp(-math.log(2) * of("length", nodes).mean(1))
+            pixels = jnp.take_along_axis(x, values("feature", nodes), 1, mode="clip")
+            left = pixels <= values("threshold", nodes)
+            nodes = jnp.where(left, values("left", nodes), values("right", nodes))
+        return jnp.exp(-math.log(2) * values("length", nodes).mean(1))
 
-    def learns(size):
+    def placeholders(size):
         del size
-        numbers = dict.fromkeys(_NUMBERS, np.zeros(1, np.int32))
-        return {**numbers, **dict.fromkeys(_VALUES, np.zeros(1))}
+        integers = dict.fromkeys(_INTEGERS, np.zeros(1, np.int32))
+        return {**integers, **dict.fromkeys(_FLOATS, np.zeros(1))}
 
-    return _pixels.on_pixels("iforest", learns, fit, score, dtype=dtype)
+    return _pixels.on_pixels("iforest", placeholders, fit, score, dtype=dtype)
 
 
 def average_length(count: np.ndarray) -> np.ndarray:
-    """c(n): questions that it takes on average to single out one of `count` images."""
+    """Average number c(n) of questions that single out one of `count` images."""
     count = np.asarray(count, np.float64)
     harmonic = np.log(np.maximum(count - 1, 1)) + np.euler_gamma
     many = 2 * harmonic - 2 * (count - 1) / np.maximum(count, 1)
@@ -98,17 +99,17 @@ def average_length(count: np.ndarray) -> np.ndarray:
 
 
 def _nodes(tree) -> dict[str, np.ndarray]:
-    """Nodes of a tree of scikit-learn's, `[M]` each; a leaf's children are itself."""
-    own = np.arange(tree.node_count, dtype=np.int32)
+    """Nodes of a tree of scikit-learn, `[M]` each; a leaf is its own children."""
+    numbers = np.arange(tree.node_count, dtype=np.int32)
     leaf = tree.children_left < 0
     left, right = (
-        np.where(leaf, own, children).astype(np.int32)
+        np.where(leaf, numbers, children).astype(np.int32)
         for children in (tree.children_left, tree.children_right)
     )
     depth = np.zeros(tree.node_count)
     for node in np.flatnonzero(~leaf):  # Parents come before children.
         depth[[left[node], right[node]]] = depth[node] + 1
-    # Pixels are float32: those at most a threshold are those at most its floor there.
+    # Pixels are float32, so a threshold may be rounded down to float32.
     threshold = tree.threshold.astype(np.float32)
     above = threshold > tree.threshold
     threshold[above] = np.nextafter(threshold[above], np.float32(-np.inf))

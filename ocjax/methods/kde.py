@@ -22,8 +22,9 @@ from ocjax import _checks
 from ocjax.methods import _pixels, base
 
 BANDWIDTHS = np.logspace(-3.5, 6, 20, base=2)
-FOLDS, JUDGED = 5, 2000
-_BLOCK = 256  # Images whose distances to all others are there at once.
+FOLDS = 5  # Number of parts that training images are divided into.
+JUDGED = 2000  # Largest number of images that are held out.
+_BLOCK = 256  # Images whose distances to all others are in memory at once.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +41,7 @@ def kde(config: Config = Config(), dtype: DTypeLike = jnp.float32) -> base.Metho
 
     Args:
       config: hyper-parameters.
-      dtype: that images are projected in.
+      dtype: type that images are projected in.
 
     Returns:
       The method, `_pixels.on_components` of parameters `points` `[N, K]` and
@@ -61,7 +62,7 @@ def kde(config: Config = Config(), dtype: DTypeLike = jnp.float32) -> base.Metho
     def score(params, x):
         points, variance = params["points"], jnp.square(params["bandwidth"])
         exponents = -_pixels.squared_distances(x, points) / (2 * variance)
-        largest = exponents.max(1)  # Exponentials of all may be 0.
+        largest = exponents.max(1)  # Without it all exponentials may be 0.
         sums = jnp.exp(exponents - largest[:, None]).sum(1)
         constant = x.shape[1] / 2 * jnp.log(2 * math.pi * variance)
         return constant + math.log(len(points)) - largest - jnp.log(sums)
@@ -77,18 +78,18 @@ def kde(config: Config = Config(), dtype: DTypeLike = jnp.float32) -> base.Metho
 
 
 def likeliest(points: np.ndarray, seed: int) -> float:
-    """The bandwidth under which held-out points are likeliest.
+    """Bandwidth under which held-out points are likeliest.
 
     Args:
-      points: `[N, K]`, two or more.
-      seed: of the folds, and of the points that are held out.
+      points: training points `[N, K]`, two or more.
+      seed: seed of the folds, and of the points that are held out.
     """
     rng = np.random.default_rng(seed)
     folds = rng.permutation(np.arange(len(points)) % FOLDS)
     judged = rng.permutation(len(points))[:JUDGED]
     blocks = np.split(judged, range(_BLOCK, len(judged), _BLOCK))
-    total = sum(_log_likelihoods(points, folds, block) for block in blocks)
-    return float(BANDWIDTHS[np.argmax(total)])
+    likelihoods = sum(_log_likelihoods(points, folds, block) for block in blocks)
+    return float(BANDWIDTHS[np.argmax(likelihoods)])
 
 
 def _log_likelihoods(

@@ -32,7 +32,7 @@ def knn(config: Config = Config(), dtype: DTypeLike = jnp.float32) -> base.Metho
 
     Args:
       config: hyper-parameters.
-      dtype: that images are projected in, where they are.
+      dtype: type that images are projected in, with `variance`.
 
     Returns:
       The method, `_pixels.on_components` of parameters `points` `[N, K]`.
@@ -58,5 +58,5 @@ def knn(config: Config = Config(), dtype: DTypeLike = jnp.float32) -> base.Metho
         variance=config.variance,
         dtype=dtype,
         least=config.neighbours,
-        because=f" (`hyper.neighbours` is {config.neighbours})",
+        reason=f" (`hyper.neighbours` is {config.neighbours})",
     )

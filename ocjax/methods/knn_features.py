@@ -21,14 +21,14 @@ from jax.typing import DTypeLike
 
 from ocjax.methods import _frozen, _memory, base
 
-MOST_PICTURES = 50_000  # Memory of a pass: 244 MiB for 1,280 features.
+MOST_PICTURES = 50_000  # Pictures that are kept: 244 MiB for 1,280 features.
 
 
 @dataclasses.dataclass(frozen=True)
 class Config(_frozen.Config):
     """Hyper-parameters."""
 
-    neighbours: int = 5  # Normal pictures whose distances are averaged.
+    neighbours: int = 5  # Number of normal pictures whose distances are averaged.
 
 
 def knn_features(
@@ -42,7 +42,7 @@ def knn_features(
 
     Args:
       config: hyper-parameters.
-      dtype: float32.
+      dtype: float32, which frozen networks compute in.
 
     Returns:
       The method; it has one pass. Its parameters `knn_features` are `memory` `[N, D]`,
@@ -59,7 +59,7 @@ def knn_features(
         return {"memory": jnp.zeros((1, size))}
 
     def places(x):
-        """The last map, `[B, h, h, D]`, such that its mean has length 1."""
+        """Last map, `[B, h, h, D]`, scaled so that its mean has length 1."""
         maps = frozen.features(x, [last])[last]
         return maps / length(maps.mean((1, 2)))[:, None, None]
 
@@ -117,7 +117,7 @@ def cosine_distance(x: jax.Array, memory: jax.Array, neighbours: int) -> jax.Arr
 
     Args:
       x: vectors of length 1, `[B, D]`.
-      memory: likewise, `[N, D]`.
+      memory: vectors of length 1, `[N, D]`.
       neighbours: number of distances that are averaged, at most all N.
     """
     cosines, _ = largest_cosines(x, memory, neighbours)
@@ -127,7 +127,7 @@ def cosine_distance(x: jax.Array, memory: jax.Array, neighbours: int) -> jax.Arr
 def largest_cosines(
     x: jax.Array, memory: jax.Array, neighbours: int
 ) -> tuple[jax.Array, jax.Array]:
-    """The largest cosines, and of which rows; arguments are `cosine_distance`'s."""
+    """Largest cosines and their rows, both `[B, K]`; arguments as `cosine_distance`."""
     cosines = jnp.einsum("bd,nd->bn", x, memory, precision="highest")
     largest, rows = jax.lax.top_k(cosines, min(neighbours, len(memory)))
     return largest, rows

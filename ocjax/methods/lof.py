@@ -20,7 +20,7 @@ from jax.typing import DTypeLike
 
 from ocjax.methods import _pixels, base
 
-FLOOR = 1e-4  # Least k-distance, of the mean one.
+FLOOR = 1e-4  # Least k-distance, as a part of the mean one.
 ALIKE = 1e-10  # Least k-distance where all are 0, as scikit-learn has it.
 
 
@@ -38,11 +38,11 @@ def lof(config: Config = Config(), dtype: DTypeLike = jnp.float32) -> base.Metho
 
     Args:
       config: hyper-parameters.
-      dtype: that images are projected in.
+      dtype: type that images are projected in.
 
     Returns:
-      The method, `_pixels.on_components` of parameters `points` `[N, K]`, and of each
-      its k-distance `reach` and its lrd `densities`, `[N]`.
+      The method, `_pixels.on_components` of parameters `points` `[N, K]`, their
+      k-distances `reach` and their lrd `densities`, `[N]`.
 
     Raises:
       InputError: an option of `config` is out of range.
@@ -50,7 +50,7 @@ def lof(config: Config = Config(), dtype: DTypeLike = jnp.float32) -> base.Metho
     k = config.neighbours
     _pixels.check_positive("neighbours", k)
 
-    def learns(size):
+    def placeholders(size):
         lengths = {"reach": np.zeros(k), "densities": np.zeros(k)}
         return {"points": np.zeros((k, size)), **lengths}
 
@@ -58,7 +58,7 @@ def lof(config: Config = Config(), dtype: DTypeLike = jnp.float32) -> base.Metho
         from sklearn.neighbors import NearestNeighbors
 
         del seed
-        # Of the training points themselves, each without itself.
+        # A training point is no neighbour of its own.
         distances, numbers = NearestNeighbors(n_neighbors=k).fit(points).kneighbors()
         reach = distances[:, -1]
         reach = np.maximum(reach, max(FLOOR * reach.mean(), ALIKE))
@@ -73,11 +73,11 @@ def lof(config: Config = Config(), dtype: DTypeLike = jnp.float32) -> base.Metho
 
     return _pixels.on_components(
         "lof",
-        learns,
+        placeholders,
         fit,
         score,
         variance=config.variance,
         dtype=dtype,
         least=k + 1,
-        because=f" (`hyper.neighbours` is {k})",
+        reason=f" (`hyper.neighbours` is {k})",
     )

@@ -30,7 +30,7 @@ def mahalanobis(
 
     Args:
       config: hyper-parameters.
-      dtype: that images are projected in.
+      dtype: type that images are projected in.
 
     Returns:
       The method, `_pixels.on_components` of the parameter `factor` `[K, K]`, F with

@@ -31,6 +31,7 @@ from ocjax.modules import axis
 
 # Variance added to all features, so that pictures that are all alike have a distance.
 FLOOR = 1e-6
+_MOMENTS = "count", "mean", "products"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +47,7 @@ def mahalanobis_features(
 
     Args:
       config: hyper-parameters.
-      dtype: float32.
+      dtype: float32, which frozen networks compute in.
 
     Returns:
       The method; it has one pass. Its parameters `mahalanobis_features` are, for each
@@ -122,19 +123,19 @@ def distance(
 ) -> tuple[jax.Array, jax.Array]:
     """Mahalanobis distances d `[B]` of features x `[B, D]`, and C^-1 (x - m) / d."""
     whitened = jnp.einsum("ij,bj->bi", factor, x - mean[None], precision="highest")
-    apart = _frozen.root((whitened**2).sum(-1))
+    distances = _frozen.root((whitened**2).sum(-1))
     slope = jnp.einsum("ij,bi->bj", factor, whitened, precision="highest")
-    return apart, slope / apart[:, None]
+    return distances, slope / distances[:, None]
 
 
 def zeros(size: int) -> _moments.Sums:
-    """The sums of no vectors: moments, and sums of |y|^2 y and |y|^4 about the mean."""
-    more = {"cubes": jnp.zeros(size), "fourths": jnp.zeros(())}
-    return _moments.zeros((size,)) | more
+    """Sums of no vectors: moments, and sums of |y|^2 y and |y|^4 about the mean."""
+    higher = {"cubes": jnp.zeros(size), "fourths": jnp.zeros(())}
+    return _moments.zeros((size,)) | higher
 
 
 def added(sums: _moments.Sums, x: jax.Array, counts: jax.Array) -> _moments.Sums:
-    """The sums with those of a batch `[B, D]`, of vectors that count."""
+    """Sums with those of a batch `[B, D]`, of vectors that count."""
     batch = _moments.added(_moments.zeros(x.shape[1:]), x, counts)
     centred = jnp.where(counts[:, None], x - batch["mean"][None], 0)
     squares = (centred**2).sum(1)
@@ -143,9 +144,6 @@ def added(sums: _moments.Sums, x: jax.Array, counts: jax.Array) -> _moments.Sums
     merged = _moments.added({name: sums[name] for name in _MOMENTS}, x, counts)
     parts = [about(part, merged["mean"]) for part in (sums, batch)]
     return merged | jax.tree.map(jnp.add, *parts)
-
-
-_MOMENTS = "count", "mean", "products"
 
 
 def about(sums: _moments.Sums, centre: jax.Array) -> _moments.Sums:
@@ -157,16 +155,16 @@ def about(sums: _moments.Sums, centre: jax.Array) -> _moments.Sums:
         sum |y - s|^2 (y - s) = sum |y|^2 y - t s - 2 P s - n |s|^2 s.
     """
     shift = centre - sums["mean"]
-    length, trace = (shift**2).sum(), jnp.trace(sums["products"])
-    turned = jnp.matmul(sums["products"], shift, precision="highest")
-    fourths = sums["fourths"] + 4 * (shift * turned).sum() + sums["count"] * length**2
-    fourths += 2 * length * trace - 4 * (shift * sums["cubes"]).sum()
-    along = trace + sums["count"] * length
-    return {"cubes": sums["cubes"] - along * shift - 2 * turned, "fourths": fourths}
+    square, trace = (shift**2).sum(), jnp.trace(sums["products"])
+    product = jnp.matmul(sums["products"], shift, precision="highest")
+    fourths = sums["fourths"] + 4 * (shift * product).sum() + sums["count"] * square**2
+    fourths += 2 * square * trace - 4 * (shift * sums["cubes"]).sum()
+    factor = trace + sums["count"] * square
+    return {"cubes": sums["cubes"] - factor * shift - 2 * product, "fourths": fourths}
 
 
 def inverse_factor(sums: Mapping[str, np.ndarray]) -> np.ndarray:
-    """L^-1 of the shrunk covariance L L^T, float64 `[D, D]`."""
+    """Inverse L^-1 of the factor of the shrunk covariance L L^T, float64 `[D, D]`."""
     count = float(sums["count"])
     covariance = sums["products"].astype(np.float64) / count
     size = len(covariance)

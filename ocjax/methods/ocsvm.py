@@ -36,7 +36,7 @@ def ocsvm(config: Config = Config(), dtype: DTypeLike = jnp.float32) -> base.Met
 
     Args:
       config: hyper-parameters.
-      dtype: that images are projected in.
+      dtype: type that images are projected in.
 
     Returns:
       The method, `_pixels.on_components` of parameters `vectors` `[V, K]`,
@@ -56,9 +56,9 @@ def ocsvm(config: Config = Config(), dtype: DTypeLike = jnp.float32) -> base.Met
         from sklearn.svm import OneClassSVM
 
         del seed
-        spread = points.shape[1] * points.var()
-        # 1 where all images are alike, as scikit-learn has it.
-        gamma = config.gamma or (1 / spread if spread else 1.0)
+        total_variance = points.shape[1] * points.var()
+        # As in scikit-learn, gamma is 1 where all images are alike.
+        gamma = config.gamma or (1 / total_variance if total_variance else 1.0)
         options: Any = {"nu": config.nu, "gamma": gamma}
         model: Any = OneClassSVM(**options).fit(points)
         return {
@@ -73,13 +73,13 @@ def ocsvm(config: Config = Config(), dtype: DTypeLike = jnp.float32) -> base.Met
         kernel = jnp.exp(-params["gamma"] * squares)
         return params["offset"] - _pixels.product(kernel, params["coefficients"])
 
-    def learns(size):
+    def placeholders(size):
         vectors = {"vectors": np.zeros((1, size)), "coefficients": np.zeros(1)}
         return {**vectors, "offset": np.zeros(()), "gamma": np.zeros(())}
 
     return _pixels.on_components(
         "ocsvm",
-        learns,
+        placeholders,
         fit,
         score,
         variance=config.variance,

@@ -46,7 +46,7 @@ def padim(
 
     Args:
       config: hyper-parameters.
-      dtype: float32.
+      dtype: float32, which frozen networks compute in.
 
     Returns:
       The method; it has one pass. Its parameters `padim` are `dimensions`, int32 `[D]`;
@@ -86,7 +86,7 @@ def padim(
         }
 
     def embedded(state, x):
-        """The chosen features of all places, `[B, P, D]`."""
+        """Chosen features of all places, `[B, P, D]`."""
         features = frozen.features(x, names)
         return chosen_features(
             features[names[0]], features[names[1]], state.params["padim"]["dimensions"]
@@ -113,8 +113,8 @@ def padim(
         """Mahalanobis distances of all places, `[B, G, G]`."""
         params = state.params["padim"]
         centred = embedded(state, x) - params["means"][None]
-        # Not folded into a constant, which would take long to compile where the state
-        # is one.
+        # Where the state is a constant, the barrier keeps the compiler from folding it,
+        # which would take long.
         factors = jax.lax.optimization_barrier(params["factors"])
         factors = unpacked(factors.astype(jnp.float32), grid**2)
         whitened = scale * jnp.einsum(
@@ -145,27 +145,27 @@ def chosen_features(
 ) -> jax.Array:
     """Some of the features that `_frozen.described` gives, `[B, H * H, D]`.
 
-    They are taken before means and interpolation, most of which is saved so.
+    They are taken before means and interpolation, which saves most of both.
 
     Args:
       fine: map `[B, H, H, C]`.
       coarse: map `[B, h, h, c]`.
-      dimensions: int32 `[D]`, places among the C + c channels of both.
+      dimensions: numbers among the C + c channels of both, int32 `[D]`.
     """
     channels = fine.shape[-1]
-    of_fine = dimensions < channels
+    in_fine = dimensions < channels
     parts = (
-        jnp.take(fine, jnp.where(of_fine, dimensions, 0), -1, mode="clip"),
-        jnp.take(coarse, jnp.where(of_fine, 0, dimensions - channels), -1, mode="clip"),
+        jnp.take(fine, jnp.where(in_fine, dimensions, 0), -1, mode="clip"),
+        jnp.take(coarse, jnp.where(in_fine, 0, dimensions - channels), -1, mode="clip"),
     )
     fine, coarse = jnp.split(_frozen.described(parts), 2, axis=-1)
-    joined = jnp.where(of_fine[None, None, None], fine, coarse)
+    joined = jnp.where(in_fine[None, None, None], fine, coarse)
     return joined.reshape(len(joined), -1, len(dimensions))
 
 
 @jax.jit
 def inverse_factors(covariances: jax.Array, regularization: float) -> jax.Array:
-    """L^-1 of C + regularization I = L L^T, lower triangles `[P, D, D]`."""
+    """Inverses L^-1, `[P, D, D]`, of lower factors of C + regularization I = L L^T."""
     identity = jnp.eye(covariances.shape[-1])[None]
     factors = jnp.linalg.cholesky(covariances + regularization * identity)
     identities = jnp.broadcast_to(identity, factors.shape)
@@ -183,12 +183,12 @@ def packed(triangles: np.ndarray) -> np.ndarray:
     if len(triangles) % 2:
         triangles = np.concatenate([triangles, np.zeros_like(triangles[:1])])
     first, second = triangles[::2], triangles[1::2].swapaxes(1, 2)
-    rows = lambda before, after: ((0, 0), (before, after), (0, 0))
-    return np.pad(np.tril(first), rows(1, 0)) + np.pad(np.triu(second), rows(0, 1))
+    row_above, row_below = ((0, 0), (1, 0), (0, 0)), ((0, 0), (0, 1), (0, 0))
+    return np.pad(np.tril(first), row_above) + np.pad(np.triu(second), row_below)
 
 
 def unpacked(rectangles: jax.Array, count: int) -> jax.Array:
-    """The first `count` triangles of what `packed` gives."""
+    """First `count` triangles of the rectangles that `packed` gives."""
     first, second = jnp.tril(rectangles[:, 1:]), jnp.triu(rectangles[:, :-1])
-    both = jnp.stack([first, second.swapaxes(1, 2)], axis=1)
-    return both.reshape(-1, *first.shape[1:])[:count]
+    pairs = jnp.stack([first, second.swapaxes(1, 2)], axis=1)
+    return pairs.reshape(-1, *first.shape[1:])[:count]

@@ -30,7 +30,7 @@ from ocjax._checks import InputError
 from ocjax.methods import _frozen, _memory, base
 
 FINE, COARSE = 8, 16  # Strides of the two maps.
-MOST_PATCHES = 200_000  # Memory of a pass: 116 MiB for 152 features.
+MOST_PATCHES = 200_000  # Patches to choose from: 116 MiB for 152 features.
 PROJECTED = 128  # Dimensions that the coreset is chosen in.
 BLOCK = 2048  # Patches of the memory that others are compared with at once.
 
@@ -52,12 +52,12 @@ def patchcore(
 
     Args:
       config: hyper-parameters.
-      dtype: float32.
+      dtype: float32, which frozen networks compute in.
 
     Returns:
-      The method; it has one pass. Its parameters `patchcore` are `memory` `[M, D]`,
+      The method; it has one pass. Its parameters `patchcore` are `memory` `[M, D]`;
       `support`, int32 `[M, b]`, the nearest in memory of each, itself first; and `key`,
-      of all draws.
+      the key of all draws.
 
     Raises:
       InputError: an option is out of range, or the network or its weights are missing.
@@ -87,24 +87,24 @@ def patchcore(
 
     def start(state, shape, count):
         del state, shape
-        each, stride = share(count, grid**2)
-        kept = -(-count // stride)
+        per_picture, stride = share(count, grid**2)
+        pictures = -(-count // stride)
         return {
-            "patches": jnp.zeros((kept, each, size)),
+            "patches": jnp.zeros((pictures, per_picture, size)),
             "stride": jnp.asarray(stride, jnp.int32),
         }
 
     def add(state, sums, images, numbers):
         key = jax.random.wrap_key_data(state.params["patchcore"]["key"])
-        each = sums["patches"].shape[1]
+        per_picture = sums["patches"].shape[1]
 
-        def part(patches, number):
-            chosen = jax.random.permutation(jax.random.fold_in(key, number), grid**2)
-            return patches[chosen[:each]]
+        def draw(patches, number):
+            order = jax.random.permutation(jax.random.fold_in(key, number), grid**2)
+            return patches[order[:per_picture]]
 
         patches = patches_of(images)
-        if each < grid**2:
-            patches = jax.vmap(part)(patches, jnp.maximum(numbers, 0))
+        if per_picture < grid**2:
+            patches = jax.vmap(draw)(patches, jnp.maximum(numbers, 0))
         kept = _memory.filled(sums["patches"], patches, numbers, sums["stride"])
         return sums | {"patches": kept}
 
@@ -137,10 +137,9 @@ def patchcore(
         farthest = jax.nn.one_hot(distances.argmax(1), patches.shape[1])
         patch = jnp.einsum("bp,bpd->bd", farthest, patches, precision="highest")
         match = jnp.argmax(-squared_distances(patch, params["memory"]), axis=-1)
-        around = jnp.take(params["support"], match, 0, mode="clip")
-        around = jnp.take(params["memory"], around, 0, mode="clip")
-        apart = _frozen.root(((patch[:, None] - around) ** 2).sum(-1))
-        return reweighted(apart)
+        support = jnp.take(params["support"], match, 0, mode="clip")
+        neighbours = jnp.take(params["memory"], support, 0, mode="clip")
+        return reweighted(_frozen.root(((patch[:, None] - neighbours) ** 2).sum(-1)))
 
     return base.of_one_pass(
         "patchcore",
@@ -155,14 +154,14 @@ def patchcore(
 
 
 def share(count: int, places: int) -> tuple[int, int]:
-    """How many patches are kept of a picture, and of which pictures: one in how many.
+    """Number of patches kept of a picture, and stride of the pictures that are kept.
 
     Args:
-      count: of the pictures.
-      places: that each has a patch of.
+      count: number of pictures.
+      places: number of patches that each has.
     """
-    each = min(places, max(1, MOST_PATCHES // count))
-    return each, -(-count * each // MOST_PATCHES)
+    per_picture = min(places, max(1, MOST_PATCHES // count))
+    return per_picture, -(-count * per_picture // MOST_PATCHES)
 
 
 @functools.partial(jax.jit, static_argnums=2)
@@ -170,10 +169,10 @@ def coreset(patches: jax.Array, key: jax.Array, count: int) -> jax.Array:
     """Greedy choice of `count` patches, each the farthest from those before it.
 
     Args:
-      patches: shape `[N, D]`; distances are of their random projections where D is
+      patches: patches `[N, D]`; distances are of their random projections where D is
         larger than `PROJECTED`.
-      key: data of a key, of the first patch and of the projection.
-      count: at most N.
+      key: data of the key of the first patch and of the projection.
+      count: number of patches to choose, at most N.
 
     Returns:
       Indices, int32 `[count]`.
@@ -201,22 +200,22 @@ def coreset(patches: jax.Array, key: jax.Array, count: int) -> jax.Array:
 
 @functools.partial(jax.jit, static_argnums=1)
 def nearest(memory: jax.Array, count: int) -> jax.Array:
-    """The nearest patches of each patch, itself first: int32 `[M, count]`."""
+    """Numbers of the patches nearest to each, itself first: int32 `[M, count]`."""
     memory = jnp.asarray(memory)
     numbers = jnp.arange(len(memory), dtype=jnp.int32)
 
-    def one(number):
+    def nearest_to(number):
         squares = ((memory - memory[number][None]) ** 2).sum(1)
         squares = jnp.where(numbers == number, -1.0, squares)
         return jax.lax.top_k(-squares, count)[1].astype(jnp.int32)
 
-    return jax.lax.map(one, numbers, batch_size=16)
+    return jax.lax.map(nearest_to, numbers, batch_size=16)
 
 
 def squared_distances(x: jax.Array, y: jax.Array) -> jax.Array:
     """Squared distances `[..., M]` of vectors `[..., D]` to others `[M, D]`.
 
-    Centred on the mean of the others they are shorter, and less is lost of differences.
+    Centred on the mean of the others they are shorter, so rounding costs less.
     """
     centre = y.mean(0)
     x, y = x - centre.reshape((1,) * (x.ndim - 1) + (-1,)), y - centre[None]
@@ -226,13 +225,13 @@ def squared_distances(x: jax.Array, y: jax.Array) -> jax.Array:
     return squares + others
 
 
-def reweighted(apart: jax.Array) -> jax.Array:
+def reweighted(distances: jax.Array) -> jax.Array:
     """Scores by Eq 7.
 
     Args:
-      apart: distances of the farthest patch to its nearest one in memory, and to those
-        around that one, `[B, b]`.
+      distances: distances of the farthest patch to its nearest one in memory, and to
+        those around that one, `[B, b]`.
     """
-    if apart.shape[1] == 1:
-        return apart[:, 0]
-    return (1 - jax.nn.softmax(apart, axis=1)[:, 0]) * apart[:, 0]
+    if distances.shape[1] == 1:
+        return distances[:, 0]
+    return (1 - jax.nn.softmax(distances, axis=1)[:, 0]) * distances[:, 0]

@@ -3,8 +3,8 @@
 An image is anomalous when the directions in which normal images differ most do not
 reconstruct it. Mean and products come from one pass over the training images; the
 eigenvectors of the products are the components. Departs from common practice: scores
-are sums over pixels of the error, and reconstructions are shown within [-1, 1], where
-the score compares with what they are.
+are sums over pixels of the error, and reconstructions are shown clipped to [-1, 1],
+while the score compares with them as they are.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ from ocjax.losses import reconstruction
 from ocjax.methods import _moments, _pixels, base
 
 ERRORS = {"squared": reconstruction.squared_error, "absolute": reconstruction.l1}
-MOST_VALUES = 8192  # Of an image: products of all pairs are 256 MiB then.
+MOST_VALUES = 8192  # Values of an image, whose products of all pairs are 256 MiB.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +40,7 @@ def pca(
 
     Args:
       config: hyper-parameters.
-      dtype: that images are projected in; sums and what is returned are float32.
+      dtype: type that images are projected in; sums and results are float32.
 
     Returns:
       The method; it has one pass and no networks. Its parameters `pca` are `mean`
@@ -120,13 +120,13 @@ def pca(
 def _components(products: np.ndarray, count: float, config: Config) -> np.ndarray:
     """Orthonormal rows `[K, D]`, those along which images vary most first.
 
-    Rows along which they do not vary are zero, so that the mean is all there is of
-    images that are all alike.
+    Rows along which they do not vary are zero, so that images that are all alike are
+    reconstructed by their mean.
 
     Args:
       products: sums of products of the pixels of centred images, `[D, D]`.
-      count: of the images.
-      config: that says how many there are.
+      count: number of images.
+      config: hyper-parameters, which decide the number of rows.
     """
     values, vectors = np.linalg.eigh(products.astype(np.float64))
     variances = np.maximum(values[::-1], 0) / max(count - 1, 1)
@@ -156,14 +156,14 @@ def _check(config: Config) -> None:
 def _check_shape(shape: tuple[int, ...], components: int) -> None:
     """Raises `InputError` unless images of a shape have few values, yet enough."""
     size = math.prod(shape)
-    of = f"pictures of {' x '.join(map(str, shape))} have {size:,}"
+    have = f"pictures of {' x '.join(map(str, shape))} have {size:,}"
     if size > MOST_VALUES:
         raise _checks.InputError(
-            f"pca takes at most {MOST_VALUES:,} values of a picture, and {of}: lower "
+            f"pca takes at most {MOST_VALUES:,} values of a picture, and {have}: lower "
             "image_size, or set config.tile."
         )
     if components > size:
         raise _checks.InputError(
             f"`hyper.components` (={components}) must not exceed the number of values "
-            f"of a picture, and {of}."
+            f"of a picture, and {have}."
         )
