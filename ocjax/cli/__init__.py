@@ -1,8 +1,8 @@
 """The `ocjax` command: one entry point, a file for each of its commands.
 
 A command is a module with a docstring, whose first line is its help; `add(parser)`,
-that declares its arguments; and `run(arguments)`, that returns the exit status. What a
-command imports, it imports when it runs, so that help comes at once.
+that declares its arguments; and `run(arguments)`, that returns the exit status.
+Commands import what they need when they run, so that help comes at once.
 """
 
 import argparse
@@ -26,7 +26,7 @@ COMMANDS = (
 
 
 def main() -> None:
-    """Runs what the command line says; ends the process."""
+    """Runs the command of the command line; ends the process."""
     from ocjax.cli import exits
 
     exits.open_streams()
@@ -35,7 +35,7 @@ def main() -> None:
 
 
 def parser(declared: Collection[str] = COMMANDS) -> argparse.ArgumentParser:
-    """The parser of all commands.
+    """Makes the parser of all commands.
 
     Args:
       declared: commands whose arguments are declared too, which takes imports.
@@ -56,24 +56,24 @@ def parser(declared: Collection[str] = COMMANDS) -> argparse.ArgumentParser:
     for name in COMMANDS:
         module = importlib.import_module(f"ocjax.cli.{name}")
         first, _, rest = texts.docstring(module).partition("\n")
-        own = commands.add_parser(
+        command = commands.add_parser(
             name,
             help=first.rstrip("."),
             description=first,
             epilog=rest.strip(),
             formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,  # Or a mistake is taken for a flag.
+            allow_abbrev=False,  # Else a mistake is taken for a flag.
         )
         if name in declared:
-            module.add(own)
-        own.set_defaults(run=module.run)
+            module.add(command)
+        command.set_defaults(run=module.run)
     return root
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     from absl import flags, logging
 
-    flags.FLAGS(argv[:1])  # Those of absl, which keep their defaults.
+    flags.FLAGS(argv[:1])  # Flags of absl keep their defaults.
     logging.set_verbosity(logging.WARNING)
     command = next((text for text in argv[1:] if not text.startswith("-")), None)
     completes = any(text.startswith("--print_completion") for text in argv[1:])

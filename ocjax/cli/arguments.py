@@ -1,4 +1,4 @@
-"""Arguments that several commands have, and what their values may be."""
+"""Arguments that several commands have, and the types of their values."""
 
 import argparse
 import contextlib
@@ -25,7 +25,7 @@ def add_rate(parser: argparse.ArgumentParser) -> None:
         "--false_positive_rate",
         type=number(float, bounds.SHARE),
         metavar="RATE",
-        help="that the threshold promises, between 0 and 1 (default: the model's)",
+        help="rate that the threshold promises, between 0 and 1 (default: the model's)",
     )
 
 
@@ -39,24 +39,25 @@ def add_force(parser: argparse.ArgumentParser) -> None:
 
 
 def add_data_dir(parser: argparse.ArgumentParser) -> None:
-    """Declares `--data_dir`, where data sets are read."""
+    """Declares `--data_dir`, the folder of data sets."""
     completed(
         parser.add_argument(
             "--data_dir",
             metavar="DIR",
-            help="data sets (default: $TFDS_DATA_DIR, else ~/tensorflow_datasets)",
+            help="folder of data sets (default: $TFDS_DATA_DIR, else "
+            "~/tensorflow_datasets)",
         )
     )
 
 
-def add_seed(parser: argparse.ArgumentParser, what: str) -> None:
-    """Declares `--seed`, of `what`."""
+def add_seed(parser: argparse.ArgumentParser, subject: str) -> None:
+    """Declares `--seed`, the seed of a subject."""
     parser.add_argument(
         "--seed",
         type=number(int, bounds.SEED),
         metavar="N",
         default=0,
-        help=f"seed of {what} (default: %(default)s)",
+        help=f"seed of {subject} (default: %(default)s)",
     )
 
 
@@ -65,7 +66,7 @@ def add_job(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--coordinator",
         metavar="HOST:PORT",
-        help="process 0 of a job of several, or auto (default: one process)",
+        help="address of process 0, or auto (default: one process)",
     )
     for name, text, least in (
         ("num_processes", "number of processes of the job", 1),
@@ -85,20 +86,20 @@ def add_completion(parser: argparse.ArgumentParser) -> None:
         "--print_completion",
         action=_PrintCompletion,
         metavar="SHELL",
-        help="print what makes bash, zsh or another shell complete the command",
+        help="print the script by which bash, zsh and others complete commands",
     )
 
 
 def completed(action: argparse.Action) -> None:
     """Lets shells complete the names of files as a value."""
-    with contextlib.suppress(ImportError):  # Then there is no completion to print.
+    with contextlib.suppress(ImportError):  # Without shtab nothing is printed.
         import shtab
 
         vars(action)["complete"] = shtab.FILE
 
 
 def number(kind: type, bound: bounds.Range) -> Callable[[str], Any]:
-    """The type of numbers of a kind that a bound allows."""
+    """Makes the type of numbers of a kind that a bound allows."""
 
     def read(text: str) -> Any:
         value = None

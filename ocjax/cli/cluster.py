@@ -23,18 +23,18 @@ LOST = (
     "Error: another process of this job ended, or cannot be reached. Start the same "
     "command again on all: it goes on from the last checkpoint."
 )
-WATCHED = "OCJAX_WATCHED"  # In the environment of a process that another one watches.
+WATCHED = "OCJAX_WATCHED"  # Variable of a process that another one watches.
 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """Processes that do one work, and which of them this one is.
+    """Processes that share one work, and the number of this one.
 
     Attributes:
       coordinator: "host:port" of process 0; "auto" where the environment tells all; or
         None for a process alone.
-      num_processes: number of all processes.
-      process_id: number of this one, from 0 on.
+      num_processes: count of all processes.
+      process_id: number of this process, from 0 on.
     """
 
     coordinator: str | None = None
@@ -42,12 +42,12 @@ class Job:
     process_id: int | None = None
 
     def check(self) -> None:
-        """Raises `InputError`, about the flags, of what is no job."""
+        """Raises `InputError`, about the flags, unless they describe a job."""
         coordinator = self.coordinator
         count, number = self.num_processes, self.process_id
-        given = [count is not None, number is not None]
+        numbered = count is not None or number is not None
         if coordinator is None:
-            if any(given):
+            if numbered:
                 raise InputError(
                     "--num_processes and --process_id need a --coordinator."
                 )
@@ -58,7 +58,7 @@ class Job:
                 raise InputError(
                     f"Expected --coordinator=host:port, or auto, got {coordinator!r}."
                 )
-        if coordinator == "auto" and not any(given):
+        if coordinator == "auto" and not numbered:
             return
         if count is None or number is None:
             raise InputError("--coordinator needs --num_processes and --process_id.")
@@ -72,7 +72,7 @@ ALONE = Job()
 
 
 def run(job: Job, work: Callable[[], Result]) -> Result:
-    """What `work` returns, done as one process of a job.
+    """Does work as one process of a job, and returns its result.
 
     Raises:
       InputError: there is no such job.
@@ -100,10 +100,10 @@ def _joined(job: Job, work: Callable[[], Result]) -> Result:
 
 
 def _watch() -> None:
-    """Runs this command in a process of its own, and says so if it loses the others.
+    """Runs this command in a child process, and says so if it loses the others.
 
     JAX aborts a process whose job has lost another one, and nothing in that process can
-    say why. Returns only in the process that shall do the work.
+    say why. Returns in the child alone, which does the work.
     """
     if WATCHED in os.environ:
         _end_with_parent()
@@ -122,7 +122,8 @@ def _watch() -> None:
 def _end_on_error(work: Callable[[], Result]) -> Result:
     """Does the work of one process of a job.
 
-    One that fails ends at once: JAX would have it wait for processes that wait for it.
+    A process that fails ends at once: JAX would have it wait for processes that wait
+    for it.
     """
     try:
         return work()
@@ -145,9 +146,9 @@ def _exit(code: int) -> NoReturn:
 
 
 def _end_with_parent() -> None:
-    """Where the system can, has this process end with the one that watches it.
+    """Has this process end with the one that watches it, where the system can.
 
-    JAX aborts it where others are lost: that is told by a line, not by a dump.
+    JAX aborts it where others are lost: a line says so, in place of a dump.
     """
     faulthandler.disable()
     if sys.platform != "linux":
@@ -156,4 +157,4 @@ def _end_with_parent() -> None:
 
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
     if os.getppid() != int(os.environ[WATCHED]):
-        os._exit(1)  # It ended before.
+        os._exit(1)  # The parent ended before.

@@ -45,7 +45,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--minutes",
         type=shared.number(float, Range(0)),
         metavar="N",
-        help="begin no method after so many (default: no limit)",
+        help="minutes after which no method begins (default: no limit)",
     )
     shared.completed(
         parser.add_argument(
@@ -60,7 +60,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="CLASS",
         help=f"normal class of a data set (default: {RunConfig.normal_class})",
     )
-    shared.add_seed(parser, "what is random")
+    shared.add_seed(parser, "all randomness")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -99,7 +99,9 @@ def run(arguments: argparse.Namespace) -> int:
         if row.failed:
             say(f"{method}: {row.failed}")
         rows.append(row)
-        comparison.write(folder, rows, LEAK)  # After each, for none to be lost.
+        comparison.write(
+            folder, rows, LEAK
+        )  # Rows are written one by one, so that none is lost.
     print(comparison.table(rows))
     say(f"\n{LEAK}\n\nThe table is in {folder}/comparison.md, by kind of damage too.")
     return 0

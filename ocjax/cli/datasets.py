@@ -12,7 +12,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Prints their names and what they are."""
+    """Prints a line for each data set: name and description."""
     del arguments
     from ocjax import data
     from ocjax.cli import texts
@@ -20,7 +20,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ocjax.data.sources.tfds import tfds
 
     for name, source in data.SOURCES.items():
-        function = getattr(source, "func", source)  # Of several, one for all.
+        function = getattr(source, "func", source)  # One function has several names.
         line = (
             f"Images prepared by TFDS: ocjax prepare {name}"
             if function is tfds

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ocjax.evaluation.metrics import Localization
     from ocjax.inference.scorer import Scorer
 
-HEATMAPS = 64  # Pictures that are explained together.
+HEATMAPS = 64  # Number of pictures that are explained together.
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     tests = folders.test_files(arguments.folder)
     scorer = inference.open(arguments.model, arguments.false_positive_rate)
-    verdicts = [v for _, v in scorer.judge_files([str(test.path) for test in tests])]
+    paths = [str(test.path) for test in tests]
+    verdicts = [verdict for _, verdict in scorer.judge_files(paths)]
     judged = [
         (test, verdict.score)
         for test, verdict in zip(tests, verdicts, strict=True)
@@ -80,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _printed(
     judgement: "Judgement", localization: "Localization | None"
 ) -> dict[str, Any]:
-    """The object that is printed."""
+    """Values of the JSON object that is printed."""
     from ocjax import _records
 
     values = _records.to_json(judgement)
@@ -93,7 +94,7 @@ def _printed(
 def _localization(
     scorer: "Scorer", tests: "Sequence[TestFile]"
 ) -> "Localization | None":
-    """How well heatmaps find what masks mark, where there are masks."""
+    """Measures of how well heatmaps find what masks mark, where there are masks."""
     import numpy as np
 
     from ocjax.data import files

@@ -1,4 +1,4 @@
-"""How commands end: a user's mistake costs one line and no traceback."""
+"""Ends of commands: a user's mistake costs one line and no traceback."""
 
 import contextlib
 import errno
@@ -15,18 +15,18 @@ from ocjax.runs.display import say
 from ocjax.runs.stop import Stopped
 
 USER_ERROR, NOT_FINITE, SYSTEM_ERROR = 2, 3, 1
-TRY_AGAIN = 75  # As sendmail has it.
-# As shells have them: 128 and the number of the signal.
+TRY_AGAIN = 75  # Status of sendmail's temporary failures.
+# Statuses of shells: 128 and the number of the signal.
 INTERRUPTED, PIPE_CLOSED = 130, 141
 Result = TypeVar("Result")
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
-_TEXT = 2000  # Most characters of an error; a file's own values may be in it.
+_LONGEST = 2000  # Largest length of an error, which may quote values of a file.
 
 
 def open_streams() -> None:
     """Opens standard streams that the caller has closed, so that they take anything.
 
-    Else the next file that is opened has the number of one, and gets its text.
+    Else the next file that is opened has the number of a stream, and gets its text.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
@@ -46,12 +46,12 @@ def fail(code: int, error: Exception | str) -> NoReturn:
     with contextlib.suppress(OSError):
         _flush()
     text = " ".join(str(error).split())
-    say(f"Error: {text if len(text) < _TEXT else text[:_TEXT] + '...'}")
+    say(f"Error: {text if len(text) < _LONGEST else text[:_LONGEST] + '...'}")
     raise SystemExit(code)
 
 
 def guarded(main: Callable[[Any], Result]) -> Callable[[Any], Result]:
-    """`main`, but that errors which are not the program's own end it with one line."""
+    """Wraps `main` so that errors which are not the program's own cost one line."""
 
     def run(arguments):
         try:
@@ -80,8 +80,8 @@ def start(
     """Runs a program to its end; Ctrl-C ends it with one line, whenever it comes.
 
     Args:
-      main: takes what `flags_parser` returns, and returns the exit status.
-      flags_parser: takes the command line, with the program's name.
+      main: function of the result of `flags_parser` that returns the exit status.
+      flags_parser: function of the command line, with the program's name.
       argv: command line, by default that of the process.
     """
     from absl import app
@@ -92,13 +92,13 @@ def start(
             app.run(main, argv=argv, flags_parser=flags_parser)
     except KeyboardInterrupt:
         fail(INTERRUPTED, "Interrupted.")
-    except OSError as error:  # Of help; others are told already.
+    except OSError as error:  # Errors of help; `guarded` tells the others.
         fail(SYSTEM_ERROR, error)
 
 
 @contextlib.contextmanager
 def _flushed() -> Iterator[None]:
-    """Writes all of standard output; ends quietly where nobody reads it any more."""
+    """Flushes standard output; ends quietly where nobody reads it any more."""
     try:
         try:
             yield
@@ -112,7 +112,7 @@ def _flush() -> None:
     try:
         sys.stdout.flush()
     except OSError:
-        # What cannot be written is not tried again when the process ends.
+        # Else the same text is tried again when the process ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise
 
@@ -120,11 +120,11 @@ def _flush() -> None:
 def parse_flags(
     arguments: list[str], parsed: Callable[[], Result] = lambda: None
 ) -> Result:
-    """Parses absl's flags; what is wrong with them is said in one line.
+    """Parses absl's flags; a mistake in them costs one line.
 
     Args:
-      arguments: of the command line, with the program's name.
-      parsed: what the flags say, asked for when they are parsed.
+      arguments: arguments of the command line, with the program's name.
+      parsed: function that is called when flags are parsed, and reads them.
     """
     logging.set_verbosity(logging.WARNING)
     try:

@@ -12,7 +12,7 @@ import pathlib
 
 from ocjax.cli import arguments as shared
 
-FORMATS = {"stablehlo": ".ocjax", "onnx": ".onnx"}  # And the suffix of files.
+FORMATS = {"stablehlo": ".ocjax", "onnx": ".onnx"}  # Suffixes of files by format.
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +27,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         choices=FORMATS,
         metavar="FORMAT",
         default="stablehlo",
-        help=f"{' or '.join(FORMATS)} (default: %(default)s)",
+        help=f"format, {' or '.join(FORMATS)} (default: %(default)s)",
     )
     shared.completed(
         parser.add_argument(
@@ -60,9 +60,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _out(
-    named: str | None, kind: str, model: pathlib.Path, force: bool
+    out: str | None, file_format: str, model: pathlib.Path, force: bool
 ) -> pathlib.Path:
-    """The file to write.
+    """Checks the file to write, and returns its path.
 
     Raises:
       InputError: it is there already, is of another format, or cannot be written.
@@ -70,15 +70,16 @@ def _out(
     from ocjax import _files
     from ocjax._checks import InputError
 
-    if named is None:
-        whole = model.resolve()
-        name = whole.name if whole.is_dir() else whole.stem
-        named = f"{name}{FORMATS[kind]}"
-    suffix = pathlib.Path(named).suffix.lower()
-    if suffix != FORMATS[kind] and suffix in FORMATS.values():
+    expected = FORMATS[file_format]
+    if out is None:
+        model_path = model.resolve()
+        name = model_path.name if model_path.is_dir() else model_path.stem
+        out = f"{name}{expected}"
+    suffix = pathlib.Path(out).suffix.lower()
+    if suffix != expected and suffix in FORMATS.values():
         (other,) = [name for name in FORMATS if FORMATS[name] == suffix]
         raise InputError(
-            f"--out={named}: files of the format {kind} end in {FORMATS[kind]}; "
+            f"--out={out}: files of the format {file_format} end in {expected}; "
             f"--format={other} writes {suffix}."
         )
-    return _files.output(named, "--out", force=force, sources=[model])
+    return _files.output(out, "--out", force=force, sources=[model])

@@ -1,6 +1,6 @@
-"""List the fields of a run, that train --set sets.
+"""List the fields of a run, which train --set changes.
 
-Those of a method are listed by ocjax methods METHOD.
+Fields of a method are listed by ocjax methods METHOD.
 
   ocjax fields
 """
@@ -18,7 +18,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Prints a line for each."""
+    """Prints a line for each field."""
     del arguments
     from ocjax.runs.config import Execution, RunConfig
 
@@ -29,16 +29,16 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def lines(config: type, prefix: str = "") -> Iterator[str]:
-    """A line for each field of a configuration: name, default, and what it is.
+    """Lines of a configuration, one a field: name, default and description.
 
     Args:
-      config: a dataclass.
-      prefix: of the names.
+      config: dataclass.
+      prefix: prefix of the names.
     """
-    text_of = texts.fields(config)
+    descriptions = texts.fields(config)
     for field in dataclasses.fields(config):
         name = f"{prefix}{field.name}"
         if dataclasses.is_dataclass(field.default):
             yield from lines(type(field.default), f"{name}.")
         else:
-            yield f"{f'{name}={field.default}':36} {text_of[field.name]}"
+            yield f"{f'{name}={field.default}':36} {descriptions[field.name]}"

@@ -16,23 +16,23 @@ from ocjax.cli import progress
 if TYPE_CHECKING:
     from ocjax.inference.scorer import Scorer
 
-PIECE = 64  # Pictures whose heatmaps are computed together.
-STRIP = 1_000_000  # Pixels that are drawn at once.
-LEVELS = 2048  # Of a heatmap, that are told apart.
+PIECE = 64  # Number of pictures whose heatmaps are computed together.
+STRIP = 1_000_000  # Number of pixels that are drawn at once.
+LEVELS = 2048  # Number of values of a heatmap that are told apart.
 
 
 def targets(paths: Sequence[str], folder: pathlib.Path) -> dict[str, pathlib.Path]:
-    """Source -> the file of its heatmap, in the folders that sources lie in.
+    """Files of heatmaps by source, in folders like those that the sources lie in.
 
     `001.jpg` gets `001.png`. Where pictures of one folder would share a name, as
     `001.jpg` and `001.tif`, they get `001.jpg.png` and `001.tif.png`.
 
     Args:
-      paths: of the sources.
-      folder: that the heatmaps are written to.
+      paths: paths of the sources.
+      folder: folder that the heatmaps are written to.
     """
-    whole = {path: os.path.abspath(path) for path in paths}
-    sources = dict.fromkeys(whole.values())
+    absolute = {path: os.path.abspath(path) for path in paths}
+    sources = dict.fromkeys(absolute.values())
     common = os.path.commonpath([os.path.dirname(source) for source in sources])
     long: set[str] = set()
 
@@ -45,7 +45,7 @@ def targets(paths: Sequence[str], folder: pathlib.Path) -> dict[str, pathlib.Pat
         count = collections.Counter(str(target(s)).lower() for s in sources)
         shared = {s for s in sources if count[str(target(s)).lower()] > 1} - long
         if not shared:
-            return {path: target(source) for path, source in whole.items()}
+            return {path: target(source) for path, source in absolute.items()}
         long |= shared
 
 
@@ -55,12 +55,12 @@ def check(
     force: bool,
     out: pathlib.Path | None = None,
 ) -> None:
-    """Looks whether heatmaps can be written.
+    """Checks that heatmaps can be written.
 
     Args:
-      files: as `targets` returns them.
-      folder: that they are in.
-      force: let them replace files, but for sources.
+      files: files of heatmaps by source, from `targets`.
+      folder: folder that they are in.
+      force: whether they may replace files other than sources.
       out: file that will be written before them.
 
     Raises:
@@ -100,7 +100,7 @@ def draw(scorer: "Scorer", files: dict[str, pathlib.Path]) -> None:
 
 
 def _judged(scorer: "Scorer", paths: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:
-    """Source and heatmap, `[S, S]`, of those that can be read."""
+    """Pairs of a source that can be read and its heatmap, `[S, S]`."""
     from ocjax.data import files
 
     for part, images, errors in files.pieces(paths, scorer.card.shape, PIECE):
@@ -118,24 +118,24 @@ def _write(
 
     pixels = drawn(files.open_rgb(source), heatmap, largest)
     with _files.replacing(file) as temporary:
-        # Little is gained by packing it tight, which takes several times as long.
+        # Tighter compression gains little, and takes several times as long.
         Image.fromarray(pixels).save(temporary, format="PNG", compress_level=1)
 
 
 def drawn(picture: np.ndarray, heatmap: np.ndarray, largest: float) -> np.ndarray:
-    """A heatmap over a picture, as large as it is.
+    """Draws a heatmap over a picture, as large as it is.
 
     Args:
-      picture: `uint8 [H, W, 3]`.
-      heatmap: `float32 [S, S]`, resized bilinearly.
-      largest: value that is shown in full colour.
+      picture: pixels, `uint8 [H, W, 3]`.
+      heatmap: values, `float32 [S, S]`, resized bilinearly.
+      largest: value that is drawn in full colour.
 
     Returns:
-      `uint8 [H, W, 3]`. Beside it and the picture little memory is taken.
+      Pixels, `uint8 [H, W, 3]`. Beside them and the picture little memory is taken.
     """
     from PIL import Image
 
-    faded, light = _colours()
+    factors, colours = _colours()
     height, width, _ = picture.shape
     side, rows = len(heatmap), max(1, STRIP // width)
     small, result = Image.fromarray(heatmap), np.empty((height, width, 3), np.uint8)
@@ -148,20 +148,21 @@ def drawn(picture: np.ndarray, heatmap: np.ndarray, largest: float) -> np.ndarra
         scale = np.float32((LEVELS - 1) / largest)
         level = np.clip(np.nan_to_num(strip * scale), 0, LEVELS - 1).astype(np.int16)
         grey = picture[top:end].mean(-1, dtype=np.float32)
-        result[top:end] = (grey * faded[level])[..., None] + light[level]
+        result[top:end] = (grey * factors[level])[..., None] + colours[level]
     return result
 
 
 @functools.cache
 def _colours() -> tuple[np.ndarray, np.ndarray]:
-    """What `overlay` does at each level of a heatmap, of 0 to 255 and 1/2 to round by.
+    """Factor on a grey pixel, `[LEVELS]`, and colour added to it, `[LEVELS, 3]`.
 
-    To a grey pixel: the factor on it, `[LEVELS]`, and the colour added, `[LEVELS, 3]`.
+    They are those of `overlay` at each level of a heatmap, for pixels of 0 to 255; the
+    colours have a 1/2 to round by.
     """
     from ocjax.evaluation.plots.images import overlay
 
     levels = np.linspace(0, 1, LEVELS)[None, None]
     black = overlay(np.zeros((1, 1, LEVELS, 3)), levels, 1.0)[0, 0]
     white = overlay(np.ones((1, 1, LEVELS, 3)), levels, 1.0)[0, 0]
-    faded = (white - black)[:, 0].astype(np.float32)
-    return faded, (255 * black + 0.5).astype(np.float32)
+    factors = (white - black)[:, 0].astype(np.float32)
+    return factors, (255 * black + 0.5).astype(np.float32)

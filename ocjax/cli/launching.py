@@ -1,4 +1,4 @@
-"""What `ocjax train` and `experiments/train.py` share: launch, print, end."""
+"""Launch, print and end, shared by `ocjax train` and `experiments/train.py`."""
 
 import json
 import re
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 def launch(
     values: Mapping[str, Any], job: cluster.Job = cluster.ALONE, **options: Any
 ) -> "Summary | TableSummary | None":
-    """Does what a configuration says, and prints the result as a line of JSON.
+    """Runs a configuration, and prints the result as a line of JSON.
 
     Ends the process with `exits.NOT_FINITE` where runs of a table diverged.
 
     Args:
-      values: as `runs.configure` makes them.
-      job: the processes that do it together.
-      **options: of `runs.launch`.
+      values: values of a configuration, from `runs.configure`.
+      job: processes that run it together.
+      **options: options of `runs.launch`.
 
     Returns:
-      What came of it; of several processes None in all but process 0.
+      Summary of the run or table; None in processes other than process 0.
 
     Raises:
       InputError: the job, the configuration, the data or a folder cannot be used.
@@ -52,7 +52,7 @@ def config_flags(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """Divides a command line by what changes a configuration.
 
     Returns:
-      The "a.b=c" of all arguments like "--config.a.b=c"; and the other arguments.
+      Changes "a.b=c", from arguments like "--config.a.b=c"; and the other arguments.
     """
     changes, others = [], []
     for argument in arguments:

@@ -14,12 +14,16 @@ from ocjax.methods.registry import METHODS, NAMES
 def add(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
     parser.add_argument(
-        "method", nargs="?", choices=NAMES, metavar="METHOD", help="list its fields"
+        "method",
+        nargs="?",
+        choices=NAMES,
+        metavar="METHOD",
+        help="method whose fields are listed",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Prints them."""
+    """Prints the methods, or the fields of one."""
     if arguments.method is None:
         for name, (_, builder) in METHODS.items():
             print(f"{name:21} {texts.first_line(sys.modules[builder.__module__])}")

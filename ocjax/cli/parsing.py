@@ -1,4 +1,4 @@
-"""The parser of commands, whose errors are one line with the nearest names."""
+"""Parser of commands, whose errors are one line with the nearest names."""
 
 import argparse
 from collections.abc import Collection
@@ -10,21 +10,21 @@ from ocjax._checks import did_you_mean
 class Parser(argparse.ArgumentParser):
     """A parser that says what is wrong in one line, without the usage."""
 
-    # Fields that are set by --set, for those who take them for flags.
+    # Fields of --set, which users may take for flags.
     settable: Collection[str] = ()
 
     def error(self, message: str) -> NoReturn:
-        """Ends the process."""
+        """Ends the process with the message."""
         message = " ".join(message.split())
         end = "" if message.endswith(("?", ".")) else "."
         self.exit(2, f"Error: {message}{end} See: {self.prog} --help\n")
 
     def parse_known_args(self, args=None, namespace=None):  # pyright: ignore
-        """Parses; first looks for unknown flags, which explain what is missing."""
+        """Parses; unknown flags come first, as they explain what is missing."""
         for text in args or ():
             name = text.partition("=")[0]
             if text == "--" or (self._subparsers and not text.startswith("-")):
-                break  # What follows a command is for its own parser.
+                break  # The command's own parser has the rest.
             if text.startswith("--") and " " not in name:
                 self._check_flag(name)
         return super().parse_known_args(args, namespace)

@@ -10,7 +10,9 @@ from ocjax.cli import arguments as shared
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
-    parser.add_argument("dataset", metavar="DATASET", help="such as mnist or cifar10")
+    parser.add_argument(
+        "dataset", metavar="DATASET", help="data set, such as mnist or cifar10"
+    )
     shared.completed(
         parser.add_argument(
             "--data_dir",
@@ -21,7 +23,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Prepares it."""
+    """Prepares the data set."""
     from ocjax import _files
     from ocjax.data.prepare import prepare
 

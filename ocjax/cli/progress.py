@@ -9,22 +9,22 @@ FIRST, BETWEEN = 3.0, 10.0  # Seconds until the first line, and from line to lin
 
 
 class Progress:
-    """How many items are done; whoever does them counts them up."""
+    """Count of items that are done; whoever does them raises it."""
 
     def __init__(self, doing: str, total: int):
-        """Nothing is done yet, of so many items; 0 where the work has none."""
+        """Begins at none of `total` items, 0 where the work has no items."""
         self.doing, self.total, self.done = doing, total, 0
         self._start = time.monotonic()
 
     def line(self) -> str:
-        """What is being done, how much of it, and how long the rest takes."""
+        """Line with the work, how much of it is done, and how long the rest takes."""
         seconds = time.monotonic() - self._start
         if not self.total:
             return f"{self.doing}: {seconds:.0f} s so far"
         text = f"{self.doing}: {self.done:,} of {self.total:,}"
         if self.done:
-            left = seconds / self.done * (self.total - self.done)
-            text += f"  {self.done / seconds:.3g}/s  {left:.0f} s left"
+            remaining = seconds / self.done * (self.total - self.done)
+            text += f"  {self.done / seconds:.3g}/s  {remaining:.0f} s left"
         return text
 
 
@@ -32,7 +32,7 @@ class Progress:
 def shown(doing: str, total: int = 0) -> Iterator[Progress]:
     """Says a line after `FIRST` seconds and every `BETWEEN` ones, while a block runs.
 
-    It does so while one call of the block takes long, such as a compilation.
+    Lines come while a single call of the block takes long too, such as a compilation.
     """
     from ocjax.runs.display import say
 

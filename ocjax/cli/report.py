@@ -16,7 +16,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Writes `report.html` from what the run folder has; the data are not needed."""
+    """Writes `report.html` from files of the run folder; the data are not needed."""
     from ocjax import _files
     from ocjax._checks import InputError
     from ocjax.runs import report
@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     summary = folder.result()
     if summary is None:
         raise InputError(f"{path} is not finished: start its command again.")
-    drawn = sorted((path / "plots").glob("*.png"))
-    report.write(folder, summary, {file.stem: file.read_bytes() for file in drawn})
+    plots = sorted((path / "plots").glob("*.png"))
+    report.write(folder, summary, {plot.stem: plot.read_bytes() for plot in plots})
     print(path / "report.html")
     return 0

@@ -39,14 +39,14 @@ def add(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             "--heatmaps",
             metavar="FOLDER",
-            help="where to write pictures with heatmaps over them (default: nowhere)",
+            help="folder for pictures with heatmaps over them (default: none)",
         )
     )
     shared.add_force(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Scores, and returns 1 where files could not be read."""
+    """Scores the pictures; returns 1 where files could not be read."""
     from ocjax import _files, inference
     from ocjax.cli import heatmaps, progress
     from ocjax.runs.display import say
@@ -62,25 +62,27 @@ def run(arguments: argparse.Namespace) -> int:
     scorer = inference.open(arguments.model, arguments.false_positive_rate)
     if scorer.card.threshold is None:
         say("No decisions: the model has too few held-out normals for its rate.")
-    bad = anomalous = 0
+    unreadable = anomalous = 0
     with _table(out) as write, progress.shown("scoring", len(paths)) as done:
         for path, verdict in scorer.judge_files(paths):
             row = _row(path, verdict)
             write(row)
-            bad += bool(row["error"])
-            anomalous += row["decision"] == "anomalous"
+            if row["error"]:
+                unreadable += 1
+            if row["decision"] == "anomalous":
+                anomalous += 1
             done.done += 1
     if maps:
         heatmaps.draw(scorer, maps)
-    say(
-        f"{len(paths) - bad:,} pictures scored, {anomalous:,} anomalous"
-        + (f"; {bad:,} could not be read (see the column error)." if bad else ".")
-    )
-    return int(bad > 0)
+    line = f"{len(paths) - unreadable:,} pictures scored, {anomalous:,} anomalous"
+    if unreadable:
+        line += f"; {unreadable:,} could not be read (see the column error)"
+    say(f"{line}.")
+    return 1 if unreadable else 0
 
 
 def pictures(images: list[str]) -> list[str]:
-    """The files that arguments name, sorted within each of them.
+    """Files that arguments name, sorted within each of them.
 
     Raises:
       InputError: an argument names nothing, or a folder without pictures.
@@ -93,21 +95,21 @@ def pictures(images: list[str]) -> list[str]:
     for name in images:
         path = _files.local(name, "IMAGES")
         if path.is_dir():
-            named = [str(p) for p in files.below(path)]
-            if not named:
+            matches = [str(p) for p in files.below(path)]
+            if not matches:
                 raise InputError(
                     f"{path} has no pictures: looked for {', '.join(files.SUFFIXES)}."
                 )
         elif path.exists():
-            named = [str(path)]
+            matches = [str(path)]
         else:
-            named = sorted(
+            matches = sorted(
                 p for p in glob.glob(str(path), recursive=True) if os.path.isfile(p)
             )
-            if not named:
+            if not matches:
                 near = _files.did_you_mean(path)
                 raise InputError(f"There is no file, folder or pattern {name}{near}")
-        paths += named
+        paths += matches
     return paths
 
 

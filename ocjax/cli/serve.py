@@ -17,13 +17,13 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--host",
         default="127.0.0.1",
-        help="to listen on (default: %(default)s)",
+        help="address to listen on (default: %(default)s)",
     )
     parser.add_argument(
         "--port",
         type=shared.number(int, Range(0, 65535)),
         default=8000,
-        help="to listen on; 0 takes a free one (default: %(default)s)",
+        help="port to listen on; 0 takes a free one (default: %(default)s)",
     )
 
 

@@ -1,4 +1,4 @@
-"""Texts that help shows, read from the source, where Python may have dropped them."""
+"""Texts of help, read from the source where Python has dropped them."""
 
 import ast
 import dataclasses
@@ -25,7 +25,7 @@ def first_line(subject: Any) -> str:
 
 
 def fields(config: type) -> dict[str, str]:
-    """Name -> text of each field of a dataclass: the comment beside it, else above."""
+    """Texts of a dataclass's fields by name: the comment beside it, else above."""
     texts = {}
     for part in reversed(config.__mro__):
         if dataclasses.is_dataclass(part):
@@ -34,7 +34,7 @@ def fields(config: type) -> dict[str, str]:
 
 
 def _own_fields(config: type) -> dict[str, str]:
-    """As `fields`, of those that a dataclass has not from others."""
+    """Texts of the fields that a dataclass does not inherit, by name."""
     source = textwrap.dedent(inspect.getsource(config))
     comments, alone = {}, set()
     for token in tokenize.generate_tokens(StringIO(source).readline):

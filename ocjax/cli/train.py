@@ -3,7 +3,7 @@
 A folder is laid out as train/good and test/KIND, as normal and anomalous, or has good
 pictures alone, of which a fifth is kept to test on. Of a data set one class is normal.
 Flags change what a --config file says. ocjax fields, and ocjax methods METHOD, list
-what --set sets. The same command goes on where it was interrupted.
+the fields of --set. The same command goes on where it was interrupted.
 
   ocjax train pictures/ --workdir=runs/pictures
   ocjax train digits --normal_class=8 --method=ganomaly --set hyper.latent=50
@@ -20,7 +20,7 @@ from typing import Any
 from ocjax.cli import arguments as shared
 
 STARTED = time.monotonic()
-# Flags that are fields of a run, named alike.
+# Flags with the name of the field of a run that they set.
 FIELDS = (
     "method", "protocol", "steps", "epochs", "batch_size", "image_size",
     "false_positive_rate", "skip_unreadable",
@@ -36,9 +36,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     from ocjax.runs.bounds import BOUNDS, Range
     from ocjax.runs.config import Execution, RunConfig
 
-    both = (*dataclasses.fields(RunConfig), *dataclasses.fields(Execution))
-    fields = {field.name: field.default for field in both}
-    default = lambda name: f"(default: {fields[name]})"
+    fields = (*dataclasses.fields(RunConfig), *dataclasses.fields(Execution))
+    defaults = {field.name: field.default for field in fields}
+    default = lambda name: f"(default: {defaults[name]})"
     parser.usage = "ocjax train [DATA] [--FLAG VALUE ...]"
     shared.completed(
         parser.add_argument(
@@ -59,8 +59,8 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--method",
         choices=NAMES,
         metavar="METHOD",
-        help="as ocjax methods lists them (default: of a folder padim, without weights "
-        f"autoencoder; else {fields['method']})",
+        help="method of ocjax methods (default: of a folder padim, without weights "
+        f"autoencoder; else {defaults['method']})",
     )
     shared.completed(
         parser.add_argument(
@@ -73,29 +73,29 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--normal_class",
         metavar="CLASS",
-        help="of a data set: a class, all or random; of the protocol ganomaly the "
-        f"anomalous one {default('normal_class')}",
+        help="normal class of a data set, all or random; of the protocol ganomaly the "
+        f"anomalous class {default('normal_class')}",
     )
     parser.add_argument(
         "--protocol",
         choices=PROTOCOLS,
         metavar="PROTOCOL",
-        help=f"of a data set: {', '.join(PROTOCOLS)} {default('protocol')}",
+        help=f"protocol: {', '.join(PROTOCOLS)} {default('protocol')}",
     )
     numbers = {
         "steps": "steps of training, each on a batch; 0: by epochs, or 2,000",
         "epochs": "passes over the training images, in place of steps",
         "batch_size": "images of a step",
         "image_size": "pixels a side: 32, 64, 128 or 256; 0: as suits the method",
-        "false_positive_rate": "share that the threshold promises",
+        "false_positive_rate": "rate that the threshold promises",
     }
     for name, text in numbers.items():
         bound = BOUNDS[name]
         assert isinstance(bound, Range)
         parser.add_argument(
             f"--{name}",
-            type=shared.number(type(fields[name]), bound),
-            metavar="N" if isinstance(fields[name], int) else "RATE",
+            type=shared.number(type(defaults[name]), bound),
+            metavar="N" if isinstance(defaults[name], int) else "RATE",
             help=f"{text} {default(name)}",
         )
     parser.add_argument(
@@ -120,7 +120,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="steps to trace by JAX's profiler (default: %(default)s)",
     )
     shared.add_job(parser)
-    vars(parser)["settable"] = set(fields)
+    vars(parser)["settable"] = set(defaults)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -144,7 +144,7 @@ def run(arguments: argparse.Namespace) -> int:
         started=STARTED,
         profile_steps=arguments.profile_steps,
     )
-    if result is None:  # Another process writes.
+    if result is None:  # Process 0 prints.
         return 0
     folder = result.workdir
     if isinstance(result, runs.TableSummary):
@@ -158,9 +158,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def configuration(arguments: argparse.Namespace) -> tuple[dict[str, Any], str | None]:
-    """What to run, as `runs.configure` makes it, and where the data are.
+    """Values of the run, as of `runs.configure`, and the folder of the data.
 
-    Flags change what a file says, and --set what flags say.
+    Flags change values of a file, and --set those of flags.
 
     Raises:
       InputError: the file or `DATA` cannot be used, or a field is unknown.
@@ -178,16 +178,17 @@ def configuration(arguments: argparse.Namespace) -> tuple[dict[str, Any], str | 
             "Expected DATA, a folder or a data set, or a file that says it by --config."
         )
     fields, data_dir = data_fields(arguments.data, arguments.data_dir)
-    named = {text.partition("=")[0] for text in arguments.set}
-    asked = arguments.method or arguments.config or "method" in named
-    if fields.get("protocol") == "folder" and not asked:
+    set_fields = {text.partition("=")[0] for text in arguments.set}
+    chosen = arguments.method or arguments.config or "method" in set_fields
+    if fields.get("protocol") == "folder" and not chosen:
         fields["method"] = _for_pictures()
     flags = {name: getattr(arguments, name) for name in FIELDS}
     fields |= {name: value for name, value in flags.items() if value is not None}
     for name, value in fields.items():
         values = replaced(values, name, value)
     values = changed(values, arguments.set)
-    if arguments.normal_class is not None and named.isdisjoint(data.TARGET.values()):
+    targets = data.TARGET.values()
+    if arguments.normal_class is not None and set_fields.isdisjoint(targets):
         # Where the protocol is unknown, `launch` says so.
         target = data.TARGET.get(values["protocol"], "normal_class")
         values[target] = arguments.normal_class
@@ -204,20 +205,22 @@ def data_fields(
     """
     from ocjax import _files, data
 
-    inspected = {"protocol": "folder", "normal_class": "good"}
+    inspection = {"protocol": "folder", "normal_class": "good"}
     if name is not None and not _is_data_set(name):
-        return {"dataset": "folder"} | inspected, str(_folder(name))
+        return {"dataset": "folder"} | inspection, str(_folder(name))
     if data_dir is not None:
         data_dir = str(_files.local(data_dir, "--data_dir"))
     if name is None:
         return {}, data_dir
-    return {"dataset": name} | (inspected if name in data.LARGER else {}), data_dir
+    fields = {"dataset": name}
+    return fields | (inspection if name in data.LARGER else {}), data_dir
 
 
 def _for_pictures() -> str:
-    """The method for pictures of which nothing is known.
+    """Method for pictures of which nothing is known.
 
-    Features of a network trained elsewhere, where its weights are here; else pixels.
+    It compares features of a frozen network where its weights are installed, else
+    pixels.
     """
     from ocjax import _extras
     from ocjax.backbones import weights
@@ -248,10 +251,10 @@ def _is_data_set(text: str) -> bool:
 
 
 def _folder(text: str) -> pathlib.Path:
-    """The folder that `DATA` names.
+    """Folder that `DATA` names.
 
     Raises:
-      InputError: there is none; the message names what is near.
+      InputError: there is none; the message names a near one.
     """
     from ocjax import _files, data
     from ocjax._checks import InputError, did_you_mean
