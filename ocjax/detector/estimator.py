@@ -29,13 +29,13 @@ from ocjax.methods import Method, State
 from ocjax.runs import environment
 from ocjax.runs.config import STEPS, RunConfig
 
-_FILLED = 256  # Images of a training set are filled up to a multiple of this.
+_MULTIPLE = 256  # Training sets are filled up to a multiple of this.
 _SPREAD = 1e-4  # Least spread of scores, as a part of the largest.
-Images = ArrayLike | Sequence[Any]  # The latter of files, PIL images or arrays.
+Images = ArrayLike | Sequence[Any]  # Sequences have files, PIL images or arrays.
 
 
 class Detector(OutlierMixin, BaseEstimator):
-    """Learns what is normal from images, and tells what is not.
+    """Detector that learns from normal images, and finds anomalous ones.
 
     Images are `[N, H, W, C]` or `[N, H, W]` (grey), or rows `[N, features]`: pixels in
     the order of `image_shape`, or without it any table, whose rows become small grey
@@ -49,11 +49,11 @@ class Detector(OutlierMixin, BaseEstimator):
     `anomaly_score` is the method's own, larger for more anomalous images.
 
     Attributes:
-      offset_: `decision_function` is `score_samples` less this.
-      card_: what the detector says of itself: threshold, held-out scores, versions.
-      n_features_in_: of rows their length, of images their height; not of lists.
-      feature_names_in_: of the columns of a table, where all have one.
-      shape_: of one training image or row; (None, None, C) of pictures of a list.
+      offset_: difference, `score_samples` less `decision_function`.
+      card_: description of the detector: threshold, held-out scores, versions.
+      n_features_in_: length of rows, or height of images; missing after lists.
+      feature_names_in_: names of the columns of a table, where all have one.
+      shape_: shape of one training image or row; (None, None, C) for lists.
       range_: numbers that are black and white, or the extremes of the training data
         for `value_range="training"`; None for uint8.
     """
@@ -79,14 +79,14 @@ class Detector(OutlierMixin, BaseEstimator):
         random_state=None,
         **hyper__: Any,
     ):
-        """Nothing but names is checked before `fit`, as scikit-learn wants it.
+        """Keeps parameters; `fit` checks all but their names, as scikit-learn wants it.
 
         Args:
-          method: a key of `ocjax.methods.METHODS`.
+          method: key of `ocjax.methods.METHODS`.
           hyper: fields of the method's `Config` that differ from its defaults, or a
             whole `Config`.
           image_shape: (H, W) or (H, W, C) of images that come as rows.
-          value_range: what black and white are in arrays, for numbers that are not
+          value_range: numbers of black and white in arrays, where these are not
             uint8 from 0 to 255; or "training": the extremes of the training data, which
             then fill the middle half of the range of pixels, and what is beyond that
             range is clipped.
@@ -96,14 +96,14 @@ class Detector(OutlierMixin, BaseEstimator):
           tile: side of overlapping tiles that networks see instead, or 0.
           steps: steps of training, each on a batch; 0: by epochs, or 2,000.
           epochs: passes over the training images, in place of steps; or 0.
-          batch_size: images a step; all that train where they are fewer.
-          augment: of training images: "crop", "flip" or "crop flip".
+          batch_size: number of images a step; all that train where they are fewer.
+          augment: changes of training images: "crop", "flip" or "crop flip"; or "".
           contamination: "auto" sets the threshold by `false_positive_rate` on held-out
             images; a share in (0, 0.5] calls so many of the training images anomalous.
-          false_positive_rate: promised, where contamination is "auto".
-          validation_fraction: of the images, held out for the threshold.
-          random_state: of the held-out images, the initialization and the batches.
-          **hyper__: `hyper__NAME=value`, for single fields of `hyper`.
+          false_positive_rate: rate to promise, where contamination is "auto".
+          validation_fraction: share of the images that is held out for the threshold.
+          random_state: seed of the held-out images, the initialization and the batches.
+          **hyper__: single fields of `hyper`, as `hyper__NAME=value`.
 
         Raises:
           InputError: there is no parameter of that name.
@@ -123,17 +123,17 @@ class Detector(OutlierMixin, BaseEstimator):
         self.validation_fraction = validation_fraction
         self.random_state = random_state
         self._check_names(hyper__)
-        self._take(hyper__)
+        self._add_fields(hyper__)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Parameters by name; with `deep` also `hyper__NAME` of the method's fields."""
-        found = super().get_params(deep=False)
+        params = super().get_params(deep=False)
         known = isinstance(self.method, str) and self.method in methods.METHODS
         if deep and known and self._has_fields():
-            own, _ = methods.METHODS[self.method]
-            values = dataclasses.asdict(own()) | self._hyper()
-            found |= {HYPER + name: value for name, value in values.items()}
-        return found
+            config, _ = methods.METHODS[self.method]
+            fields = dataclasses.asdict(config()) | self._hyper()
+            params |= {HYPER + name: value for name, value in fields.items()}
+        return params
 
     def set_params(self, **params: Any) -> "Detector":
         """Sets parameters, and single fields of `hyper` as `hyper__NAME`.
@@ -141,11 +141,11 @@ class Detector(OutlierMixin, BaseEstimator):
         Raises:
           InputError: there is no parameter of that name; nothing is set then.
         """
-        own = super().get_params(deep=False)
-        fields = {name: v for name, v in params.items() if name not in own}
+        names = super().get_params(deep=False)
+        fields = {name: v for name, v in params.items() if name not in names}
         self._check_names(fields)
-        super().set_params(**{name: v for name, v in params.items() if name in own})
-        self._take(fields)
+        super().set_params(**{name: v for name, v in params.items() if name in names})
+        self._add_fields(fields)
         return self
 
     def fit(self, X: Images, y: object = None) -> "Detector":
@@ -153,17 +153,17 @@ class Detector(OutlierMixin, BaseEstimator):
 
         Args:
           X: images, rows or a list of pictures, as above.
-          y: not used: images that it calls anomalous train too.
+          y: labels, not used: images that they call anomalous train too.
 
         Raises:
           ValueError: the images, or a parameter, cannot be used.
           training.NonFiniteError: a loss became infinite or not a number.
         """
         method = self._method()
-        filled, count = self._training_images(X)
-        images = filled[:count]
-        alike = inputs.alike(images)
-        if alike:
+        padded, count = self._training_images(X)
+        images = padded[:count]
+        all_alike = inputs.alike(images)
+        if all_alike:
             warnings.warn(
                 f"All {count} training images are alike, so nothing can be learned of "
                 "what normal ones have in common: look at what was read.",
@@ -173,10 +173,10 @@ class Detector(OutlierMixin, BaseEstimator):
         if not isinstance(seed, int | np.integer):
             seed = check_random_state(seed).randint(2**31 - 1)
         train, held_out = self._divide(count, int(seed))
-        with parameters_lib.own_names():
+        with parameters_lib.detector_names():
             state = training.fit(
                 method,
-                filled,
+                padded,
                 jax.random.key(int(seed)),
                 rows=train,
                 steps=self.steps or (0 if self.epochs else STEPS),
@@ -185,23 +185,23 @@ class Detector(OutlierMixin, BaseEstimator):
                     method, self.batch_size, len(train)
                 ),
             )
-        # Without the state of the optimizers, which scores do not need.
+        # Scores do not need the state of the optimizers.
         state = jax.device_get(state._replace(opt={}))
         self.params_, self.stats_ = state.params, state.stats
         score = functools.partial(evaluation.score, method, state)
         card = Card(
-            self.method,
-            f"{len(train)} images",
-            self._side(),
-            images.shape[-1],
-            tuple(np.sort(score(images[held_out])).tolist()),
-            self.false_positive_rate,
-            None,
-            ocjax.__version__,
-            environment.commit(),
-            method.weights,
+            method=self.method,
+            trained_on=f"{len(train)} images",
+            size=self._side(),
+            channels=images.shape[-1],
+            normals=tuple(np.sort(score(images[held_out])).tolist()),
+            false_positive_rate=self.false_positive_rate,
+            threshold=None,
+            version=ocjax.__version__,
+            commit=environment.commit(),
+            weights=method.weights,
         )
-        if not alike:
+        if not all_alike:
             _warn_of_collapse(card.normals)
         self.card_ = self._with_threshold(card, images, score)
         self._set_offset()
@@ -209,7 +209,7 @@ class Detector(OutlierMixin, BaseEstimator):
 
     @property
     def scorer(self) -> Scorer:
-        """What judges images as the networks see them.
+        """Scorer of images as the networks see them.
 
         Raises:
           sklearn.exceptions.NotFittedError: before `fit`.
@@ -218,7 +218,7 @@ class Detector(OutlierMixin, BaseEstimator):
 
     @property
     def parts(self) -> tuple[Card, Method, State]:
-        """Card, method and state, of which a scorer is made.
+        """Card, method and state that make a scorer.
 
         Raises:
           sklearn.exceptions.NotFittedError: before `fit`.
@@ -253,15 +253,15 @@ class Detector(OutlierMixin, BaseEstimator):
         return np.where(self.decision_function(X) < 0, -1, 1)
 
     def score(self, X: Images, y: ArrayLike | None = None) -> float:
-        """The area under the ROC curve, in [0, 1].
+        """Area under the ROC curve, in [0, 1].
 
         Args:
           X: images, as in `anomaly_score`.
-          y: +1 of normal images and -1 of anomalous ones, as `predict` gives them.
+          y: labels, +1 of normal images and -1 of anomalous ones, as of `predict`.
 
         Returns:
-          The area. It is NaN, with a warning, where `y` has other labels: so do the
-          scores of scikit-learn, which tries every estimator with classes.
+          Area; NaN, with a warning, where `y` has other labels. Scores of scikit-learn
+          do the same, and its checks try every estimator with classes.
 
         Raises:
           InputError: `y` is missing, of another length, or has one label only.
@@ -287,7 +287,7 @@ class Detector(OutlierMixin, BaseEstimator):
         return metrics.auroc(labels == -1, scores)
 
     def judge(self, X: Images, *, explain: bool = False) -> Verdicts:
-        """Scores, decisions, p-values and, with `explain`, heatmaps.
+        """Judges images: scores, decisions, p-values and, with `explain`, heatmaps.
 
         Heatmaps are as large as the images that networks see, `image_size`.
         """
@@ -301,7 +301,7 @@ class Detector(OutlierMixin, BaseEstimator):
         if self.hyper is not None:
             parameters["hyper"] = self._hyper()
         if not isinstance(self.random_state, int | np.integer | None):
-            parameters["random_state"] = None  # A generator that was used up.
+            parameters["random_state"] = None  # The generator is used up.
         fitted = {
             name: getattr(self, name)
             for name in detector_file.FITTED
@@ -316,20 +316,20 @@ class Detector(OutlierMixin, BaseEstimator):
         """Reads a detector that `save` wrote.
 
         Raises:
-          InputError: there is none, or it is damaged or of another version.
+          InputError: there is no file, or it is damaged or of another version.
         """
-        found = detector_file.read(detector_file.opened(path))
+        saved = detector_file.read(detector_file.opened(path))
         try:
-            detector = cls(**found.parameters)
+            detector = cls(**saved.parameters)
             detector._checked()
         except (InputError, TypeError) as error:
             raise InputError(
                 f"{path} is damaged, or of another version: {error}"
             ) from error
-        for name, value in found.fitted.items():
+        for name, value in saved.fitted.items():
             setattr(detector, name, value)
-        detector.card_ = found.card
-        detector.params_, detector.stats_ = found.state.params, found.state.stats
+        detector.card_ = saved.card
+        detector.params_, detector.stats_ = saved.state.params, saved.state.stats
         detector._set_offset()
         return detector
 
@@ -338,11 +338,11 @@ class Detector(OutlierMixin, BaseEstimator):
         tags.input_tags.three_d_array = True
         return tags
 
-    def _take(self, fields: Mapping[str, Any]) -> None:
+    def _add_fields(self, fields: Mapping[str, Any]) -> None:
         """Adds `hyper__NAME` to `hyper`; `fit` says what is wrong with a NAME."""
         if fields and self._has_fields():
-            given = {name.removeprefix(HYPER): v for name, v in fields.items()}
-            self.hyper = self._hyper() | given
+            added = {name.removeprefix(HYPER): v for name, v in fields.items()}
+            self.hyper = self._hyper() | added
 
     def _check_names(self, names: Iterable[str]) -> None:
         """Raises `InputError` where a name is neither a parameter nor `hyper__NAME`."""
@@ -351,12 +351,12 @@ class Detector(OutlierMixin, BaseEstimator):
                 one_of("parameter of Detector", name, [*self.get_params()])
 
     def _has_fields(self) -> bool:
-        """Whether `hyper` is what it may be."""
+        """Whether `hyper` is None, a mapping or a dataclass."""
         mapping = self.hyper is None or isinstance(self.hyper, Mapping)
         return mapping or dataclasses.is_dataclass(self.hyper)
 
     def _hyper(self) -> dict[str, Any]:
-        """The fields of `hyper` that were given."""
+        """Fields of `hyper` by name."""
         if not self._has_fields():
             rule = "must be a mapping or the method's Config"
             raise parameters_lib.wrong("hyper", self.hyper, rule)
@@ -369,11 +369,11 @@ class Detector(OutlierMixin, BaseEstimator):
         return parameters_lib.side(self._checked())
 
     def _method(self) -> Method:
-        with parameters_lib.own_names():
+        with parameters_lib.detector_names():
             return detector_file.method_of(self._checked())
 
     def _checked(self) -> dict[str, Any]:
-        """All parameters, `hyper` as fields; raises `InputError` of what cannot be."""
+        """All parameters, `hyper` as fields; raises `InputError` if one is wrong."""
         parameters = self.get_params(deep=False) | {"hyper": self._hyper()}
         parameters_lib.check(parameters)
         return parameters
@@ -381,28 +381,28 @@ class Detector(OutlierMixin, BaseEstimator):
     def _training_images(self, X: Any) -> tuple[np.ndarray, int]:
         """Images as networks see them, filled up with black ones; and their number.
 
-        Filled up, so that data sets of similar sizes share a compiled program.
+        They are filled up so that data sets of similar sizes share a compiled program.
         """
-        X = pictures.taken(X)
+        X = pictures.as_list_or_array(X)
         if isinstance(X, list):
             if len(X) < 2:
                 raise InputError(f"Expected 2 pictures or more, got {len(X)}.")
             for name in ("n_features_in_", "feature_names_in_"):
-                self.__dict__.pop(name, None)  # Of an earlier `fit`.
+                self.__dict__.pop(name, None)  # An earlier `fit` may have set it.
             self.shape_ = None, None, pictures.channels_of(X)
         else:
             inputs.check_training_shape(tuple(X.shape))
             X = self._valid(X, fitting=True)
             self.shape_ = X.shape[1:]
         self.range_ = inputs.range_of(X, self.value_range)
-        images = self._seen(X, self.shape_[-1], len(X) + -len(X) % _FILLED)
+        images = self._converted(X, self.shape_[-1], len(X) + -len(X) % _MULTIPLE)
         inputs.warn_of_dark(X, images[: len(X)], self._form())
         return images, len(X)
 
     def _images(self, X: Any) -> np.ndarray:
-        """`[N, S, S, C]`, uint8 or float32 in [-1, 1], of images after `fit`."""
+        """Images after `fit` as `[N, S, S, C]`, uint8 or float32 in [-1, 1]."""
         check_is_fitted(self, "card_")
-        X, shape = pictures.taken(X), self.shape_
+        X, shape = pictures.as_list_or_array(X), self.shape_
         if isinstance(X, list):
             if len(shape) == 1 and self.image_shape is None:
                 raise InputError("Expected rows of numbers, as in `fit`, got pictures.")
@@ -411,10 +411,10 @@ class Detector(OutlierMixin, BaseEstimator):
         else:
             inputs.check_shape(tuple(X.shape), shape)
             X = self._valid(X)
-        return self._seen(X, self.card_.channels, len(X))
+        return self._converted(X, self.card_.channels, len(X))
 
     def _valid(self, X: Any, fitting: bool = False) -> Any:
-        """What scikit-learn makes of images or rows: an array of numbers."""
+        """Array of numbers that scikit-learn makes of images or rows."""
         least = 2 if fitting else 1
         X = validate_data(
             self,
@@ -422,13 +422,13 @@ class Detector(OutlierMixin, BaseEstimator):
             reset=fitting,
             allow_nd=True,
             ensure_min_samples=least,
-            ensure_all_finite=False,  # Looked at where the range is.
+            ensure_all_finite=False,  # `Form.ranged` checks it.
         )
         if not X.size:
             raise ValueError(f"Expected images that have pixels, got {list(X.shape)}.")
         return X
 
-    def _seen(self, X: Any, channels: int, room: int) -> np.ndarray:
+    def _converted(self, X: Any, channels: int, room: int) -> np.ndarray:
         form = self._form()
         if isinstance(X, list):
             return form.of_pictures(X, channels, room)
@@ -450,21 +450,21 @@ class Detector(OutlierMixin, BaseEstimator):
 
     def _with_threshold(self, card: Card, images: np.ndarray, score: Callable) -> Card:
         if self.contamination != "auto":
-            assert not isinstance(self.contamination, str)  # `fit` has looked.
+            assert not isinstance(self.contamination, str)  # `fit` has checked it.
             scores = score(images).astype(np.float64)
-            line = np.percentile(scores, 100 * (1 - self.contamination))
-            # As float32, in which scores are compared everywhere; it promises nothing.
+            quantile = np.percentile(scores, 100 * (1 - self.contamination))
+            # Scores are compared in float32 everywhere. The threshold promises nothing.
             return dataclasses.replace(
-                card, threshold=float(np.float32(line)), false_positive_rate=None
+                card, threshold=float(np.float32(quantile)), false_positive_rate=None
             )
-        found, note = thresholds.nearest(card.normals, self.false_positive_rate)
+        threshold, note = thresholds.nearest(card.normals, self.false_positive_rate)
         if note:
             warnings.warn(note, stacklevel=3)
-        return card.with_threshold(found)
+        return card.with_threshold(threshold)
 
 
 def _warn_of_collapse(scores: Sequence[float]) -> None:
-    """Warns where held-out scores, which rise, tell nothing apart."""
+    """Warns where held-out scores, which rise, are nearly equal."""
     low, high = scores[0], scores[-1]
     if len(scores) > 1 and high - low <= _SPREAD * max(abs(low), abs(high)):
         warnings.warn(

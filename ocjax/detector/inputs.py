@@ -1,4 +1,4 @@
-"""Images of one shape, and rows of a table, brought to what networks see."""
+"""Images of one shape, and rows of a table, brought to the form that networks see."""
 
 import math
 import warnings
@@ -10,52 +10,52 @@ from ocjax._checks import InputError
 from ocjax.data import images as images_lib
 from ocjax.detector import pictures as pictures_lib
 
-TRAINING = "training"  # As a `value_range`.
-_DARK = 32 / 255  # Images that reach no higher in their range are nearly black.
-_PIECE = 256  # Images of an array that are converted together.
+TRAINING = "training"  # Value of `value_range`.
+_DARK = 32 / 255  # Largest share of their range that nearly black images reach.
+_PIECE = 256  # Number of images of an array that are converted together.
 Range = tuple[float, float]
 
 
 class Form(NamedTuple):
-    """How images come, and how networks see them."""
+    """Form in which images come, and in which networks see them."""
 
-    size: int  # Side that networks see.
-    image_shape: tuple[int, ...] | None  # Of rows that are images.
-    value_range: Range | str | None  # As a detector is told it.
+    size: int  # Side of images that networks see, in pixels.
+    image_shape: tuple[int, ...] | None  # Shape of images that come as rows.
+    value_range: Range | str | None  # Parameter of the detector.
     range: Range | None  # Black and white, or the extremes of TRAINING; None for uint8.
 
     def of_array(self, X: np.ndarray, room: int) -> np.ndarray:
         """Images of one shape, or rows, resized to squares.
 
         Args:
-          X: `[N, H, W, C]`, `[N, H, W]` or `[N, features]`.
-          room: length of what is returned, N or more; black from N on.
+          X: images `[N, H, W, C]`, `[N, H, W]` or `[N, features]`.
+          room: length of the result, N or more; its images from N on are black.
 
         Returns:
-          `[room, size, size, C]`, uint8, or float32 in [-1, 1].
+          Images `[room, size, size, C]`, uint8, or float32 in [-1, 1].
 
         Raises:
           ValueError: rows have another length, or values another range.
         """
-        X = _of_rows(X, self.image_shape) if X.ndim == 2 else X
+        X = _rows_as_images(X, self.image_shape) if X.ndim == 2 else X
         X = X[..., None] if X.ndim == 3 else X
         images = None
         for start in range(0, len(X), _PIECE):
-            part = self.ranged(X[start : start + _PIECE], "X")
-            part = pictures_lib.resized(part, self.size)
+            piece = self.ranged(X[start : start + _PIECE], "X")
+            piece = pictures_lib.resized(piece, self.size)
             if images is None:
-                images = np.zeros((room, *part.shape[1:]), part.dtype)
-            images[start : start + len(part)] = part
-        assert images is not None  # There are images.
+                images = np.zeros((room, *piece.shape[1:]), piece.dtype)
+            images[start : start + len(piece)] = piece
+        assert images is not None  # `X` is not empty.
         return images
 
     def of_pictures(self, pictures: list, channels: int, room: int) -> np.ndarray:
-        """Pictures of a list, as `of_array` gives images.
+        """Pictures of a list, converted as `of_array` converts images.
 
         Raises:
           ValueError: some cannot be read, which the message names, or have no range.
         """
-        if self._trained() and extremes(pictures) is None:
+        if self._has_trained_range() and extremes(pictures) is None:
             raise InputError(
                 "Expected arrays of numbers as in `fit`, whose range `value_range` "
                 f"(={TRAINING!r}) is, got files or uint8 pictures."
@@ -67,13 +67,13 @@ class Form(NamedTuple):
         """Images `[N, H, W, C]` as uint8, or float32 in [-1, 1].
 
         Args:
-          X: of any numbers.
-          name: what messages call them.
+          X: images of any numbers.
+          name: name of the images in messages.
 
         Raises:
           ValueError: the range is not stated, or values are not in it.
         """
-        if X.dtype == np.uint8 and self._pixels():
+        if X.dtype == np.uint8 and self._uint8_are_pixels():
             return images_lib.check(X, name)
         if self.value_range is None:
             raise ValueError(
@@ -83,7 +83,7 @@ class Form(NamedTuple):
         low, high = self.range or (0.0, 255.0)
         X = X if np.issubdtype(X.dtype, np.floating) else X.astype(np.float64)
         least, most = _ends(X, name)
-        if self._trained():
+        if self._has_trained_range():
             middle, half = (low + high) / 2, (high - low) or 1.0
             X = np.clip((X.astype(np.float64) - middle) / half, -1, 1)
             low, high = -1.0, 1.0
@@ -94,17 +94,17 @@ class Form(NamedTuple):
             )
         return images_lib.check(X, name, value_range=(low, high))
 
-    def _trained(self) -> bool:
+    def _has_trained_range(self) -> bool:
         """Whether the range is that of the numbers that trained."""
         return self.value_range == TRAINING and self.range is not None
 
-    def _pixels(self) -> bool:
-        """Whether uint8 are pixels from 0 to 255, and not of the stated range.
+    def _uint8_are_pixels(self) -> bool:
+        """Whether uint8 images are pixels from 0 to 255, and not of the stated range.
 
         Raises:
-          ValueError: numbers trained, with which they cannot be compared.
+          ValueError: numbers trained, with which uint8 cannot be compared.
         """
-        if self._trained():
+        if self._has_trained_range():
             raise ValueError(
                 "Expected numbers as in `fit`, whose range `value_range` "
                 f"(={TRAINING!r}) is, got uint8 images."
@@ -124,9 +124,9 @@ def range_of(X: Any, value_range: Range | str | None) -> Range | None:
 
 
 def extremes(X: Any) -> Range | None:
-    """The least and the largest number, of an array or a list of pictures.
+    """Least and largest number of an array or a list of pictures.
 
-    None where a picture is none of numbers, but a file, Pillow's or uint8.
+    They are None where a picture is a file, Pillow's or uint8.
 
     Raises:
       ValueError: a number is not finite.
@@ -142,7 +142,7 @@ def extremes(X: Any) -> Range | None:
 
 
 def _ends(X: np.ndarray, name: str) -> Range:
-    """The least and the largest value; raises `ValueError` unless all are finite."""
+    """Least and largest value; raises `ValueError` unless all are finite."""
     least, most = float(X.min()), float(X.max())
     if not (math.isfinite(least) and math.isfinite(most)):
         raise ValueError(f"Expected `{name}` to be finite, got NaN or infinity.")
@@ -152,10 +152,10 @@ def _ends(X: np.ndarray, name: str) -> Range:
 def check_training_shape(shape: tuple[int, ...]) -> None:
     """Raises `InputError` where training images are one picture, or one row."""
     if len(shape) == 1 or (len(shape) == 3 and shape[-1] in (1, 3)):
-        what = "row. Reshape your data" if len(shape) == 1 else "picture"
+        subject = "row. Reshape your data" if len(shape) == 1 else "picture"
         raise InputError(
             "Expected images of shape [N, H, W] or [N, H, W, C], or rows [N, features],"
-            f" got {list(shape)}, one {what}: pass several along a first axis."
+            f" got {list(shape)}, one {subject}: pass several along a first axis."
         )
 
 
@@ -163,23 +163,23 @@ def check_shape(shape: tuple[int, ...], fitted: tuple[Any, ...]) -> None:
     """Raises `ValueError` unless arrays have the shape of those that trained.
 
     Args:
-      shape: of all images.
-      fitted: of one training image, or of one row.
+      shape: shape of all images.
+      fitted: shape of one training image, or of one row.
     """
-    # Of rows of another length scikit-learn tells.
+    # scikit-learn checks the length of rows.
     if shape[1:] == fitted or (len(fitted) == 1 and len(shape) == 2):
         return
-    what = "images" if len(fitted) > 1 else "rows"
+    subject = "images" if len(fitted) > 1 else "rows"
     raise ValueError(
-        f"Expected {what} of shape [N, {', '.join(map(str, fitted))}], as in `fit`, "
+        f"Expected {subject} of shape [N, {', '.join(map(str, fitted))}], as in `fit`, "
         f"got {list(shape)}{_remedy(shape, fitted)}."
     )
 
 
 def _remedy(shape: tuple[int, ...], fitted: tuple[Any, ...]) -> str:
     if len(shape) == 1 or shape == fitted:
-        one = "one row. Reshape your data" if len(fitted) == 1 else "one image"
-        return f", {one}: pass X[None]"
+        subject = "one row. Reshape your data" if len(fitted) == 1 else "one image"
+        return f", {subject}: pass X[None]"
     if shape == fitted[:2] and fitted[2:] == (1,):
         return ", one image: pass X[None, ..., None]"
     if shape[1:] == fitted[:2] and fitted[2:] == (1,):
@@ -199,7 +199,7 @@ def _remedy(shape: tuple[int, ...], fitted: tuple[Any, ...]) -> str:
     return ""
 
 
-def _of_rows(X: np.ndarray, image_shape: tuple[int, ...] | None) -> np.ndarray:
+def _rows_as_images(X: np.ndarray, image_shape: tuple[int, ...] | None) -> np.ndarray:
     """Rows as images `[N, H, W]` or `[N, H, W, C]`; small squares without a shape.
 
     Raises:
@@ -224,16 +224,16 @@ def warn_of_dark(X: Any, images: np.ndarray, form: Form) -> None:
     """Warns where training images reach a small part of their range.
 
     Args:
-      X: the images, as they came.
-      images: the same, as networks see them.
-      form: of both.
+      X: images as they came.
+      images: the same images as networks see them.
+      form: form of both.
     """
     if form.value_range == TRAINING and form.range is not None:
         return
-    pixels = images.dtype == np.uint8
-    low, high = (0, 255) if pixels or form.range is None else form.range
-    share = float(images.max()) / 255 if pixels else (float(images.max()) + 1) / 2
-    if not 0 < share <= _DARK:  # At 0 all are black, and alike.
+    is_uint8 = images.dtype == np.uint8
+    low, high = (0, 255) if is_uint8 or form.range is None else form.range
+    share = float(images.max()) / 255 if is_uint8 else (float(images.max()) + 1) / 2
+    if not 0 < share <= _DARK:  # `fit` warns that images are alike where it is 0.
         return
     # Resized images may not reach the largest value.
     largest = low + share * (high - low) if isinstance(X, list) else float(X.max())

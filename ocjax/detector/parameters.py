@@ -1,4 +1,4 @@
-"""Checks of a detector's parameters, in the names that its users know."""
+"""Checks of a detector's parameters, by the names that its users know."""
 
 import contextlib
 import dataclasses
@@ -15,7 +15,7 @@ from ocjax.runs import bounds
 from ocjax.runs.config import SMALL, RunConfig
 
 HYPER = "hyper__"
-# What messages call the values of a parameter.
+# Names of the types of parameters in messages.
 _KINDS = {
     bool: "True or False",
     int: "a whole number",
@@ -28,10 +28,10 @@ def check(parameters: Mapping[str, Any]) -> None:
     """Checks the parameters of a detector.
 
     Args:
-      parameters: by name, with `hyper` as fields of the method's `Config`.
+      parameters: values by name, with `hyper` as fields of the method's `Config`.
 
     Raises:
-      InputError: one of them cannot be used; the message names it.
+      InputError: a value cannot be used; the message names the parameter.
     """
     for field in dataclasses.fields(RunConfig):
         if field.name in parameters:
@@ -47,8 +47,8 @@ def check(parameters: Mapping[str, Any]) -> None:
 
 
 @contextlib.contextmanager
-def own_names() -> Iterator[None]:
-    """Rewords errors about fields of a run, as in `config.hyper.latent`."""
+def detector_names() -> Iterator[None]:
+    """Rewords errors about fields of a run, such as `config.hyper.latent`."""
     try:
         yield
     except InputError as error:
@@ -60,20 +60,20 @@ def side(parameters: Mapping[str, Any]) -> int:
     """Side that images are brought to, where `image_size` leaves it open too.
 
     Args:
-      parameters: by name, with `hyper` as fields of the method's `Config`.
+      parameters: values by name, with `hyper` as fields of the method's `Config`.
     """
     config, _ = methods.METHODS[parameters["method"]]
-    own = parameters["hyper"].get("size", getattr(config, "size", SMALL))
-    return parameters["image_size"] or own
+    default = parameters["hyper"].get("size", getattr(config, "size", SMALL))
+    return parameters["image_size"] or default
 
 
 def _check_sizes(parameters: Mapping[str, Any]) -> None:
     tile, size = parameters["tile"], side(parameters)
-    name, seen = ("tile", tile) if tile else ("image_size", size)
+    name, side_seen = ("tile", tile) if tile else ("image_size", size)
     config, _ = methods.METHODS[parameters["method"]]
-    resizes = hasattr(config, "size")  # As methods on frozen networks do.
-    if not resizes and (seen % 32 or (seen // 32) & (seen // 32 - 1)):
-        raise wrong(name, seen, "must be 32, 64, 128 or a larger power of two")
+    resizes = hasattr(config, "size")  # Methods on frozen networks do.
+    if not resizes and (side_seen % 32 or side_seen & (side_seen - 1)):
+        raise wrong(name, side_seen, "must be 32, 64, 128 or a larger power of two")
     if tile > size:
         raise wrong("tile", tile, f"must not exceed `image_size` (={size})")
 
@@ -114,14 +114,14 @@ def _check_seed(value: Any) -> None:
         raise wrong("random_state", value, rule)
 
 
-def _check_hyper(method: str, given: Mapping[str, Any], own: list[str]) -> None:
-    """Checks fields against the kinds of their defaults."""
-    standard = dataclasses.asdict(methods.METHODS[method][0]())
-    for name, value in given.items():
-        if name not in standard:
-            names = [*own, *(HYPER + known for known in standard)]
-            one_of("parameter of Detector", HYPER + str(name), names)
-        default = standard[name]
+def _check_hyper(method: str, fields: Mapping[str, Any], names: list[str]) -> None:
+    """Checks fields against the types of their defaults."""
+    defaults = dataclasses.asdict(methods.METHODS[method][0]())
+    for name, value in fields.items():
+        if name not in defaults:
+            expected = [*names, *(HYPER + field for field in defaults)]
+            one_of("parameter of Detector", HYPER + str(name), expected)
+        default = defaults[name]
         _check_field(HYPER + name, value, type(default), bounds.of_hyper(default))
 
 
@@ -129,18 +129,18 @@ def _check_field(name: str, value: Any, kind: type, bound: bounds.Bound | None) 
     """Checks a field of a run or a method."""
     if kind not in _KINDS:
         return
-    right, expected = bounds.is_of(kind, value), _KINDS[kind]
+    valid, expected = bounds.is_of(kind, value), _KINDS[kind]
     if isinstance(bound, bounds.Range):
-        expected = bound.phrase(expected, value if right else None)
-        right = right and bound.allows(value)
-    if not right:
-        python = " (an int)" if kind is int else ""  # What tells 32 from 32.0.
-        raise wrong(name, value, f"must be {expected}{python}")
+        expected = bound.phrase(expected, value if valid else None)
+        valid = valid and bound.allows(value)
+    if not valid:
+        note = " (an int)" if kind is int else ""  # The value may be 32.0.
+        raise wrong(name, value, f"must be {expected}{note}")
     bounds.check(name, value, bound)
 
 
 def wrong(name: str, value: Any, rule: str) -> InputError:
-    """The error of a parameter whose value breaks a rule, such as "must be ..."."""
+    """Error of a parameter whose value breaks a rule, such as "must be ..."."""
     text = " ".join(repr(value).split())
     text = text if len(text) <= 60 else f"{text[:57]}..."
     return InputError(f"`{name}` (={text}) {rule}.")

@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from PIL import Image
 
 _DECODING = threading.Lock()  # One of Pillow's images may be in a list twice.
-_LUMA = 19595, 38470, 7471  # Pillow's weights of red, green and blue, of 2^16.
+_LUMA = 19595, 38470, 7471  # Pillow's weights of red, green and blue; 2^16 in all.
 _GREY = ("1", "L", "LA", "I", "F", "I;16", "I;16B", "I;16L")  # Pillow's modes.
 _COLOUR = ("RGB", "RGBA", "CMYK")
 _PICTURES = "files, PIL images, or arrays [H, W] or [H, W, C]"
 Convert = Callable[[np.ndarray, str], np.ndarray]
 
 
-def taken(X: Any) -> Any:
-    """A list of pictures, or whatever else has one shape.
+def as_list_or_array(X: Any) -> Any:
+    """A list of pictures, or an array where all have one shape.
 
     Raises:
-      InputError: it is one picture, or nothing that has a length and a shape.
+      InputError: `X` is one picture, or has neither length nor shape.
     """
     if isinstance(X, str | os.PathLike):
         raise InputError(
@@ -56,9 +56,9 @@ def taken(X: Any) -> Any:
         raise InputError("Expected images, got an empty list.")
     if any(is_path(item) or is_pil(item) for item in items):
         return items
-    # A list of numbers has shape () or none, and one of lists none.
-    shapes = {np.shape(x) if hasattr(x, "shape") else None for x in items}
-    if len(shapes - {(), None}) and len(shapes) > 1:
+    # Items of a list of numbers have shape () or none; those of a list of lists none.
+    shapes = {np.shape(item) if hasattr(item, "shape") else None for item in items}
+    if shapes - {(), None} and len(shapes) > 1:
         return items
     try:
         return np.asarray(items)
@@ -70,7 +70,7 @@ def taken(X: Any) -> Any:
 
 
 def _items(X: Any) -> list | None:
-    """What is listed, in a list or an array of objects or strings of one axis."""
+    """Items of a list, or of an array of objects or strings with one axis."""
     if isinstance(X, list | tuple):
         return list(X)
     kind = getattr(getattr(X, "dtype", None), "kind", "")
@@ -78,22 +78,22 @@ def _items(X: Any) -> list | None:
 
 
 def is_path(item: Any) -> bool:
-    """Whether it is the path of a file."""
+    """Whether an item is the path of a file."""
     return isinstance(item, str | os.PathLike)
 
 
 def is_pil(item: Any) -> bool:
-    """Whether it is a picture of Pillow."""
+    """Whether an item is a picture of Pillow."""
     from PIL import Image
 
     return isinstance(item, Image.Image)
 
 
 def as_pictures(X: Any, channels: int) -> list[np.ndarray]:
-    """The pictures of an array, where a list of pictures trained.
+    """Pictures of an array, where a list of pictures trained.
 
     Raises:
-      InputError: it is one picture.
+      InputError: `X` is one picture.
     """
     X = np.asarray(X)
     ends = (1, 3) if channels == 1 else (3,)
@@ -106,10 +106,10 @@ def as_pictures(X: Any, channels: int) -> list[np.ndarray]:
 
 
 def channels_of(pictures: Sequence) -> int:
-    """1 where all pictures of a list are grey, else 3."""
-    # Of those that cannot be read `read` tells.
+    """Channels of the pictures of a list: 1 where all are grey, else 3."""
+    # A picture that cannot be read gives an error here; `read` raises it.
     grey = files.each(_is_grey, pictures)
-    return 1 if all(found is not False for found in grey) else 3
+    return 3 if any(answer is False for answer in grey) else 1
 
 
 def read(
@@ -119,21 +119,21 @@ def read(
 
     Args:
       pictures: files, Pillow's images, and arrays `[H, W]` or `[H, W, C]`.
-      shape: (S, S, C) of each image to return.
-      room: length of what is returned, as many as pictures or more; black from there.
-      convert: of arrays: images `[n, H, W, C]` and a name -> uint8, or floats in
-        [-1, 1].
+      shape: shape (S, S, C) of each image to return.
+      room: length of the result, the number of pictures or more; the rest is black.
+      convert: function of images `[n, H, W, C]` of arrays, and of their name, that
+        gives uint8, or floats in [-1, 1].
 
     Returns:
-      `[room, S, S, C]`, uint8 or float32.
+      Images `[room, S, S, C]`, uint8 or float32.
 
     Raises:
       InputError: some cannot be read; the message names them.
-      ValueError: an array is none of a picture.
+      ValueError: an array is no picture.
     """
-    one = lambda numbered: _read(numbered[1], f"X[{numbered[0]}]", shape, convert)
+    read_one = lambda item: _read(item[1], f"X[{item[0]}]", shape, convert)
     images, errors = None, []
-    for i, image in enumerate(files.each(one, enumerate(pictures))):
+    for i, image in enumerate(files.each(read_one, enumerate(pictures))):
         if isinstance(image, InputError):
             errors.append(image)
             continue
@@ -162,7 +162,7 @@ def _is_grey(picture: Any) -> bool:
 def _read(
     picture: Any, name: str, shape: tuple[int, int, int], convert: Convert
 ) -> np.ndarray:
-    """One picture as `[S, S, C]`, uint8 or float32."""
+    """Reads a picture as `[S, S, C]`, uint8 or float32."""
     if is_path(picture):
         return files.read(local(picture, name), shape)
     if is_pil(picture):
@@ -184,7 +184,7 @@ def _read(
 
 
 def _encoded(picture: "Image.Image", name: str) -> bytes:
-    """A file of Pillow's image, to be read as any other."""
+    """Content of a file of Pillow's image, which is read as any other."""
     from PIL import ImageOps
 
     content = io.BytesIO()
@@ -197,14 +197,14 @@ def _encoded(picture: "Image.Image", name: str) -> bytes:
             picture = picture.convert("RGBA" if transparent else "RGB")
         picture.info = {}
         picture.save(content, "TIFF")
-    except Exception as error:  # As of damaged files.
+    except Exception as error:  # Pillow raises many kinds for damaged files.
         text = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{name} is no readable image: {text}") from error
     return content.getvalue()
 
 
 def _with_channels(images: np.ndarray, channels: int) -> np.ndarray:
-    """Grey images `[N, H, W, C]` in colour, or coloured ones in grey, as of Pillow."""
+    """Images `[N, H, W, channels]`: grey ones in colour, or coloured in grey."""
     if images.shape[-1] == channels:
         return images
     if channels == 3:

@@ -8,7 +8,7 @@ from tiny_detector import IMAGES, detector
 
 from ocjax import Detector, methods
 from ocjax._checks import InputError
-from ocjax.detector.parameters import own_names
+from ocjax.detector.parameters import detector_names
 from ocjax.runs.bounds import SEED
 
 NAN, WHOLE = float("nan"), "must be a whole number of at least"
@@ -105,7 +105,7 @@ def test_a_name_that_is_none_is_told_at_once():
 
 
 def test_messages_of_runs_are_in_the_names_of_parameters():
-    with pytest.raises(InputError) as caught, own_names():
+    with pytest.raises(InputError) as caught, detector_names():
         raise InputError("`config.hyper.rho` and hyper.zrec: raise config.image_size.")
     expected = "`hyper__rho` and hyper__zrec: raise image_size."
     assert str(caught.value) == expected
