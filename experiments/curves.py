@@ -22,26 +22,26 @@ from ocjax.runs.folder import RunFolder
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Okabe and Ito's, which colour-blind readers tell apart.
+# Colours of Okabe and Ito, which colour-blind readers tell apart.
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 
 
 def overlay(runs: Mapping[str, Sequence[Mapping]], terms: Sequence[str]) -> "Figure":
-    """One panel per term: of each run as logged (thin) and its running mean (thick).
+    """Draws a panel per term: each run as logged (thin) and its running mean (thick).
 
     Args:
-      runs: label -> logged steps, each with "step" and some of the terms; as many
-        runs as there are `COLORS`, or fewer.
-      terms: names of what to draw, in order. A term that is positive in all runs and
+      runs: logged steps by label of the run, each with "step" and some of the terms;
+        at most as many runs as `COLORS`.
+      terms: names of terms to draw, in order. A term that is positive in all runs and
         spans more than two decades gets a logarithmic axis.
 
     Raises:
-      ValueError: if no run has one of the terms.
+      ValueError: no run has one of the terms.
     """
     figure, panels = style.panels(len(terms), 3.0)
     for axes, term in zip(panels, terms, strict=True):
         style.tidy(axes, term)
-        drawn = []
+        curves = []
         for (label, rows), color in zip(runs.items(), COLORS, strict=False):
             logged = [(row["step"], row[term]) for row in rows if term in row]
             if not logged:
@@ -50,11 +50,11 @@ def overlay(runs: Mapping[str, Sequence[Mapping]], terms: Sequence[str]) -> "Fig
             smooth = _running_mean(curve, max(1, len(logged) // 20))
             axes.plot(*curve, color=color, alpha=0.25, linewidth=0.6)
             axes.plot(*smooth, color=color, linewidth=1.5, label=label)
-            drawn.append(curve[1])
-        if not drawn:
+            curves.append(curve[1])
+        if not curves:
             names = sorted({n for rows in runs.values() for row in rows for n in row})
             raise ValueError(f"No run has logged {term!r}, but {', '.join(names)}.")
-        values = np.concatenate(drawn)
+        values = np.concatenate(curves)
         if values.min() > 0 and values.max() > 100 * values.min():
             axes.set_yscale("log")
         axes.legend(frameon=False, fontsize=8, labelcolor=style.INK)
@@ -63,39 +63,41 @@ def overlay(runs: Mapping[str, Sequence[Mapping]], terms: Sequence[str]) -> "Fig
 
 
 def _running_mean(curve: np.ndarray, window: int) -> np.ndarray:
-    """Steps and values `[2, N]`, each the mean of `window` neighbours."""
+    """Averages steps and values `[2, N]` over windows of `window` neighbours."""
     return np.lib.stride_tricks.sliding_window_view(curve, window, axis=1).mean(-1)
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """Says in one line what is wrong."""
+        """Ends the process with one line."""
         raise SystemExit(f"Error: {message}")
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Does what the command line says."""
+    """Draws the runs of a command line."""
     parser = _Parser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     words = lambda text: text.split(",")
     parser.add_argument("runs", nargs="+", type=pathlib.Path, metavar="RUN")
     parser.add_argument("--terms", type=words, required=True)
-    parser.add_argument("--labels", type=words, help="by default the folders' names")
+    parser.add_argument(
+        "--labels", type=words, help="labels of the runs (default: the folders' names)"
+    )
     parser.add_argument("--out", type=pathlib.Path, required=True)
-    given = parser.parse_intermixed_args(arguments)
-    labels = given.labels or [folder.name for folder in given.runs]
-    if len(set(labels)) != len(given.runs):
-        parser.error(f"{len(given.runs)} runs need as many different --labels.")
+    options = parser.parse_intermixed_args(arguments)
+    labels = options.labels or [folder.name for folder in options.runs]
+    if len(set(labels)) != len(options.runs):
+        parser.error(f"{len(options.runs)} runs need as many different --labels.")
     if len(labels) > len(COLORS):
         parser.error(f"At most {len(COLORS)} runs can be told apart.")
     runs = {}
-    for label, folder in zip(labels, given.runs, strict=True):
+    for label, folder in zip(labels, options.runs, strict=True):
         runs[label] = RunFolder(folder).metrics()
         if not runs[label]:
             parser.error(f"{folder} has no logged steps; is it a run folder?")
     try:
-        given.out.write_bytes(style.png(overlay(runs, given.terms)))
+        options.out.write_bytes(style.png(overlay(runs, options.terms)))
     except (ValueError, OSError) as error:
         parser.error(str(error))
 

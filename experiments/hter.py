@@ -32,19 +32,19 @@ from ocjax.inference.run_folder import Trained, trained
 
 RUN = flags.DEFINE_string("run", None, "Run folder of the detector.", required=True)
 SOURCE = flags.DEFINE_string(
-    "source", None, "Data set that it was trained on.", required=True
+    "source", None, "Data set that the detector was trained on.", required=True
 )
 TARGET = flags.DEFINE_string("target", None, "The other data set.", required=True)
-DATA_DIR = flags.DEFINE_string("data_dir", None, "Where both data sets are.")
+DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of both data sets.")
 OUT = flags.DEFINE_string("out", None, "File to write the result to as well.")
 
 
 class Videos(NamedTuple):
-    """Scored videos."""
+    """Scores of videos, and which of these are attacks."""
 
-    attacks: np.ndarray  # bool [V]
-    scores: np.ndarray  # float64 [V], larger for what looks less genuine.
-    note: str  # How the videos were read.
+    attacks: np.ndarray  # Whether a video is an attack, bool [V].
+    scores: np.ndarray  # Scores, float64 [V], larger where less genuine.
+    note: str  # Note on how the videos were read.
 
 
 def evaluate(
@@ -53,13 +53,13 @@ def evaluate(
     """Returns the error rates of a detector, ready for JSON.
 
     Args:
-      detector: trained on genuine faces of the source.
-      source: the data set whose development part chooses the threshold.
-      target: the other data set.
-      data_dir: where both are.
+      detector: detector that was trained on genuine faces of the source.
+      source: data set whose development part chooses the threshold.
+      target: name of the other data set.
+      data_dir: folder of both data sets.
 
     Raises:
-      InputError: the detector is another, or the data cannot be read.
+      InputError: the detector was trained otherwise, or the data cannot be read.
 
     References:
       Bengio and Mariethoz, A statistical significance test for person authentication,
@@ -98,11 +98,11 @@ def score(detector: Trained, name: str, part: str, data_dir: str | None) -> Vide
 
 
 def by_video(dataset: data.Dataset, scores: np.ndarray) -> Videos:
-    """The mean score of each video's frames."""
+    """Averages the scores of each video's frames."""
     assert dataset.paths is not None
     names = [faces.video_of(path) for path in dataset.paths]
-    _, first, own = np.unique(names, return_index=True, return_inverse=True)
-    means = np.bincount(own, scores.astype(np.float64)) / np.bincount(own)
+    _, first, video = np.unique(names, return_index=True, return_inverse=True)
+    means = np.bincount(video, scores.astype(np.float64)) / np.bincount(video)
     return Videos(dataset.labels[first] != faces.GENUINE, means, dataset.note)
 
 
@@ -124,7 +124,7 @@ def judge(videos: Videos, threshold: float) -> dict[str, float | int]:
 
 
 def _check(detector: Trained, source: str) -> None:
-    """Raises `InputError` unless training saw what this evaluation supposes."""
+    """Raises `InputError` unless genuine faces of the source trained the detector."""
     config = detector.known.config
     if config.dataset != source:
         raise InputError(
@@ -141,7 +141,7 @@ def _check(detector: Trained, source: str) -> None:
 
 
 def main(_) -> None:
-    """Evaluates what the flags say and prints the result."""
+    """Evaluates the detector of the flags and prints the result."""
     detector = trained(RUN.value)
     result = evaluate(detector, SOURCE.value, TARGET.value, DATA_DIR.value)
     print(json.dumps(result))

@@ -30,13 +30,13 @@ HERE = pathlib.Path(__file__).parent
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """A line of `results.jsonl`: what is kept of a run, and what it depends on.
+    """A line of `results.jsonl`: results of a run, and what they depend on.
 
-    Fields of a summary mean what they mean there; runs older than a field have its
+    Fields of `Summary` have the same meaning here; runs older than a field have its
     default.
 
     Attributes:
-      config: what the run was told, with its seed and the fingerprint of its data.
+      config: configuration of the run, with its seed and the fingerprint of its data.
       environment: versions, commit, devices.
     """
 
@@ -65,12 +65,12 @@ class Result:
     per_region_overlap: float | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """One flat object."""
+        """Returns one flat object."""
         return class_by_role(_records.to_json(self))
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Result":
-        """Reads what `to_json` gives.
+        """Reads an object of `to_json`.
 
         Raises:
           InputError: a field is missing, unknown or of another type.
@@ -108,7 +108,7 @@ def _keep_run(folder: pathlib.Path) -> None:
 
 
 def _result(folder: RunFolder) -> Result:
-    """What is kept of a finished run."""
+    """Result of a finished run."""
     summary, known = folder.result(), folder.read_object(FILE)
     environment = folder.read_object("env.json")
     assert summary is not None
@@ -119,7 +119,7 @@ def _result(folder: RunFolder) -> Result:
         raise InputError("no test image is anomalous, so there is no AUROC to keep.")
     measures = dataclasses.asdict(judgement.measures)
     del measures["best_f1_oracle"]
-    decisions, found = judgement.decisions, summary.localization
+    decisions, localization = judgement.decisions, summary.localization
     return Result(
         identity=summary.identity,
         **measures,
@@ -137,13 +137,13 @@ def _result(folder: RunFolder) -> Result:
         kinds=judgement.kinds,
         baselines=summary.baselines,
         note=summary.note,
-        pixel_auroc=found and found.pixel_auroc,
-        per_region_overlap=found and found.per_region_overlap,
+        pixel_auroc=localization and localization.pixel_auroc,
+        per_region_overlap=localization and localization.per_region_overlap,
     )
 
 
 def _home(method: str) -> pathlib.Path:
-    """The folder where the results of a method are kept."""
+    """Folder where the results of a method are kept."""
     folder = HERE / method
     return folder if folder.is_dir() else HERE / "classical"
 

@@ -1,11 +1,11 @@
-r"""What else a trained method knows: the AUROC of each of its measures by itself.
+r"""AUROC of each measure of a trained method by itself.
 
     python experiments/measures.py --run=RUN --data_dir=DIR
 
-Beside that of the score, of the squared error where the method reconstructs, and of
-every measure of an image that it names, such as the similarity that data splitting
+Measures are the score, the squared error where the method reconstructs, and every
+measure of an image that the method names, such as the similarity that data splitting
 divides by. Larger is taken for more anomalous, so near 0 the smaller values are the
-anomalies'. Of the whole test part; the JSON is printed.
+anomalies'. All test images are judged; the JSON is printed.
 """
 
 import json
@@ -19,11 +19,11 @@ from ocjax.inference.run_folder import Trained, task_of, trained
 from ocjax.losses import reconstruction
 
 RUN = flags.DEFINE_string("run", None, "Run folder of the detector.", required=True)
-DATA_DIR = flags.DEFINE_string("data_dir", None, "Where its data set is.")
+DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of its data set.")
 
 
 def aurocs(detector: Trained, data_dir: str | None) -> dict[str, float]:
-    """Name of a measure -> AUROC."""
+    """AUROCs by name of the measure."""
     task, method = task_of(detector, data_dir), detector.method
     reconstruct = method.reconstruct or method.views.images.get("reconstruction")
     measures = {"score": method.score, **method.views.measures}
@@ -31,16 +31,16 @@ def aurocs(detector: Trained, data_dir: str | None) -> dict[str, float]:
         measures["squared error"] = lambda state, x: reconstruction.squared_error(
             x, reconstruct(state, x)
         )
-    images, found = task.dataset.images[task.split.test], {}
+    images, by_measure = task.dataset.images[task.split.test], {}
     for name, measure in measures.items():
         values = data.map_images(measure, images, arguments=(detector.state,))
-        if values.ndim == 1:  # Not one for each channel.
-            found[name] = metrics.auroc(task.split.anomalous, values)
-    return found
+        if values.ndim == 1:  # Others have a value for each channel.
+            by_measure[name] = metrics.auroc(task.split.anomalous, values)
+    return by_measure
 
 
 def main(_) -> None:
-    """Prints."""
+    """Prints the AUROCs."""
     print(json.dumps(aurocs(trained(RUN.value), DATA_DIR.value)))
 
 

@@ -1,14 +1,14 @@
-"""What the paper of a method has, and what was found here, beside each other.
+"""Published numbers of a method's paper beside the results here.
 
 Published numbers are in `experiments/METHOD/paper.json`:
 
     "published": name -> tables, each with "table", "dataset", "protocol", and
         "classes" (class -> AUROC), or "mean" over classes, or both
     "variants": rows of the paper's ablation, each with "name", the "hyper" parameters
-        in which it differs from the configuration file, and the name of what is
-        "published" of it
+        in which it differs from the configuration file, and the name of its numbers in
+        "published"
 
-Results here are the lines of `experiments/METHOD/results.jsonl`, by `keep.py`.
+Results here are the lines of `experiments/METHOD/results.jsonl`, from `keep.py`.
 """
 
 import dataclasses
@@ -33,10 +33,10 @@ CLASSES = {"coil100_17": 17, "sound_scenes": 6}  # Other data sets have ten.
 
 
 class Paper:
-    """The folder of one method: the published numbers and the results here.
+    """Folder of one method: the published numbers and the results here.
 
     Attributes:
-      variants: of the method, as `paper.json` has them; the first is its default.
+      variants: variants of the method in `paper.json`; the first is its default.
       results: lines of `results.jsonl`.
     """
 
@@ -49,19 +49,19 @@ class Paper:
         self.results = read_results(folder / "results.jsonl")
 
     def configuration(self, config: Mapping) -> tuple[dict, list[str]]:
-        """The variant that a run's is nearest to, and in what else it differs."""
+        """Variant nearest to a run's, and the settings in which the run differs."""
         standard = _standard(self._folder, config["dataset"])
         settings = config["hyper"] | compared(config)
 
         def differences(variant):
-            wanted = standard | variant["hyper"]
-            return [f"{k}={v}" for k, v in settings.items() if v != wanted.get(k)]
+            expected = standard | variant["hyper"]
+            return [f"{k}={v}" for k, v in settings.items() if v != expected.get(k)]
 
         variant = min(self.variants, key=lambda variant: len(differences(variant)))
         return variant, differences(variant)
 
     def theirs(self, variant: Mapping, dataset, protocol, name) -> float | None:
-        """The published AUROC of a class or of the mean, if any."""
+        """Published AUROC of a class or of the mean, if any."""
         for table in self._published.get(variant.get("published", ""), []):
             if (table["dataset"], table["protocol"]) == (dataset, protocol):
                 classes = table.get("classes", {})
@@ -73,18 +73,21 @@ class Paper:
         return None
 
     def published(self, config: Mapping) -> dict[str, float]:
-        """Class, or "mean", -> AUROC in the paper of what is nearest to `config`."""
+        """AUROCs of the nearest variant in the paper, by class or "mean"."""
         variant, _ = self.configuration(config)
         names = self.reported().get((config["dataset"], config["protocol"]), [])
-        where = (variant, config["dataset"], config["protocol"])
-        aurocs = {name: self.theirs(*where, name) for name in [*names, MEAN]}
+        dataset, protocol = config["dataset"], config["protocol"]
+        aurocs = {
+            name: self.theirs(variant, dataset, protocol, name)
+            for name in [*names, MEAN]
+        }
         return {name: auroc for name, auroc in aurocs.items() if auroc is not None}
 
     def ours(self, variant: Mapping, dataset, protocol, name) -> list[float]:
-        """AUROCs of honest runs that differ in nothing else.
+        """AUROCs of honest runs that differ in seed and device alone.
 
-        There is one for each seed on each kind of device: these round otherwise, and
-        adversarial training makes of that what it makes of another seed.
+        Each seed counts once for each kind of device: devices round otherwise, which
+        changes adversarial training as much as another seed does.
         """
         by_class = self._honest.get((variant["name"], dataset, protocol), {})
         if name != MEAN:
@@ -99,33 +102,34 @@ class Paper:
 
     @functools.cached_property
     def _honest(self) -> dict[tuple[str, ...], dict[str, dict[tuple, float]]]:
-        """(Variant, data set, protocol) -> class -> (device, seed) -> AUROC."""
+        """AUROCs by (variant, data set, protocol), class and (device, seed)."""
         aurocs = {}
         for result in self.results:
             variant, differences = self.configuration(result.config)
             if differences or result.leaks:
                 continue
-            ran = result.identity
-            where = (variant["name"], ran.dataset, ran.protocol)
-            runs = aurocs.setdefault(where, {}).setdefault(ran.target_class, {})
-            runs[result.environment["device"], ran.seed] = result.auroc
+            identity = result.identity
+            row = (variant["name"], identity.dataset, identity.protocol)
+            runs = aurocs.setdefault(row, {}).setdefault(identity.target_class, {})
+            runs[result.environment["device"], identity.seed] = result.auroc
         return aurocs
 
     def reported(self) -> dict[tuple[str, str], list[str]]:
-        """Data set and protocol -> classes that the paper has or that ran here."""
+        """Classes that the paper has or that ran here, by data set and protocol."""
         classes = {}
         for tables in self._published.values():
             for table in tables:
                 names = classes.setdefault((table["dataset"], table["protocol"]), {})
                 names |= dict.fromkeys(table.get("classes", {}))
         for result in self.results:
-            ran = result.identity
-            classes.setdefault((ran.dataset, ran.protocol), {})[ran.target_class] = None
-        return {where: list(names) for where, names in classes.items()}
+            identity = result.identity
+            names = classes.setdefault((identity.dataset, identity.protocol), {})
+            names[identity.target_class] = None
+        return {key: list(names) for key, names in classes.items()}
 
 
 def published(config: Mapping) -> dict[str, float]:
-    """What the paper of the method has, where it is one of these experiments."""
+    """AUROCs in the paper by class, where a configuration is of these experiments."""
     folder = pathlib.Path(__file__).parent / config["method"]
     file = folder / f"{config['dataset']}.py"
     return Paper(folder).published(config) if file.exists() else {}
@@ -139,8 +143,8 @@ def _standard(folder: pathlib.Path, dataset: str) -> dict[str, Any]:
 
 
 def compared(config: Mapping) -> dict[str, Any]:
-    """The settings of `COMPARED`; a run older than a field did as its default does."""
-    if config.get("image_size") == 0:  # Left open.
+    """Settings of `COMPARED`; a run older than a field has its default."""
+    if config.get("image_size") == 0:  # The method decides.
         config = {**config, "image_size": parse(config).config.image_size}
     defaults = dataclasses.asdict(RunConfig()) | {"image_size": SMALL}
     return {name: config.get(name, defaults[name]) for name in COMPARED}

@@ -1,9 +1,9 @@
-r"""How far a detector can be fooled: AUROC against the radius of an attack on it.
+r"""Robustness of a detector: AUROC against the radius of an attack on it.
 
     python experiments/robustness.py --run=RUN --data_dir=DIR
 
 Within a ball, scores of normal test images are raised and those of anomalies lowered,
-both by an attacker who knows the detector. Radii are of pixels in [0, 1], 8-bit steps
+both by an attacker who knows the detector. Radii are for pixels in [0, 1], 8-bit steps
 by default. Written to the run folder: `eval/robustness.json` and
 `plots/robustness.png`; the JSON is printed as the last line.
 """
@@ -24,28 +24,30 @@ from ocjax.runs.display import say
 from ocjax.runs.folder import RunFolder
 
 RUN = flags.DEFINE_string("run", None, "Run folder of the detector.", required=True)
-DATA_DIR = flags.DEFINE_string("data_dir", None, "Where its data set is.")
+DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of its data set.")
 RADII = flags.DEFINE_list(
-    "radii", [str(n / 255) for n in (0.5, 1, 2, 4, 8, 16)], "Of the balls."
+    "radii", [str(n / 255) for n in (0.5, 1, 2, 4, 8, 16)], "Radii of the balls."
 )
-NORM = flags.DEFINE_enum("norm", "linf", list(attacks.NORMS), "Of the balls.")
-STEPS = flags.DEFINE_integer("steps", 10, "Of an attack.", lower_bound=1)
+NORM = flags.DEFINE_enum("norm", "linf", list(attacks.NORMS), "Norm of the balls.")
+STEPS = flags.DEFINE_integer(
+    "steps", 10, "Number of steps of an attack.", lower_bound=1
+)
 IMAGES = flags.DEFINE_integer(
-    "images", 200, "Most test images of either class, drawn at random.", lower_bound=1
+    "images", 200, "Largest number of test images of either class.", lower_bound=1
 )
-CHUNK = 32  # Images attacked together.
+CHUNK = 32  # Number of images that are attacked together.
 
 
 def attack(
     detector: Trained, images: np.ndarray, anomalous: np.ndarray, radius: float
 ) -> np.ndarray:
-    """The scores `[N]` of attacked images.
+    """Attacks images and returns their scores `[N]`.
 
     Args:
-      detector: what is attacked.
+      detector: detector to attack.
       images: floats in [0, 1], `[N, S, S, C]`.
-      anomalous: bool `[N]`; scores of those are lowered, the others' raised.
-      radius: of the ball.
+      anomalous: bool `[N]`; scores of anomalies are lowered, others are raised.
+      radius: radius of the ball.
     """
     direction = np.where(anomalous, -1.0, 1.0).astype(np.float32)
     padding = [(0, -len(images) % CHUNK)] + [(0, 0)] * 3
@@ -67,17 +69,17 @@ def attack(
 
 
 def evaluate(detector: Trained, task: runs.Task) -> dict[str, Any]:
-    """AUROC without an attack and at each radius, for JSON."""
+    """Returns AUROCs without an attack and at each radius, for JSON."""
     split, rng = task.split, np.random.default_rng(0)
-    both = [np.flatnonzero(split.anomalous == which) for which in (False, True)]
-    some = np.concatenate([rng.permutation(rows)[: IMAGES.value] for rows in both])
-    anomalous = split.anomalous[some]
-    images = task.dataset.images[split.test[some]]
+    classes = [np.flatnonzero(~split.anomalous), np.flatnonzero(split.anomalous)]
+    rows = np.concatenate([rng.permutation(rows)[: IMAGES.value] for rows in classes])
+    anomalous = split.anomalous[rows]
+    images = task.dataset.images[split.test[rows]]
     if images.dtype == np.uint8:
         images = images / np.float32(255)
     else:
         images = (images + 1) / 2
-    found = []
+    aurocs = []
     for radius in [0.0, *map(float, RADII.value)]:
         if radius:
             scores = attack(detector, images, anomalous, radius)
@@ -85,7 +87,7 @@ def evaluate(detector: Trained, task: runs.Task) -> dict[str, Any]:
             scores = detector.score(2 * images - 1)
         low, high = metrics.auroc_interval(anomalous, scores)
         auroc = metrics.auroc(anomalous, scores)
-        found.append(
+        aurocs.append(
             {"radius": radius, "auroc": auroc, "auroc_low": low, "auroc_high": high}
         )
         say(f"{NORM.value} {radius:.4f}: AUROC {auroc:.4f}")
@@ -96,12 +98,12 @@ def evaluate(detector: Trained, task: runs.Task) -> dict[str, Any]:
         "steps": STEPS.value,
         "normals": int(np.sum(~anomalous)),
         "anomalies": int(np.sum(anomalous)),
-        "radii": found,
+        "radii": aurocs,
     }
 
 
 def main(_) -> None:
-    """Attacks, writes and prints."""
+    """Attacks a detector; writes and prints the result."""
     try:
         if min(float(radius) for radius in RADII.value) < 0:
             raise ValueError
@@ -113,11 +115,11 @@ def main(_) -> None:
     folder = RunFolder(RUN.value)
     result = evaluate(detector, task_of(detector, DATA_DIR.value))
     folder.write_json("eval/robustness.json", result)
-    found = result["radii"]
+    rows = result["radii"]
     figure = plots.robustness(
-        [row["radius"] for row in found],
-        [row["auroc"] for row in found],
-        [(row["auroc_low"], row["auroc_high"]) for row in found],
+        [row["radius"] for row in rows],
+        [row["auroc"] for row in rows],
+        [(row["auroc_low"], row["auroc_high"]) for row in rows],
         result["norm"],
     )
     folder.write("plots/robustness.png", plots.png(figure))

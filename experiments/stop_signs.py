@@ -5,7 +5,7 @@
 DIR has GTSRB (see `ocjax.data.sources.signs`). A classifier of all signs is trained, in
 some minutes on two cores, and attacked: `OUT/stop_signs.npz` are the images,
 `OUT/stop_signs.json` parameters, success rates and norms, `OUT/stop_signs.png` some
-pictures. The same seed makes the same bits. Then:
+pictures. A seed always makes the same files. Then:
 
     python experiments/train.py --config=experiments/lrgdan/stop_signs.py --data_dir=OUT
 """
@@ -22,37 +22,37 @@ from ocjax.attacks import stop_signs
 from ocjax.cli import exits
 from ocjax.runs.display import say
 
-DATA_DIR = flags.DEFINE_string("data_dir", None, "Where GTSRB is.", required=True)
+DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of GTSRB.", required=True)
 OUT = flags.DEFINE_string("out", None, "Folder to write to.", required=True)
-SEED = flags.DEFINE_integer("seed", 0, "Of all randomness.", lower_bound=0)
-EPOCHS = flags.DEFINE_integer("epochs", 40, "Of the classifier.", lower_bound=1)
+SEED = flags.DEFINE_integer("seed", 0, "Seed of all randomness.", lower_bound=0)
+EPOCHS = flags.DEFINE_integer("epochs", 40, "Epochs of the classifier.", lower_bound=1)
 STEPS = flags.DEFINE_integer(
-    "boundary_steps", 25_000, "Of the Boundary Attack, at most.", lower_bound=1
+    "boundary_steps", 25_000, "Most steps of the Boundary Attack.", lower_bound=1
 )
-SHOWN = 8
+SHOWN = 8  # Number of signs of each attack in the picture.
 
 
 def main(_) -> None:
-    """Makes the data set and prints what was made."""
+    """Makes the data set and prints facts about it."""
     folder = pathlib.Path(OUT.value)
-    folder.mkdir(parents=True, exist_ok=True)  # Or minutes would be lost.
+    folder.mkdir(parents=True, exist_ok=True)  # An error here costs no minutes.
     dataset = data.load("gtsrb", data_dir=DATA_DIR.value)
-    found = stop_signs.make(
+    signs = stop_signs.make(
         dataset,
         jax.random.key(SEED.value),
         epochs=EPOCHS.value,
         parameters={"boundary": {"steps": STEPS.value}},
         tell=say,
     )
-    np.savez(folder / "stop_signs.npz", allow_pickle=False, **found.arrays)
-    facts = {"seed": SEED.value, "device": jax.devices()[0].device_kind, **found.facts}
+    np.savez(folder / "stop_signs.npz", allow_pickle=False, **signs.arrays)
+    facts = {"seed": SEED.value, "device": jax.devices()[0].device_kind, **signs.facts}
     (folder / "stop_signs.json").write_text(json.dumps(facts, indent=2) + "\n")
-    draw(dataset.images, found.arrays, folder / "stop_signs.png")
+    draw(dataset.images, signs.arrays, folder / "stop_signs.png")
     print(json.dumps(facts))
 
 
 def draw(originals: np.ndarray, arrays, path: pathlib.Path) -> None:
-    """Some attacked signs beside their originals and, ten times, the change."""
+    """Draws some attacked signs, their originals and, times ten, the changes."""
     from PIL import Image
 
     rows = []

@@ -27,8 +27,8 @@ from ocjax.runs.summary import Baseline
 
 ROOT = pathlib.Path(__file__).parents[1]
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
-MOST_KINDS = 6  # Columns of a table.
-# Data sets on which results are told apart by the kind of anomaly.
+MOST_KINDS = 6  # Largest number of kinds that have columns.
+# Titles of data sets whose results are divided by the kind of anomaly.
 BY_KIND = {
     "stop_signs": "Stop signs under attack",
     "magnetic_tile": "Magnetic tiles",
@@ -77,8 +77,8 @@ def render_overall(folder: pathlib.Path, *pages: pathlib.Path) -> None:
         paper, row = Paper(path.parent), {"method": path.parent.name}
         for title, (dataset, names) in OVERALL.items():
             for name in names:
-                where = (paper.variants[0], dataset, "p2", name)
-                cell = _cell(paper.ours(*where), paper.theirs(*where))
+                entry = (paper.variants[0], dataset, "p2", name)
+                cell = _cell(paper.ours(*entry), paper.theirs(*entry))
                 row[f"{title}, {name}"] = cell or "–"
         rows.append(row)
     results = _of_defaults(read_results(folder / "classical" / "results.jsonl"))
@@ -98,15 +98,15 @@ def render_classical(folder: pathlib.Path) -> None:
     results = _of_defaults(read_results(folder / "results.jsonl"))
     parts = []
     for title, (dataset, _) in OVERALL.items():
-        methods = dict.fromkeys(r.identity.method for r in results)
-        found = {method: _aurocs(results, method, dataset) for method in methods}
-        found = {method: aurocs for method, aurocs in found.items() if aurocs}
-        if found:
-            names = sorted(set().union(*found.values()) - {MEAN})
+        methods = dict.fromkeys(result.identity.method for result in results)
+        by_method = {method: _aurocs(results, method, dataset) for method in methods}
+        by_method = {method: aurocs for method, aurocs in by_method.items() if aurocs}
+        if by_method:
+            names = sorted(set().union(*by_method.values()) - {MEAN})
             rows = (
                 {"method": method}
                 | {name: _spread(aurocs[name]) for name in [*names, MEAN]}
-                for method, aurocs in found.items()
+                for method, aurocs in by_method.items()
                 if len(aurocs) == len(names) + 1
             )
             parts += [f"### {title}, p2", _markdown_of(rows)]
@@ -130,12 +130,12 @@ def _of_defaults(results: list[Result]) -> list[Result]:
 
 
 def _aurocs(results: list[Result], method: str, dataset: str) -> dict[str, list[float]]:
-    """Class -> AUROCs of its runs; and the mean over all ten classes, if all ran."""
+    """AUROCs of runs by class, and of the mean over all ten classes if all ran."""
     aurocs: dict[str, list[float]] = {}
     for result in results:
-        ran = result.identity
-        if (ran.method, ran.dataset) == (method, dataset):
-            aurocs.setdefault(ran.target_class, []).append(result.auroc)
+        identity = result.identity
+        if (identity.method, identity.dataset) == (method, dataset):
+            aurocs.setdefault(identity.target_class, []).append(result.auroc)
     if len(aurocs) == 10:
         aurocs[MEAN] = [statistics.mean(map(statistics.mean, aurocs.values()))]
     return aurocs
@@ -163,8 +163,8 @@ def _comparison(paper: Paper) -> Iterable[dict[str, str]]:
         for name in [*names, MEAN]:
             cells = {}
             for variant in paper.variants:
-                where = (variant, dataset, protocol, name)
-                cell = _cell(paper.ours(*where), paper.theirs(*where))
+                entry = (variant, dataset, protocol, name)
+                cell = _cell(paper.ours(*entry), paper.theirs(*entry))
                 cells[variant["name"]] = cell
             if any(cells.values()):
                 title = name if name == MEAN else f"{name} {_role(protocol)}"
@@ -183,15 +183,16 @@ def _cell(ours: list[float], theirs: float | None) -> str:
 def _run(paper: Paper, result: Result) -> dict[str, str]:
     """A row of one run."""
     variant, differences = paper.configuration(result.config)
-    ran, environment = result.identity, result.environment
-    theirs = paper.theirs(variant, ran.dataset, ran.protocol, ran.target_class)
+    identity, environment = result.identity, result.environment
+    dataset, protocol = identity.dataset, identity.protocol
+    theirs = paper.theirs(variant, dataset, protocol, identity.target_class)
     return {
-        "data set": ran.dataset,
-        "protocol": ran.protocol,
-        "class": f"{ran.target_class} {_role(ran.protocol)}",
+        "data set": dataset,
+        "protocol": protocol,
+        "class": f"{identity.target_class} {_role(protocol)}",
         "configuration": ", ".join([variant["name"], *differences]),
-        "seed": str(ran.seed),
-        "epochs": str(ran.epochs),
+        "seed": str(identity.seed),
+        "epochs": str(identity.epochs),
         "AUROC (95 % interval)": f"{result.auroc:.3f} {_interval(result)}",
         "hardest kind": _hardest(result),
         "paper": "" if theirs is None else f"{theirs:.3f}",
@@ -209,14 +210,14 @@ def _interval(result: Result) -> str:
 
 
 def _rates(result: Result) -> str:
-    """The two false-positive rates; none where too few normals were held out."""
+    """Promised and reached false-positive rate; "none" if too few were held out."""
     promised = result.promised_false_positive_rate
     reached = result.reached_false_positive_rate
     return "none" if None in (promised, reached) else f"{promised:.1%}, {reached:.1%}"
 
 
 def _hardest(result: Result) -> str:
-    """The kind of anomaly that is told from normal images worst, where there are many.
+    """Kind of anomaly with the lowest AUROC, where there are several.
 
     Below 0.5 its images look more normal than the normal ones.
     """
@@ -228,7 +229,7 @@ def _hardest(result: Result) -> str:
 
 
 def _role(protocol: str) -> str:
-    """Whether the class of a protocol is "normal" or "anomalous"."""
+    """Role of the class that a protocol names: "normal" or "anomalous"."""
     return data.TARGET[protocol].removesuffix("_class")
 
 
@@ -246,53 +247,53 @@ def _kinds(results: list[Result]) -> Iterable[dict[str, str]]:
         if epochs := runs[0].identity.epochs:
             title.append(f"{epochs} epochs")
         title += _distinctions(configuration, configurations)
-        row = _of_kinds(", ".join(title), runs, runs, columns)
+        row = _kinds_row(", ".join(title), runs, runs, columns)
         if len(runs) == 1:
             row["AUROC"] += f" {_interval(runs[0])}"
         yield row
-    # Scores that need no training are the same whatever ran.
-    once = {
+    # Scores that need no training depend on the division of the data alone.
+    divisions = {
         (r.identity.target_class, r.config["split_seed"], r.anomalies): r
         for r in results
     }
-    runs = list(once.values())
+    runs = list(divisions.values())
     for name in results[0].baselines:
         scores = [run.baselines[name] for run in runs]
-        yield _of_kinds(f"{name} alone", runs, scores, columns)
+        yield _kinds_row(f"{name} alone", runs, scores, columns)
 
 
 def _configuration(result: Result) -> dict[str, Any]:
-    """Settings of a run, but for what makes it a repetition of another."""
-    settings, ran = compared(result.config), result.identity
+    """Settings of a run, without those in which repetitions differ."""
+    settings, identity = compared(result.config), result.identity
     del settings["split_seed"]
-    names = {"method": ran.method, "protocol": ran.protocol}
+    names = {"method": identity.method, "protocol": identity.protocol}
     return settings | names | {"hyper": result.config["hyper"]}
 
 
 def _distinctions(configuration: dict, configurations: list[dict]) -> list[str]:
     """Settings in which configurations of one method are not alike, as "a=b"."""
     method = configuration["method"]
-    alike = [other for other in configurations if other["method"] == method]
+    others = [other for other in configurations if other["method"] == method]
     return [
         f"{name}={value}"
         for name, value in configuration.items()
-        if name not in ("epochs", "hyper") and any(value != o[name] for o in alike)
+        if name not in ("epochs", "hyper") and any(value != o[name] for o in others)
     ]
 
 
-def _of_kinds(
+def _kinds_row(
     name: str,
     runs: list[Result],
     scores: Sequence[Result | Baseline],
     columns: list[str],
 ) -> dict[str, str]:
-    """A row: the AUROC of all anomalies, and of each kind that has a column.
+    """A row with the AUROC of all anomalies, and of each kind that has a column.
 
     Args:
-      name: of the row.
-      runs: in which the scores were judged.
-      scores: as many as runs, one of each.
-      columns: names of kinds.
+      name: name of the row.
+      runs: runs that judged the scores.
+      scores: judgements of the scores, one of each run.
+      columns: names of the kinds that have columns.
     """
     classes = {run.identity.target_class for run in runs}
     row = {
@@ -311,7 +312,7 @@ def _of_kinds(
 
 
 def _by_kind(kinds: Mapping[str, Kind]) -> dict[str, float]:
-    """AUROCs; of "rain+gun_shot" the event, as the scene is the normal class."""
+    """AUROCs by kind, "rain+gun_shot" by its event: the scene is the normal class."""
     return {name.rsplit("+")[-1]: kind.auroc for name, kind in kinds.items()}
 
 
@@ -321,7 +322,7 @@ def _spread(values: list[float]) -> str:
 
 
 def _markdown_of(rows: Iterable[Mapping[str, str]]) -> str:
-    """Rows with equal keys, which are the header."""
+    """Table of rows with equal keys, which are the header."""
     rows = list(rows)
     if not rows:
         return "Nothing is published or measured yet."

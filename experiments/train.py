@@ -28,16 +28,20 @@ flags.DEFINE_string(
     "config", str(DIGITS), "Configuration file; --config.FIELD=VALUE changes a field."
 )
 flags.DEFINE_string("workdir", None, "Run folder (default: runs/NAME).")
-flags.DEFINE_string("data_dir", None, "Folder where data sets are.")
+flags.DEFINE_string("data_dir", None, "Folder of data sets.")
 flags.DEFINE_integer("seed", 0, "Seed of initialization and batch order.", 0, 2**32 - 1)
-flags.DEFINE_integer("profile_steps", 0, "Steps to trace by JAX's profiler.", 0)
-flags.DEFINE_string("coordinator", None, "host:port of process 0 of a job, or auto.")
+flags.DEFINE_integer(
+    "profile_steps", 0, "Number of steps to trace by JAX's profiler.", 0
+)
+flags.DEFINE_string(
+    "coordinator", None, "Address of process 0 of a job, host:port or auto."
+)
 flags.DEFINE_integer("num_processes", None, "Number of processes of the job.", 1)
 flags.DEFINE_integer("process_id", None, "Number of this process, from 0 on.", 0)
 
 
 def parse(arguments: list[str]) -> dict:
-    """The configuration that the command line says; sets the flags."""
+    """Parses the command line into flags, and returns the configuration."""
     texts, others = launching.config_flags(arguments)
 
     def configuration() -> dict:
@@ -48,12 +52,12 @@ def parse(arguments: list[str]) -> dict:
 
 
 def job() -> cluster.Job:
-    """The processes that work together."""
+    """Job of the processes that work together."""
     return cluster.Job(FLAGS.coordinator, FLAGS.num_processes, FLAGS.process_id)
 
 
 def main(values: dict) -> None:
-    """Runs what a configuration says."""
+    """Runs a configuration."""
     environment.keep_programs()
     launching.launch(
         values,
