@@ -65,6 +65,10 @@ METHODS = {
         autoencoder.autoencoder,
         _Autoencoder(noise=0.1, score="ssim"),
     ),
+    "autoencoder, masked, over variance": (
+        autoencoder.autoencoder,
+        _Autoencoder(masked=0.5, score="squared_over_variance"),
+    ),
     "pca": (pca.pca, pca.Config(components=3)),
     "pca, by variance, absolute": (pca.pca, pca.Config(0.5, error="absolute")),
     "knn": (knn.knn, knn.Config(neighbours=8)),

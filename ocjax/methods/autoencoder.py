@@ -1,9 +1,11 @@
 """A plain autoencoder, the baseline that every other method has to beat.
 
 It learns to reconstruct normal images, with `noise` from noisy ones (a denoising
-autoencoder, Vincent et al., 2008); an image is anomalous when it is reconstructed
-badly, by squared or absolute error or by structural similarity (the "SSIM" row of
-Schlachter et al., 2019).
+autoencoder, Vincent et al., 2008), with `masked` from ones of which blocks are hidden
+(context encoders, Pathak et al., 2016; masked autoencoders, He et al., 2022); what it
+reconstructs is the clean image. An image is anomalous when it is reconstructed badly,
+by squared or absolute error, by squared error over its own variance, or by structural
+similarity (the "SSIM" row of Schlachter et al., 2019). Scores see the clean image.
 
 Networks are GANomaly's encoder and decoder, so that methods differ in their losses.
 """
@@ -28,7 +30,11 @@ def _dissimilarity(x: jax.Array, x_hat: jax.Array) -> jax.Array:
     return 1 - reconstruction.ssim((x + 1) / 2, (x_hat + 1) / 2)
 
 
-SCORES = {**LOSSES, "ssim": _dissimilarity}
+SCORES = {
+    **LOSSES,
+    "squared_over_variance": reconstruction.squared_over_variance,
+    "ssim": _dissimilarity,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,8 +45,11 @@ class Config:
     features: int = 64  # Channels of the first convolution.
     # Standard deviation of noise on the input, whose pixels are in [-1, 1].
     noise: float = 0.0
+    # Part of the 4x4 blocks of the input that are hidden behind mid-grey in training.
+    masked: float = 0.0
     loss: str = "squared_error"  # Error that trains: "squared_error" or "l1".
-    # Error that scores: "squared_error", "l1", or "ssim": 1 - similarity.
+    # Error that scores: "squared_error", "l1", "squared_over_variance" (of the image's
+    # pixels), or "ssim": 1 - similarity.
     score: str = "squared_error"
     learning_rate: float = 1e-3  # Learning rate of Adam.
     b1: float = 0.9  # Decay of Adam's first moment.
@@ -61,10 +70,14 @@ def autoencoder(
       The method; its networks are `encoder` and `decoder`.
 
     Raises:
-      ValueError: an option of `config` is unknown.
+      InputError: an option of `config` is unknown or out of range.
     """
     error = LOSSES[_checks.one_of("hyper.loss", config.loss, LOSSES)]
     dissimilarity = SCORES[_checks.one_of("hyper.score", config.score, SCORES)]
+    if not 0 <= config.masked < 1:
+        raise _checks.InputError(
+            f"`hyper.masked` (={config.masked}) must be at least 0 and below 1."
+        )
     shared: dict[str, Any] = {"features": config.features, "dtype": dtype}
     encoder = dcgan.Encoder(config.latent, **shared)
 
@@ -72,10 +85,14 @@ def autoencoder(
         return dcgan.Decoder(shape[-2], shape[-1], **shared)
 
     def loss(params, stats, x, key):
-        noisy = x
+        noise_key, mask_key = jax.random.split(key)
+        seen = x
         if config.noise:
-            noisy = x + config.noise * noise.normal(key, x.shape)
-        (z, _), encoded = apply.train(encoder, "encoder", params, stats, noisy)
+            seen = x + config.noise * noise.normal(noise_key, x.shape)
+        if config.masked:
+            # Grey, which is no data set's background: what is hidden is seen to be.
+            seen = jnp.where(noise.blocks(mask_key, x.shape, config.masked), 0.0, seen)
+        (z, _), encoded = apply.train(encoder, "encoder", params, stats, seen)
         x_hat, decoded = apply.train(decoder(x.shape), "decoder", params, stats, z)
         return error(x, x_hat).mean(), base.Aux({**encoded, **decoded}, {})
 

@@ -41,6 +41,27 @@ def normal(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     return jax.vmap(lambda key: jax.random.normal(key, shape[1:]))(keys)
 
 
+def blocks(
+    key: jax.Array, shape: tuple[int, ...], part: float, side: int = 4
+) -> jax.Array:
+    """Draws square blocks of images, each with the same probability.
+
+    Args:
+      key: randomness of the whole batch, the same on all devices.
+      shape: shape of the images on this device, `[B, H, W, C]`.
+      part: probability of a block, in `[0, 1]`.
+      side: pixels of a block's side; H and W are multiples of it.
+
+    Returns:
+      Whether pixels lie in drawn blocks, `[B, H, W, 1]`.
+    """
+    count, height, width, _ = shape
+    grid = height // side, width // side
+    keys = example_keys(key, count)
+    drawn = jax.vmap(lambda key: jax.random.bernoulli(key, part, grid))(keys)
+    return drawn.repeat(side, axis=1).repeat(side, axis=2)[..., None]
+
+
 class Dropout(nn.Module):
     """Zeroes units at random while training, and scales the others to make up.
 

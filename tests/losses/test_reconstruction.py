@@ -1,3 +1,5 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +14,9 @@ from ocjax.losses import reconstruction
 LOSSES = {
     reconstruction.l1: lambda a, b: np.mean(np.abs(a - b)),
     reconstruction.squared_error: lambda a, b: np.mean((a - b) ** 2),
+    reconstruction.squared_over_variance: lambda a, b: (
+        np.mean((a - b) ** 2) / (np.var(a) + 1e-3)
+    ),
 }
 
 
@@ -40,6 +45,26 @@ def test_squared_error_by_hand():
     np.testing.assert_allclose(
         reconstruction.squared_error(images, reconstructions, "sum"), [10, 0.25]
     )
+
+
+def test_squared_error_over_variance_by_hand():
+    images = jnp.array([[[[1.0], [-3.0]]], [[[0.5], [0.5]]]])
+    reconstructions = jnp.array([[[[0.0], [-1.0]]], [[[0.5], [0.6]]]])
+    # (1 + 4) / 2 = 2.5 over 4 + 1;  (0 + 0.01) / 2 = 0.005 over 0 + 1.
+    np.testing.assert_allclose(
+        reconstruction.squared_over_variance(images, reconstructions, 1.0),
+        [0.5, 0.005],
+        rtol=1e-5,
+    )
+
+
+def test_squared_error_over_variance_asks_for_no_contrast():
+    images = jax.random.uniform(jax.random.key(0), (2, 8, 8, 1), minval=-1)
+    mean = jnp.broadcast_to(images.mean((1, 2, 3), keepdims=True), images.shape)
+    compare = functools.partial(reconstruction.squared_over_variance, epsilon=1e-9)
+    for contrast in (1.0, 0.1):
+        # One grey level explains nothing of an image, however faint that is.
+        np.testing.assert_allclose(compare(contrast * images, contrast * mean), 1, 1e-4)
 
 
 @pytest.mark.parametrize("shape", [(8, 8, 1), (3, 8, 8, 1), (2, 3, 4, 5, 3)])
@@ -77,6 +102,7 @@ def test_refuses_other_shapes_and_integers(loss):
         loss(a.astype(jnp.uint8), a)
 
 
+@pytest.mark.parametrize("loss", [reconstruction.l1, reconstruction.squared_error])
 def test_refuses_an_unknown_reduction(loss):
     a = jnp.zeros((2, 8, 8, 1))
     with pytest.raises(ValueError, match="reduction 'summ'.*did you mean 'sum'"):

@@ -3,6 +3,7 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from ocjax.losses import reconstruction
 from ocjax.methods.autoencoder import Config, autoencoder
@@ -27,8 +28,38 @@ def test_a_denoising_autoencoder_sees_noise_and_aims_at_the_clean_image():
     np.testing.assert_allclose(losses(100.0, 1), power, rtol=0.1)
 
 
+def test_a_masked_autoencoder_sees_less_and_aims_at_the_whole_image():
+    method = autoencoder(TINY())
+    state = jax.jit(method.init)(jax.random.key(1), IMAGES)
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def gradients(masked, seed):
+        """Of the networks that are trained, and of the images."""
+        objective = autoencoder(TINY(masked=masked)).objectives["reconstruction"]
+        loss = lambda params, x: objective.loss(
+            params, state.stats, x, jax.random.key(seed)
+        )
+        return jax.grad(loss, (0, 1), has_aux=True)(state.params, IMAGES)[0]
+
+    kernel = lambda found: found[0]["encoder"]["Conv_0"]["kernel"]
+    assert (kernel(gradients(0.5, 1)) != kernel(gradients(0.5, 2))).any()
+    np.testing.assert_array_equal(kernel(gradients(0.0, 1)), kernel(gradients(0.0, 2)))
+    # With all blocks hidden images are an aim alone, of one reconstruction for all:
+    # their gradient is 2 (x - x_hat) / N.
+    _, of_images = gradients(1 - 1e-7, 1)
+    x_hat = IMAGES - of_images * IMAGES.size / 2
+    np.testing.assert_allclose(x_hat, x_hat[:1].repeat(8, axis=0), atol=1e-5)
+
+
+@pytest.mark.parametrize("masked", [-0.1, 1.0])
+def test_a_part_of_the_blocks_that_is_none_or_all_is_refused(masked):
+    with pytest.raises(ValueError, match=f"`hyper.masked` .={masked}. must be"):
+        autoencoder(TINY(masked=masked))
+
+
 def test_scores_are_the_errors_that_are_asked_for():
-    methods = {name: autoencoder(TINY(score=name)) for name in ("l1", "ssim")}
+    names = ("l1", "ssim", "squared_over_variance")
+    methods = {name: autoencoder(TINY(score=name)) for name in names}
     state = jax.jit(methods["l1"].init)(jax.random.key(1), IMAGES)
     x_hat = methods["l1"].reconstruct(state, IMAGES)
     error = jnp.abs(IMAGES - x_hat).mean(axis=(1, 2, 3))
@@ -36,4 +67,9 @@ def test_scores_are_the_errors_that_are_asked_for():
     similarity = reconstruction.ssim((IMAGES + 1) / 2, (x_hat + 1) / 2)
     np.testing.assert_allclose(
         methods["ssim"].score(state, IMAGES), 1 - similarity, rtol=1e-5
+    )
+    square = jnp.square(IMAGES - x_hat).mean(axis=(1, 2, 3))
+    share = square / (IMAGES.var(axis=(1, 2, 3)) + 1e-3)
+    np.testing.assert_allclose(
+        methods["squared_over_variance"].score(state, IMAGES), share, rtol=1e-5
     )

@@ -17,7 +17,8 @@ def _dropped(x) -> Any:
 @pytest.mark.parametrize("parts", [2, 3])
 def test_parts_of_a_batch_draw_what_the_whole_draws(parts):
     def draw(x):
-        return noise.normal(jax.random.key(1), x.shape), _dropped(x)
+        drawn = noise.blocks(jax.random.key(1), (len(x), 4, 8, 1), 0.5)
+        return noise.normal(jax.random.key(1), x.shape), _dropped(x), drawn
 
     @jax.jit
     def run(x):
@@ -26,7 +27,7 @@ def test_parts_of_a_batch_draw_what_the_whole_draws(parts):
 
     together, whole = run(X)
     for a, b in zip(together, whole, strict=True):
-        np.testing.assert_array_equal(a.reshape(X.shape), b)
+        np.testing.assert_array_equal(a.reshape(b.shape), b)
 
 
 def test_normal_noise_is_standard_and_differs_between_examples():
@@ -34,6 +35,21 @@ def test_normal_noise_is_standard_and_differs_between_examples():
     assert len(np.unique(draws)) > 9_900  # Of 10,000: some float32 collide.
     assert draws.mean() == pytest.approx(0, abs=0.04)  # Four standard errors.
     assert draws.std() == pytest.approx(1, abs=0.03)
+
+
+def test_blocks_are_whole_and_of_their_share():
+    drawn = noise.blocks(jax.random.key(0), (50, 32, 16, 3), 0.25)
+    assert drawn.shape == (50, 32, 16, 1)
+    grid = drawn[:, ::4, ::4]
+    np.testing.assert_array_equal(drawn, grid.repeat(4, axis=1).repeat(4, axis=2))
+    # Four standard errors of 1,600 blocks.
+    assert grid.mean() == pytest.approx(0.25, abs=0.043)
+    assert len(np.unique(grid.reshape(50, -1), axis=0)) > 40
+
+
+@pytest.mark.parametrize("part", [0.0, 1.0])
+def test_none_or_all_of_the_blocks_can_be_drawn(part):
+    assert (noise.blocks(jax.random.key(0), (3, 8, 8, 1), part) == part).all()
 
 
 def test_dropout_zeroes_a_share_and_scales_the_rest():
