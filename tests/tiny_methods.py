@@ -56,6 +56,10 @@ METHODS = {
         caent.caent,
         _Caent(attention=False, w_inf=0.0),
     ),
+    "caent, by norms, a narrower discriminator": (
+        caent.caent,
+        _Caent(score="norms", discriminator_features=1),
+    ),
     "skip_ganomaly": (
         skip_ganomaly.skip_ganomaly,
         skip_ganomaly.Config(features=2),

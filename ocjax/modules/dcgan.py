@@ -30,7 +30,7 @@ BatchNorm = functools.partial(norm.BatchNorm, scale_init=_around_one)
 
 
 def _pyramid(
-    x: jax.Array, features: int, attention: int, train: bool
+    x: jax.Array, features: int, attention: int, train: bool, norm_first: bool = False
 ) -> list[jax.Array]:
     """Applies strided convolutions down to 4x4, as layers of the calling module.
 
@@ -39,7 +39,8 @@ def _pyramid(
       features * 2^i]`.
     """
     check_image_size(x.shape[-3], x.shape[-2])
-    x = nn.leaky_relu(Conv(features, kernel=4, stride=2, padding=1)(x), 0.2)
+    x = Conv(features, kernel=4, stride=2, padding=1)(x)
+    x = nn.leaky_relu(BatchNorm()(x, train) if norm_first else x, 0.2)
     stages = [_attend(x, attention)]
     while stages[-1].shape[-2] > 4:
         features *= 2
@@ -62,12 +63,15 @@ class Encoder(nn.Module):
       outputs: length of the vector.
       features: channels of the first convolution; they double at each stage.
       attention: reduction of the channel attention after each stage; 0 for none.
+      norm_first: whether the first stage has BatchNorm too. GANomaly's has none, nor
+        has DCGAN's discriminator.
       dtype: type that it computes in.
     """
 
     outputs: int = 100
     features: int = 64
     attention: int = 0
+    norm_first: bool = False
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
@@ -82,7 +86,13 @@ class Encoder(nn.Module):
           Linear outputs `[B, outputs]`, and the features before the last convolution,
           flattened to `[B, D]`; `D = 4 * 4 * 256` at 32x32 with 64 features.
         """
-        *_, x = _pyramid(x.astype(self.dtype), self.features, self.attention, train)
+        *_, x = _pyramid(
+            x.astype(self.dtype),
+            self.features,
+            self.attention,
+            train,
+            self.norm_first,
+        )
         return _vector(x, self.outputs), x.reshape(len(x), -1)
 
 

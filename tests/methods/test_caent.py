@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from ocjax.methods.caent import Config, caent
+from ocjax.modules import apply, dcgan
 
 TINY = functools.partial(Config, latent=3, features=2)
 IMAGES = jax.random.uniform(jax.random.key(0), (8, 32, 32, 1), minval=-1)
@@ -85,18 +86,76 @@ def test_equation_1_as_written_is_never_positive(state):
     assert adv("literal")["adv"] < 0 < adv("non_saturating")["adv"]
 
 
-def test_the_score_weighs_reconstruction_and_features(state):
-    pixels = caent(TINY(score_weight=1.0))
-    x_hat = pixels.reconstruct(state, IMAGES)
-    error = jnp.abs(IMAGES - x_hat).mean(axis=(1, 2, 3))
-    np.testing.assert_allclose(pixels.score(state, IMAGES), error, rtol=1e-5)
-    features = caent(TINY(score_weight=0.0)).score(state, IMAGES)
-    written = TINY(score_weight=0.0, feature_distance="euclidean")
-    np.testing.assert_allclose(
-        caent(written).score(state, IMAGES), jnp.sqrt(100 * features), rtol=1e-4
+def _residuals(state):
+    """Of pixels, `[B, P]`, and of features, `[B, D]`, in float64."""
+    x_hat = caent(TINY()).reconstruct(state, IMAGES)
+    discriminator = dcgan.Discriminator(features=2)
+    features = lambda x: np.float64(
+        apply.infer(discriminator, "discriminator", state.params, state.stats, x)[1]
     )
-    both = caent(TINY(score_weight=0.9)).score(state, IMAGES)
-    np.testing.assert_allclose(both, 0.9 * error + 0.1 * features, rtol=1e-4)
+    pixels = (np.float64(IMAGES) - np.float64(x_hat)).reshape(len(IMAGES), -1)
+    return pixels, features(IMAGES) - features(x_hat)
+
+
+@pytest.mark.parametrize(
+    "score, pixel_error, feature_distance",
+    [
+        ("squares", lambda r: (r**2).mean(-1), lambda r: (r**2).mean(-1)),
+        ("norms", lambda r: abs(r).sum(-1), lambda r: np.sqrt((r**2).sum(-1))),
+        ("means", lambda r: abs(r).mean(-1), lambda r: (r**2).mean(-1)),
+    ],
+)
+def test_the_score_weighs_pixels_and_features(
+    state, score, pixel_error, feature_distance
+):
+    pixels, features = _residuals(state)
+    expected = 0.7 * pixel_error(pixels) + 0.3 * feature_distance(features)
+    found = caent(TINY(score=score, score_weight=0.7)).score(state, IMAGES)
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+    features_alone = caent(TINY(score=score, score_weight=0.0)).score(state, IMAGES)
+    np.testing.assert_allclose(
+        features_alone, feature_distance(features), rtol=1e-3, atol=1e-6
+    )
+
+
+def test_the_parts_of_the_score_are_measured_apart(state):
+    method = caent(TINY(score_weight=0.7))
+    measured = {n: f(state, IMAGES) for n, f in method.views.measures.items()}
+    together = 0.7 * measured["squared error"] + 0.3 * measured["feature distance"]
+    np.testing.assert_allclose(method.score(state, IMAGES), together, rtol=1e-5)
+
+
+def test_the_means_have_the_feature_distance_of_the_loss(state):
+    _, features = _residuals(state)
+    config = TINY(score="means", score_weight=0.0, feature_distance="l1")
+    np.testing.assert_allclose(
+        caent(config).score(state, IMAGES), abs(features).sum(-1), rtol=1e-3, atol=1e-5
+    )
+
+
+def test_a_discriminator_of_its_own_width_changes_no_other_network(state):
+    count = lambda params: {
+        name: sum(leaf.size for leaf in jax.tree.leaves(network))
+        for name, network in params.items()
+    }
+    init = caent(TINY(discriminator_features=1)).init
+    narrow = count(jax.eval_shape(init, jax.random.key(1), IMAGES).params)
+    wide = count(state.params)
+    assert narrow["discriminator"] < wide["discriminator"]
+    assert {n: narrow[n] for n in GENERATOR} == {n: wide[n] for n in GENERATOR}
+
+
+def test_every_block_of_the_encoder_has_batch_norm_and_the_discriminators_first_none():
+    state = jax.eval_shape(caent(TINY()).init, jax.random.key(1), IMAGES)
+    widths = {
+        name: [stats["mean"].shape[0] for _, stats in sorted(network.items())]
+        for name, network in state.stats.items()
+    }
+    assert widths == {
+        "encoder": [2, 4, 8],
+        "decoder": [8, 4, 2],
+        "discriminator": [4, 8],
+    }
 
 
 def test_attention_is_measured_in_every_layer(state):
@@ -106,7 +165,7 @@ def test_attention_is_measured_in_every_layer(state):
     assert [w.shape[1] for w in attention.values()] == [2, 4, 8, 8, 4, 2]
     assert all(((w > 0) & (w < 1)).all() for w in attention.values())
     without = caent(TINY(attention=False)).views.measures
-    assert list(without) == ["latent entropy (nats)"]
+    assert not any(name.startswith("attention") for name in without)
 
 
 def test_both_losses_share_the_noisy_forward_pass():

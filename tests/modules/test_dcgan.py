@@ -1,3 +1,4 @@
+import functools
 from typing import Any
 
 import jax
@@ -89,6 +90,26 @@ def test_parameter_counts_of_the_variants_by_hand():
     encoder, decoder = dcgan.Encoder(attention=16), dcgan.Decoder(32, 1, attention=16)
     assert _count(_shapes(encoder, images)) == 1_066_752 + attention
     assert _count(_shapes(decoder, latents)) == 1_066_880 + attention
+
+
+def test_a_norm_of_the_first_stage_is_one_more_and_ignores_contrast():
+    images = jax.random.normal(jax.random.key(0), (4, 32, 32, 1))
+    plain, normed = dcgan.Encoder(3, 2), dcgan.Encoder(3, 2, norm_first=True)
+    scale_and_bias = 2 + 2
+    assert _count(_shapes(normed, images)) == _count(_shapes(plain, images)) + (
+        scale_and_bias
+    )
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def moved(encoder, images):
+        """How far outputs go when a batch is given ten times the contrast."""
+        params = encoder.init(jax.random.key(1), images, train=True)["params"]
+        encode = lambda x: encoder.apply(
+            {"params": params}, x, train=True, mutable=["batch_stats"]
+        )[0][0]
+        return jnp.abs(encode(images) - encode(10 * images)).max()
+
+    assert moved(normed, images) < 0.05 * moved(plain, images)
 
 
 @pytest.mark.parametrize("size", [32, 64])
