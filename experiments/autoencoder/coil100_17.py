@@ -14,4 +14,6 @@ def get_config():
         epochs=150,
         batch_size=15,
         false_positive_rate=0.05,
+        # Objects in colours vary in more ways than 16 numbers tell: GANomaly's sizes.
+        hyper={"latent": 100, "features": 64},
     )

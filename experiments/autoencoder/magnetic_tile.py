@@ -14,4 +14,6 @@ def get_config():
         epochs=60,
         batch_size=32,
         false_positive_rate=0.05,
+        # 64 x 64 pixels vary in more ways than 16 numbers tell: GANomaly's sizes.
+        hyper={"latent": 100, "features": 64},
     )

@@ -15,4 +15,6 @@ def get_config():
         epochs=60,
         batch_size=64,
         false_positive_rate=0.05,
+        # Photographs vary in more ways than 16 numbers tell: GANomaly's sizes.
+        hyper={"latent": 100, "features": 64},
     )
