@@ -38,10 +38,11 @@ def test_each_term_of_the_generator_reaches_its_networks(state, term):
     assert gradients.reached(found) == REACHED[term]
 
 
-def test_the_weights_are_those_of_skip_ganomalys_code(state):
+def test_the_losses_are_added_by_their_weights(state):
     weights = {name: getattr(Config(), name) for name in REACHED}
     total, terms, _ = _weighted(state, weights)
-    expected = terms["adv"] + 50 * terms["con"] + terms["fea"] + 0.01 * terms["entropy"]
+    expected = 0.1 * terms["adv"] + 50 * terms["con"] + 0.1 * terms["fea"]
+    expected += 0.01 * terms["entropy"]
     np.testing.assert_allclose(total, expected, rtol=1e-5)
 
 
