@@ -32,7 +32,11 @@ METHODS = {
     "ganomaly": (ganomaly.ganomaly, _Ganomaly()),
     "ganomaly, released in May 2018": (
         ganomaly.ganomaly,
-        _Ganomaly(adversarial="non_saturating", score="l1"),
+        _Ganomaly(adversarial="non_saturating", order="discriminator_first"),
+    ),
+    "ganomaly, by its later text": (
+        ganomaly.ganomaly,
+        _Ganomaly(score="l1"),
     ),
     "lrgdan": (lrgdan.lrgdan, _Lrgdan()),
     "lrgdan, no information": (lrgdan.lrgdan, _Lrgdan(information=False)),

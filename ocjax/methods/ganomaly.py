@@ -8,6 +8,11 @@ August 2019), which takes both gradients at the same parameters. Departs from it
 scores use stored BatchNorm statistics, so that an image's score does not depend on
 its batch; scores are not rescaled by the extremes of the test set; the discriminator
 is never re-initialized; its statistics follow real images alone.
+
+The paper writes feature matching (Eq 1), but the code that was public with it, the
+first release of May 2018, has none: its generator maximizes what the discriminator says
+of reconstructions, after the discriminator's step. That is `adversarial` of
+"non_saturating" and `order` of "discriminator_first".
 """
 
 import dataclasses
@@ -23,6 +28,7 @@ from ocjax.methods import base
 from ocjax.modules import apply, dcgan
 
 ADVERSARIAL = ("feature_matching", *adversarial.GENERATOR)
+ORDERS = ("simultaneous", "discriminator_first")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +47,10 @@ class Config:
     # Generator's loss: "feature_matching", or "non_saturating" as the first release has
     # it.
     adversarial: str = "feature_matching"
+    # Steps of the two losses: "simultaneous", at the same parameters, or
+    # "discriminator_first", the generator at the new discriminator, as in the first
+    # release.
+    order: str = "simultaneous"
     # Distance of the latents: "squared_error" as in the code, or "l1" as in the later
     # paper.
     score: str = "squared_error"
@@ -64,6 +74,7 @@ def ganomaly(
       ValueError: an option of `config` is unknown.
     """
     _checks.one_of("hyper.adversarial", config.adversarial, ADVERSARIAL)
+    _checks.one_of("hyper.order", config.order, ORDERS)
     _checks.one_of("hyper.score", config.score, latent.DISTANCES)
     distance = latent.DISTANCES[config.score]
     shared: dict[str, Any] = {"features": config.features, "dtype": dtype}
@@ -130,7 +141,11 @@ def ganomaly(
         return base.init_state(key, modules, objectives)
 
     def step(state, images, key):
-        return base.simultaneous(objectives, state, images, key)
+        if config.order == "simultaneous":
+            return base.simultaneous(objectives, state, images, key)
+        names = ("discriminator", "generator")
+        ordered = {name: objectives[name] for name in names}
+        return base.alternate(ordered, state, images, key)
 
     def inference(apply_network):
         """Functions of a trained state, whose networks `apply_network` applies."""

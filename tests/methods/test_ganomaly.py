@@ -1,5 +1,6 @@
 """What is GANomaly's own; the rest is in `test_contract.py`."""
 
+import functools
 import re
 
 import gradients
@@ -8,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ocjax.methods import base
 from ocjax.methods.ganomaly import Config, ganomaly
 from ocjax.modules import apply, dcgan
 
@@ -83,18 +85,60 @@ def test_the_adversarial_option_matters(adversarial):
     assert terms["feature_matching"]["adv"] != terms[adversarial]["adv"]
 
 
-def test_both_losses_share_their_forward_passes():
-    # Layers run forward: encoder, decoder and reencoder 4 each, discriminator 4 on
-    # real and 4 on reconstructed images: 20 matrix products. Backward, generator:
-    # encoder 4 + 3, decoder 4 + 4, reencoder 4 + 4, discriminator 3: 26. Backward,
-    # discriminator: 4 + 3 on real and 4 + 3 on reconstructed images: 14.
-    method = ganomaly(Config(latent=3, features=2))
+RELEASE = {"adversarial": "non_saturating", "order": "discriminator_first"}
+
+
+def test_in_the_first_release_the_generator_meets_the_new_discriminator():
+    method = ganomaly(Config(latent=3, features=2, **RELEASE))
+    state = jax.jit(method.init)(jax.random.key(1), IMAGES)
+    key = jax.random.key(2)
+
+    @jax.jit
+    def by_hand(state):
+        for name in ("discriminator", "generator"):
+            state, terms = base.descend(
+                name, method.objectives[name], state, IMAGES, key
+            )
+        return state.params, terms
+
+    after, terms = jax.jit(method.stages[0].step)(state, IMAGES, key)
+    assert after.step == 1
+    params, expected = by_hand(state)
+    close = functools.partial(np.testing.assert_allclose, rtol=1e-3, atol=1e-6)
+    jax.tree.map(close, after.params, params)
+    np.testing.assert_allclose(terms["generator"], expected["generator"], rtol=1e-5)
+    together = ganomaly(Config(latent=3, features=2, adversarial="non_saturating"))
+    _, at_the_old = jax.jit(together.stages[0].step)(state, IMAGES, key)
+    # The discriminator has just learned to tell its images.
+    assert terms["adv"] > at_the_old["adv"]
+
+
+def test_an_unknown_order_is_refused():
+    with pytest.raises(ValueError, match="did you mean 'discriminator_first'"):
+        ganomaly(Config(order="discriminator"))
+
+
+@pytest.mark.parametrize(
+    "options, products",
+    [
+        # Layers run forward: encoder, decoder and reencoder 4 each, discriminator 4 on
+        # real and 4 on reconstructed images. Backward, generator: encoder 4 + 3,
+        # decoder 4 + 4, reencoder 4 + 4, discriminator 3. Backward, discriminator:
+        # 4 + 3 on real and 4 + 3 on reconstructed images.
+        ({}, 20 + 26 + 14),
+        # The new discriminator runs again, 4 on reconstructed images, and is gone
+        # through from its logits, one layer more.
+        (RELEASE, 20 + 4 + 27 + 14),
+    ],
+    ids=["code", "first release"],
+)
+def test_both_losses_share_their_forward_passes(options, products):
+    method = ganomaly(Config(latent=3, features=2, **options))
     state = jax.eval_shape(method.init, jax.random.key(1), IMAGES)
     program = (
         jax.jit(method.stages[0].step).lower(state, IMAGES, jax.random.key(2)).compile()
     )
-    products = re.findall(r" dot\(", program.as_text() or "")
-    assert len(products) <= 20 + 26 + 14
+    assert len(re.findall(r" dot\(", program.as_text() or "")) <= products
 
 
 def test_training_shrinks_the_reconstruction_error():
