@@ -85,11 +85,16 @@ def test_the_adversarial_option_matters(adversarial):
     assert terms["feature_matching"]["adv"] != terms[adversarial]["adv"]
 
 
-RELEASE = {"adversarial": "non_saturating", "order": "discriminator_first"}
+RELEASE = Config(
+    latent=3,
+    features=2,
+    adversarial="non_saturating",
+    order="discriminator_first",
+)
 
 
 def test_in_the_first_release_the_generator_meets_the_new_discriminator():
-    method = ganomaly(Config(latent=3, features=2, **RELEASE))
+    method = ganomaly(RELEASE)
     state = jax.jit(method.init)(jax.random.key(1), IMAGES)
     key = jax.random.key(2)
 
@@ -119,21 +124,21 @@ def test_an_unknown_order_is_refused():
 
 
 @pytest.mark.parametrize(
-    "options, products",
+    "config, products",
     [
         # Layers run forward: encoder, decoder and reencoder 4 each, discriminator 4 on
         # real and 4 on reconstructed images. Backward, generator: encoder 4 + 3,
         # decoder 4 + 4, reencoder 4 + 4, discriminator 3. Backward, discriminator:
         # 4 + 3 on real and 4 + 3 on reconstructed images.
-        ({}, 20 + 26 + 14),
+        (Config(latent=3, features=2), 20 + 26 + 14),
         # The new discriminator runs again, 4 on reconstructed images, and is gone
         # through from its logits, one layer more.
         (RELEASE, 20 + 4 + 27 + 14),
     ],
     ids=["code", "first release"],
 )
-def test_both_losses_share_their_forward_passes(options, products):
-    method = ganomaly(Config(latent=3, features=2, **options))
+def test_both_losses_share_their_forward_passes(config, products):
+    method = ganomaly(config)
     state = jax.eval_shape(method.init, jax.random.key(1), IMAGES)
     program = (
         jax.jit(method.stages[0].step).lower(state, IMAGES, jax.random.key(2)).compile()
