@@ -68,6 +68,10 @@ METHODS = {
         skip_ganomaly.skip_ganomaly,
         skip_ganomaly.Config(features=2),
     ),
+    "skip_ganomaly, by norms": (
+        skip_ganomaly.skip_ganomaly,
+        skip_ganomaly.Config(features=2, score="norms"),
+    ),
     "autoencoder": (autoencoder.autoencoder, _Autoencoder()),
     "autoencoder, denoising, by SSIM": (
         autoencoder.autoencoder,

@@ -21,7 +21,7 @@ from jax.typing import DTypeLike
 
 from ocjax import _checks
 from ocjax.losses import adversarial, latent, reconstruction
-from ocjax.methods import base
+from ocjax.methods import _scores, base
 from ocjax.modules import apply, dcgan, unet
 
 
@@ -38,6 +38,9 @@ class Config:
     b2: float = 0.999  # Decay of Adam's second moment.
     # Weight of the reconstruction error in the score; the latent loss has the rest.
     score_weight: float = 0.9
+    # Score: "squares" of pixels and features as in the code, or "norms", the sums that
+    # the paper writes.
+    score: str = "squares"
     # Generator's loss: "non_saturating", or "literal" as the paper writes it.
     adversarial: str = "non_saturating"
     # Whether the latent loss trains the discriminator too, as in the code.
@@ -62,6 +65,7 @@ def skip_ganomaly(
       ValueError: an option of `config` is unknown.
     """
     _checks.one_of("hyper.adversarial", config.adversarial, adversarial.GENERATOR)
+    compared = _scores.PARTS[_checks.one_of("hyper.score", config.score, _scores.PARTS)]
     shared: dict[str, Any] = {"features": config.features, "dtype": dtype}
     generator = unet.UNet(**shared)
     discriminator = dcgan.Discriminator(**shared)
@@ -127,8 +131,7 @@ def skip_ganomaly(
             x_hat = reconstruct(state, x)
             _, f = apply_to(state, discriminator, "discriminator", x)
             _, f_hat = apply_to(state, discriminator, "discriminator", x_hat)
-            con = reconstruction.squared_error(x, x_hat)
-            lat = latent.squared_error(f, f_hat)
+            con, lat = compared.pixels(x, x_hat), compared.features(f, f_hat)
             return config.score_weight * con + (1 - config.score_weight) * lat
 
         return reconstruct, embed, score

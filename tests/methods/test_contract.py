@@ -252,7 +252,8 @@ def test_what_pictures_show_has_its_shape(case):
 def test_the_score_by_batch_statistics_depends_on_the_batch(case):
     score = jax.jit(case.method.score_batchwise)
     together, part = score(case.state, case.images), score(case.state, case.images[:4])
-    assert not np.allclose(together[:4], part, rtol=1e-3)
+    # Further apart than scores that ignore their batch may be.
+    assert not np.allclose(together[:4], part, rtol=1e-4)
 
 
 @pytest.mark.parametrize("case", _having("diagnose"), indirect=True)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ocjax.methods.skip_ganomaly import Config, skip_ganomaly
+from ocjax.modules import apply, dcgan, unet
 
 TINY = functools.partial(Config, features=2)
 IMAGES = jax.random.uniform(jax.random.key(0), (8, 32, 32, 1), minval=-1)
@@ -66,6 +67,33 @@ def test_the_score_weighs_squared_errors(state):
     features = skip_ganomaly(TINY(score_weight=0.0)).score(state, IMAGES)
     both = skip_ganomaly(TINY(score_weight=0.9)).score(state, IMAGES)
     np.testing.assert_allclose(both, 0.9 * error + 0.1 * features, rtol=1e-4)
+
+
+def test_the_norms_of_the_paper_are_sums(state):
+    @jax.jit
+    def residuals(state):
+        networks = state.params, state.stats
+        x_hat, _ = apply.infer(unet.UNet(2), "generator", *networks, IMAGES)
+        judge = functools.partial(
+            apply.infer, dcgan.Discriminator(features=2), "discriminator", *networks
+        )
+        return IMAGES - x_hat, judge(IMAGES)[1] - judge(x_hat)[1]
+
+    pixels, features = (np.float64(part) for part in residuals(state))
+    norms = abs(pixels).sum((1, 2, 3)), np.sqrt((features**2).sum(-1))
+    expected = 0.9 * norms[0] + 0.1 * norms[1]
+    found = skip_ganomaly(TINY(score="norms")).score(state, IMAGES)
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def test_a_quarter_of_the_channels_is_a_quarter_in_every_network():
+    widths = []
+    for features in (64, 16):
+        init = skip_ganomaly(Config(features=features)).init
+        params = jax.eval_shape(init, jax.random.key(1), IMAGES).params
+        kernels = [network["Conv_0"]["kernel"] for network in params.values()]
+        widths.append([len(kernel) for kernel in kernels])
+    assert widths == [[64, 64], [16, 16]]
 
 
 def test_both_losses_share_their_forward_passes():
