@@ -22,14 +22,16 @@ _Dense = functools.partial(layers.Dense, kernel_init=nn.initializers.he_normal()
 
 
 class AlexNet(nn.Module):
-    """Five convolutions, three of them pooled, and two dense layers with dropout.
+    """Five convolutions, three of them pooled, and two dense layers.
 
     Deep one-class classification by data splitting takes AlexNet up to its second-last
     layer and does not say how it is fitted to images of 28x28 and 32x32. Here there are
     half as many channels, convolutions are 3x3 with stride 1, pooling is over 2x2, the
     hidden dense layer has 256 units rather than 4096, there is no local response
     normalization, and weights are drawn with variance 2 / inputs: N(0, 0.01) is made
-    for wider layers, here the signal would fade.
+    for wider layers, here the signal would fade. As in AlexNet, units of both dense
+    layers are dropped: those of the hidden one here, those of z by what maps z to
+    outputs.
 
     Attributes:
       outputs: length of z.
@@ -53,7 +55,7 @@ class AlexNet(nn.Module):
         Args:
           x: images, shape `[B, S, S, C]`, `S = 32 * 2^n`, in any one range around 0
             or 1.
-          train: drop units; needs the key "dropout".
+          train: drop hidden units; needs the key "dropout".
 
         Returns:
           Features `z >= 0` of shape `[B, outputs]`.
@@ -65,7 +67,6 @@ class AlexNet(nn.Module):
             x = nn.relu(_Conv(channels)(x))
             if stage in (0, 1, 4):
                 x = pool.maximum(x)
-        x = Dropout(0.5)(x.reshape(len(x), -1), train)
-        x = nn.relu(_Dense(units)(x))
+        x = nn.relu(_Dense(units)(x.reshape(len(x), -1)))
         x = Dropout(0.5)(x, train)
         return nn.relu(_Dense(self.outputs)(x))

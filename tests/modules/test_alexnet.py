@@ -1,3 +1,4 @@
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 
 from ocjax.modules import apply
 from ocjax.modules.alexnet import AlexNet
+from ocjax.modules.noise import Dropout
 
 IMAGES = jax.random.uniform(jax.random.key(0), (4, 32, 32, 1))
 
@@ -38,6 +40,20 @@ def test_features_are_of_one_image_and_dropped_only_in_training():
     assert 0.01 < z.mean() < 10  # The signal neither fades nor grows.
     np.testing.assert_allclose(z[1:2], alone, rtol=1e-4, atol=1e-6)
     assert (dropped != z).any()
+
+
+def test_only_units_of_the_hidden_dense_layer_are_dropped():
+    dropped = []
+
+    def note(call, args, kwargs, context):
+        if isinstance(context.module, Dropout):
+            dropped.append(args[0].shape)
+        return call(*args, **kwargs)
+
+    module = AlexNet(outputs=3, width=0.1)
+    with nn.intercept_methods(note):
+        jax.eval_shape(lambda x: module.init(jax.random.key(0), x, train=True), IMAGES)
+    assert dropped == [(4, 26)]  # A tenth of 256 units.
 
 
 @pytest.mark.parametrize("size", [32, 64])
