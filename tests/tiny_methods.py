@@ -49,6 +49,10 @@ METHODS = {
         _Lrgdan(information=False, dual=False, discriminate=False),
     ),
     "ics": (ics.ics, _Ics()),
+    "ics, the authors' splitter, by the latent": (
+        ics.ics,
+        _Ics(splitter="authors", splitting_latent=8, divide_by="mahalanobis"),
+    ),
     "ics, the authors' network, no splitting": (
         ics.ics,
         # At once far from its start, of which its statistics would take long to tell.

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from ocjax.modules import layers, pool
+from ocjax.modules import layers, pool, precision
 from ocjax.modules.dcgan import check_image_size
 from ocjax.modules.noise import Dropout
 
@@ -19,6 +19,22 @@ _Conv = functools.partial(
     kernel_init=nn.initializers.he_normal(in_axis=1, out_axis=0),
 )
 _Dense = functools.partial(layers.Dense, kernel_init=nn.initializers.he_normal())
+_CHANNELS = 32, 96, 192, 128, 128  # Of the five convolutions.
+_POOLED = 0, 1, 4  # Stages after which the sides are halved.
+
+
+def _convolutions(x: jax.Array, width: float) -> jax.Array:
+    """Applies the five convolutions down to an eighth, as layers of the calling module.
+
+    Returns:
+      Activations of shape `[B, S / 8, S / 8, 128 * width]`.
+    """
+    check_image_size(*x.shape[1:3])
+    for stage, channels in enumerate(layers.scaled(width, *_CHANNELS)):
+        x = nn.relu(_Conv(channels)(x))
+        if stage in _POOLED:
+            x = pool.maximum(x)
+    return x
 
 
 class AlexNet(nn.Module):
@@ -60,13 +76,74 @@ class AlexNet(nn.Module):
         Returns:
           Features `z >= 0` of shape `[B, outputs]`.
         """
-        check_image_size(*x.shape[1:3])
-        x = x.astype(self.dtype)
-        *convolutions, units = layers.scaled(self.width, 32, 96, 192, 128, 128, 256)
-        for stage, channels in enumerate(convolutions):
-            x = nn.relu(_Conv(channels)(x))
-            if stage in (0, 1, 4):
-                x = pool.maximum(x)
+        x = _convolutions(x.astype(self.dtype), self.width)
+        (units,) = layers.scaled(self.width, 256)
         x = nn.relu(_Dense(units)(x.reshape(len(x), -1)))
         x = Dropout(0.5)(x, train)
         return nn.relu(_Dense(self.outputs)(x))
+
+
+class AlexNetAutoencoder(nn.Module):
+    """The convolutions of `AlexNet`, one more in place of its dense layers, and back.
+
+    Deep one-class classification by data splitting describes its autoencoder so, and
+    its decoder as symmetric, of transposed convolutions; it gives no sizes. Here the
+    convolution in place of the dense layers is over 4x4 without overlap, so that an
+    image of 32x32 has a latent of as many numbers as that has channels, and is linear,
+    so that none of them can be lost. Where the encoder pools, the decoder's transposed
+    convolution is 4x4 with stride 2; the last one ends in a sigmoid.
+
+    Attributes:
+      latent: numbers in the latent of an image of 32x32; one of 64x64 has four times as
+        many.
+      width: factor on the number of channels.
+      dtype: type that it computes in.
+
+    References:
+      As of `AlexNet`.
+    """
+
+    latent: int = 32
+    width: float = 1.0
+    dtype: DTypeLike = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> tuple[jax.Array, jax.Array]:
+        """Reconstructs images; nothing depends on `train`.
+
+        Args:
+          x: images, shape `[B, S, S, C]`, `S = 32 * 2^n`, in `[0, 1]`.
+          train: argument of every network, ignored.
+
+        Returns:
+          Images of the same kind, and latents `[B, D]`, `D = latent * (S / 32)^2`.
+        """
+        del train
+        image_channels = x.shape[-1]
+        first, *_, last = channels = layers.scaled(self.width, *_CHANNELS)
+        x = _convolutions(x.astype(self.dtype), self.width)
+        z = _Conv(self.latent, kernel=4, stride=4, padding=0)(x)
+        x = nn.relu(_transposed(z, last, kernel=4, stride=4))
+        for stage in reversed(range(1, len(channels))):
+            x = nn.relu(_mirrored(x, channels[stage - 1], stage))
+        x = _mirrored(x, image_channels, 0)
+        return nn.sigmoid(precision.widen(x)), z.reshape(len(z), -1)
+
+
+def _mirrored(x: jax.Array, channels: int, stage: int) -> jax.Array:
+    """Undoes the shape of a stage of the encoder."""
+    if stage in _POOLED:
+        return _transposed(x, channels, kernel=4, stride=2, padding=1)
+    return _transposed(x, channels, kernel=3, padding=1)
+
+
+def _transposed(x: jax.Array, channels: int, kernel: int, **options) -> jax.Array:
+    """A transposed convolution with a bias, drawn with variance 2 / inputs."""
+    each = (kernel // options.get("stride", 1)) ** 2  # Places that a pixel sees.
+    drawn = nn.initializers.variance_scaling(
+        2 / each, "fan_in", "normal", in_axis=0, out_axis=1
+    )
+    layer = layers.ConvTranspose(
+        channels, kernel=kernel, use_bias=True, kernel_init=drawn, **options
+    )
+    return layer(x)

@@ -35,35 +35,43 @@ class SplittingAutoencoder(nn.Module):
     """Reconstructs images; the worst reconstructed are taken for atypical.
 
     Attributes:
-      width: factor on the number of channels.
+      latent: numbers in the latent of an image of 32x32, a multiple of 4 (of its 2x2
+        places); one of 64x64 has four times as many. The authors have 512.
+      width: factor on the number of other channels.
       dtype: type that it computes in.
     """
 
+    latent: int = 512
     width: float = 1.0
     dtype: DTypeLike = jnp.float32
 
     @nn.compact
-    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-        """Maps images `[B, S, S, C]` in `[0, 1]` to images of the same kind.
+    def __call__(self, x: jax.Array, train: bool) -> tuple[jax.Array, jax.Array]:
+        """Reconstructs images.
 
-        `train` makes BatchNorm use the statistics of this batch.
+        Args:
+          x: images, shape `[B, S, S, C]`, in `[0, 1]`.
+          train: use the statistics of this batch.
+
+        Returns:
+          Images of the same kind, and latents `[B, D]`, `D = latent * (S / 32)^2`, at
+          least 0.
         """
         check_image_size(*x.shape[1:3])
         x = x.astype(self.dtype)
         image_channels = x.shape[-1]
-        (latent,) = layers.scaled(self.width, 128)
         for channels in layers.scaled(self.width, 8, 16, 32, 64):
             x = nn.relu(_Conv3(channels)(x))
             x = jnp.concatenate([x, nn.relu(_Conv3(channels)(x))], axis=-1)
             x = _BatchNorm()(pool.maximum(x), train)
-        x = nn.relu(_Conv1(latent, use_bias=True)(x))
-        x = _BatchNorm()(x, train)
+        z = nn.relu(_Conv1(self.latent // 4, use_bias=True)(x))
+        x = _BatchNorm()(z, train)
         for channels in layers.scaled(self.width, 32, 32, 16, 8):
             x = nn.relu(_double(x, channels))
             x = jnp.concatenate([x, nn.relu(_Conv3(channels)(x))], axis=-1)
             x = _BatchNorm()(x, train)
         x = _Conv3(image_channels, use_bias=True)(x)
-        return nn.sigmoid(precision.widen(x))
+        return nn.sigmoid(precision.widen(x)), z.reshape(len(z), -1)
 
 
 def _double(x: jax.Array, channels: int) -> jax.Array:

@@ -9,12 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+import tiny_methods
 
 from ocjax.data.images import to_uint8
 from ocjax.losses import reconstruction
 from ocjax.losses import splitting as losses
 from ocjax.methods import Method, State, base
-from ocjax.methods.ics import Config, ics
+from ocjax.methods.ics import Config, _whitening, ics
+from ocjax.modules import apply
+from ocjax.modules.alexnet import AlexNetAutoencoder
 from ocjax.modules.splitting import Distance
 from ocjax.training import divided
 
@@ -114,7 +117,8 @@ def test_networks_and_stages_of_the_paper_s_three_methods(change, networks, stag
 
 
 def test_only_mixed_batches_update_statistics():
-    method = ics(dataclasses.replace(CONFIG, backbone="authors"))
+    change = {"backbone": "authors", "splitter": "authors"}
+    method = ics(dataclasses.replace(CONFIG, **change))
     state = jax.eval_shape(method.init, jax.random.key(1), IMAGES)
     args = state.params, state.stats, IMAGES, jax.random.key(2)
     updated = {
@@ -133,9 +137,15 @@ def test_only_mixed_batches_update_statistics():
     }
 
 
-def test_the_worst_reconstructed_images_are_atypical(case):
+@pytest.fixture(scope="module")
+def divided_images():
     images = np.random.default_rng(0).integers(0, 256, (24, 32, 32, 1), np.uint8)
     images[::5] //= 4
+    return images
+
+
+def test_the_worst_reconstructed_images_are_atypical(case, divided_images):
+    images = divided_images
     x = images / np.float32(255)
     reconstruct = case.method.views.images["reconstruction"]
     again = (jax.jit(reconstruct)(case.state, 2 * x - 1) + 1) / 2
@@ -153,6 +163,82 @@ def test_the_worst_reconstructed_images_are_atypical(case):
         np.testing.assert_array_equal(members["typical"], np.flatnonzero(~atypical))
         expected = jax.jit(functools.partial(reconstruction.ssim, **option))(x, again)
         np.testing.assert_allclose(grades["ssim"], expected, atol=1e-5)
+
+
+def test_the_largest_squared_errors_are_atypical(case, divided_images):
+    stage = ics(dataclasses.replace(CONFIG, divide_by="squared_error")).stages[1]
+    members, grades = divided(stage, case.state, divided_images)
+    x = divided_images / np.float64(255)
+    reconstruct = case.method.views.images["reconstruction"]
+    again = (
+        np.float64(jax.jit(reconstruct)(case.state, np.float32(2 * x - 1))) + 1
+    ) / 2
+    expected = np.square(x - again).mean(axis=(1, 2, 3))
+    np.testing.assert_allclose(grades["squared_error"], expected, rtol=1e-4)
+    largest = np.sort(np.argsort(-expected, kind="stable")[:3])
+    np.testing.assert_array_equal(members["atypical"], largest)
+
+
+def test_the_latents_farthest_from_the_mean_are_atypical(divided_images):
+    config = dataclasses.replace(CONFIG, splitting_latent=3, divide_by="mahalanobis")
+    method = ics(config)
+    assert method.computes == ("division",)
+    state = jax.jit(method.init)(jax.random.key(1), IMAGES)
+    computed, stage = method.stages[1].computed, method.stages[2]
+    x = jnp.asarray(divided_images / np.float32(127.5) - 1)
+    state = tiny_methods.after_a_pass(computed, state, x)
+    members, grades = divided(stage, state, divided_images)
+    splitter = AlexNetAutoencoder(3, config.width)
+    networks = state.params, state.stats
+    _, latents = apply.infer(splitter, "splitter", *networks, (x + 1) / 2)
+    centred = np.float64(latents) - np.float64(latents).mean(axis=0)
+    inverse = np.linalg.inv(centred.T @ centred / 23)
+    expected = np.einsum("ni,ij,nj->n", centred, inverse, centred)
+    np.testing.assert_allclose(grades["mahalanobis"], expected, rtol=1e-2)
+    np.testing.assert_allclose(np.mean(grades["mahalanobis"]), 3 * 23 / 24, rtol=1e-3)
+    largest = np.sort(np.argsort(-expected, kind="stable")[:3])
+    np.testing.assert_array_equal(members["atypical"], largest)
+
+
+def test_latents_without_variance_are_at_no_distance():
+    # Points (1, 0), (-1, 0), (3, 0): mean 1, variance 4; the second has none.
+    sums = {
+        "count": np.array(3, np.float32),
+        "mean": np.array([1, 0], np.float32),
+        "products": np.array([[8, 0], [0, 0]], np.float32),
+    }
+    found = _whitening(sums)
+    scaled = (np.array([5, 7]) - found["mean"]) @ found["factor"]
+    np.testing.assert_allclose(np.square(scaled).sum(), 16 / 4, rtol=1e-6)
+    alike = _whitening({**sums, "products": np.zeros((2, 2), np.float32)})
+    np.testing.assert_array_equal(alike["factor"], 0)
+
+
+@pytest.mark.parametrize("splitter, latent", [("alexnet", 5), ("authors", 8)])
+def test_the_splitting_autoencoder_and_its_latent_are_chosen(splitter, latent):
+    change = {"splitter": splitter, "splitting_latent": latent}
+    method = ics(dataclasses.replace(CONFIG, **change, divide_by="mahalanobis"))
+    state = jax.eval_shape(method.init, jax.random.key(1), IMAGES)
+    assert state.params["division"]["mean"].shape == (latent,)
+    norms = any("BatchNorm" in name for name in state.params["splitter"])
+    assert norms == (splitter == "authors")
+
+
+def test_a_batch_of_256_compares_64_pairs_for_each_constraint(case, monkeypatch):
+    pairs = {}
+    for name in ("closeness", "dispersion"):
+        inner = getattr(losses, name)
+        note = lambda logits, name=name, inner=inner: (
+            pairs.setdefault(name, logits.shape),
+            inner(logits),
+        )[1]
+        monkeypatch.setattr(losses, name, note)
+    images = jax.ShapeDtypeStruct((256, 32, 32, 1), jnp.float32)
+    key = jax.random.key(2)
+    for name in ("closeness", "dispersion"):
+        loss = case.method.objectives[name].loss
+        jax.eval_shape(loss, case.state.params, case.state.stats, images, key)
+    assert pairs == {"closeness": (64,), "dispersion": (64,)}
 
 
 def test_the_same_state_divides_the_images_in_the_same_way(case):
@@ -285,6 +371,12 @@ def test_a_batch_without_equal_parts_is_refused(stage, constraints, size, messag
         ({"ssim": "author"}, "Unknown hyper.ssim"),
         ({"decayed": "all"}, "Unknown hyper.decayed"),
         ({"rho": 1.0}, r"`hyper.rho` \(=1.0\) must be between 0 and 1"),
+        ({"splitter": "alex"}, "Unknown hyper.splitter 'alex'.*'alexnet'"),
+        ({"divide_by": "mse"}, "Unknown hyper.divide_by"),
+        (
+            {"splitter": "authors", "splitting_latent": 30},
+            r"`hyper.splitting_latent` \(=30\) must be a multiple of 4",
+        ),
         ({"splitting_epochs": 0}, r"`hyper.splitting_epochs` \(=0\)"),
     ],
 )

@@ -42,22 +42,23 @@ def test_shapes_at_any_size(shape):
 
     def run():
         key = jax.random.key(0)
-        modules = splitting.SplittingAutoencoder(0.1), splitting.Backbone(7, 0.1)
+        modules = splitting.SplittingAutoencoder(20, 0.1), splitting.Backbone(7, 0.1)
         return [m.init_with_output(key, images, train=False)[0] for m in modules]
 
-    x_hat, z = jax.eval_shape(run)
+    (x_hat, latents), z = jax.eval_shape(run)
     assert x_hat.shape == shape
+    assert latents.shape == (2, 20 * (shape[1] // 32) ** 2)
     assert z.shape == (2, 7)
 
 
 def test_the_autoencoder_starts_near_grey_within_the_range():
-    module = splitting.SplittingAutoencoder(0.1)
+    module = splitting.SplittingAutoencoder(8, 0.1)
 
     @jax.jit
     def run(images):
         params, stats = apply.init(module, jax.random.key(0), images)
         networks = {"net": params}, {"net": stats}
-        return apply.infer(module, "net", *networks, images), params
+        return apply.infer(module, "net", *networks, images)[0], params
 
     x_hat, params = run(IMAGES)
     np.testing.assert_allclose(x_hat, jnp.full_like(IMAGES, 0.5), atol=0.1)
