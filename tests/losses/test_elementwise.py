@@ -44,6 +44,13 @@ TABLE = [
         [1.0],  # 3 - 0.4 * 5
     ),
     (
+        functools.partial(dual_autoencoder.controlled, 0.4, rate=0.1, ratio=0.5),
+        2,
+        lambda real, generated: np.clip(0.4 + 0.1 * (0.5 * real - generated), 0, 1),
+        ([0.2, 0.0, 40.0], [0.3, 5.0, 0.0]),
+        [0.38, 0.0, 1.0],  # 0.4 + 0.1 (0.1 - 0.3); below 0; above 1
+    ),
+    (
         mutual_information.jensen_shannon,
         2,
         lambda t, t_: -np.log(_sigmoid(t)) - np.log(1 - _sigmoid(t_)),
@@ -87,7 +94,7 @@ TABLE = [
         [0.950694],  # (1 + 0) / 2 + (3 - 1 - log 3) / 2
     ),
 ]
-NAMES = [getattr(row[0], "__name__", "intra_class") for row in TABLE]
+NAMES = [getattr(row[0], "func", row[0]).__name__ for row in TABLE]
 
 
 @pytest.fixture(params=TABLE, ids=NAMES)

@@ -10,6 +10,7 @@ import pytest
 
 from ocjax.methods import base
 from ocjax.methods.lrgdan import Config, lrgdan
+from ocjax.modules import apply, axis, dcgan
 
 TINY = functools.partial(Config, latent=3, features=2, units=8)
 IMAGES = jax.random.uniform(jax.random.key(0), (8, 32, 32, 1), minval=-1)
@@ -113,6 +114,96 @@ def test_encoder_and_estimators_together_raise_information(state):
         assert values[-1] < ignorant - 0.1
 
 
+@functools.partial(jax.jit, static_argnums=1)
+def _of_divergence(state, gamma):
+    """The generator's loss where nothing else counts, and the divergence."""
+    config = TINY(**{**dict.fromkeys(REACHED, 0.0), "gamma": gamma})
+    total, metrics, _ = gradients.of_generator(lrgdan(config), state, IMAGES)
+    return total, metrics["kl"]
+
+
+def test_a_nat_of_divergence_has_the_weight_of_information_times_gamma(state):
+    for gamma in (0.0, 2.0):
+        total, kl = _of_divergence(state, gamma)
+        np.testing.assert_allclose(total, 0.05 * gamma * kl, rtol=1e-5)
+
+
+def test_the_divergence_is_in_nats_of_all_dimensions(state):
+    encoder = dcgan.StochasticEncoder(3, 2)
+    (mean, log_variance, _), _ = apply.train(
+        encoder, "encoder", state.params, state.stats, IMAGES
+    )
+    mean, log_variance = np.float64(mean), np.float64(log_variance)
+    terms = mean**2 + np.exp(log_variance) - 1 - log_variance
+    expected = 0.5 * terms.sum(axis=1).mean()
+    np.testing.assert_allclose(_of_divergence(state, 2.0)[1], expected, rtol=1e-4)
+
+
+def _controlled(state, k):
+    stats = {**state.stats, "auxiliary_control": {"k": jnp.float32(k)}}
+    return state._replace(stats=stats)
+
+
+def test_control_keeps_the_errors_of_both_kinds_of_images_in_proportion(state):
+    method = lrgdan(TINY(k_control=0.5, k_ratio=0.7))
+    step = jax.jit(base.descend, static_argnums=(0, 1))
+    for k in (0.25, 0.5):
+        after, metrics = step(
+            "auxiliary",
+            method.objectives["auxiliary"],
+            _controlled(state, k),
+            IMAGES,
+            jax.random.key(2),
+        )
+        girec, dual = (np.float64(metrics[name]) for name in ("girec", "dual"))
+        direc = (girec - dual) / k  # The loss is that of k before the step.
+        pixels = 32 * 32  # Errors are sums over them.
+        expected = k + 0.5 * (0.7 * girec - direc) / pixels
+        np.testing.assert_allclose(
+            after.stats["auxiliary_control"]["k"], expected, atol=1e-5
+        )
+        np.testing.assert_allclose(metrics["k"], k)
+
+
+def test_control_is_the_same_on_all_devices(state):
+    loss = lrgdan(TINY(k_control=0.5)).objectives["auxiliary"].loss
+    controlled, key = _controlled(state, 0.4), jax.random.key(2)
+
+    def next_k(x):
+        _, aux = loss(controlled.params, controlled.stats, x, key)
+        return aux.stats["auxiliary_control"]["k"]
+
+    parts = IMAGES.reshape(2, 4, *IMAGES.shape[1:])
+    of_parts = jax.jit(jax.vmap(next_k, axis_name=axis.NAME))(parts)
+    whole = jax.jit(next_k)(IMAGES)
+    assert whole != jnp.float32(0.4)
+    np.testing.assert_allclose(of_parts, [whole, whole], rtol=1e-5)
+
+
+def test_a_zero_sum_game_weighs_both_parts_by_the_controlled_k(state):
+    only: dict[str, Any] = gradients.only("w_dual", REACHED)
+    method = lrgdan(TINY(**only, k_control=1e-3, dual_mode="zero_sum"))
+    loss = jax.jit(method.objectives["generator"].loss)
+    losses = [
+        loss(state.params, _controlled(state, k).stats, IMAGES, jax.random.key(2))[0]
+        for k in (0.25, 0.75)
+    ]
+    np.testing.assert_allclose(losses[1], 3 * losses[0], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "change, k",
+    [({"k_control": 1e-3, "k": 0.3}, 0.3), ({}, None), ({"dual": False}, None)],
+)
+def test_k_is_in_the_state_only_where_it_is_controlled(change, k):
+    init = jax.jit(lrgdan(TINY(**change)).init)
+    stats = init(jax.random.key(1), IMAGES).stats
+    if k is None:
+        assert "auxiliary_control" not in stats
+    else:
+        np.testing.assert_allclose(stats["auxiliary_control"]["k"], k)
+
+
 def test_the_score_is_the_error_of_the_second_reconstruction(state):
     method = lrgdan(TINY())
     again = method.reconstruct(state, IMAGES)
@@ -121,14 +212,38 @@ def test_the_score_is_the_error_of_the_second_reconstruction(state):
         jnp.abs(IMAGES - again).sum(axis=(1, 2, 3)),
         rtol=1e-5,
     )
-    assert (again != method.views.images["G(x)"](state, IMAGES)).any()
+    once = method.views.images["G(x)"](state, IMAGES)
+    assert (again != once).any()
+    squared = lrgdan(TINY(score="squared_error"))
+    for name, image in (("error of G(x)", once), ("error of D'(G(x))", again)):
+        expected = np.square(np.float64(IMAGES) - np.float64(image)).sum((1, 2, 3))
+        measure = squared.views.measures[name]
+        np.testing.assert_allclose(measure(state, IMAGES), expected, rtol=1e-5)
+    np.testing.assert_array_equal(squared.score(state, IMAGES), measure(state, IMAGES))
+
+
+def test_an_unknown_score_is_refused_with_the_near_names():
+    with pytest.raises(ValueError, match="hyper.score 'l2'"):
+        lrgdan(TINY(score="l2"))
 
 
 def test_diagnostics_name_the_gradient_of_each_weighted_term(state):
     diagnose = lrgdan(TINY()).diagnose
     assert diagnose is not None
     found = jax.jit(diagnose)(state, IMAGES, jax.random.key(3))
-    assert set(found) == {
-        f"gradient_{term}" for term in ("irec", "adv", "zrec", "direc", "information")
-    }
-    assert all(norm > 0 for norm in found.values())
+    terms = ("irec", "adv", "zrec", "direc", "information")
+    errors = {"held_out_g_error", "held_out_d_error"}
+    assert set(found) == errors | {f"gradient_{term}" for term in terms}
+    assert all(value > 0 for value in found.values())
+
+
+def test_diagnostics_have_the_errors_of_both_autoencoders(state):
+    method = lrgdan(TINY())
+    diagnose: Any = method.diagnose
+    found = jax.jit(diagnose)(state, IMAGES, jax.random.key(3))
+    for name, measure in (
+        ("held_out_g_error", method.views.measures["error of G(x)"]),
+        ("held_out_d_error", method.score),
+    ):
+        expected = measure(state, IMAGES).mean()
+        np.testing.assert_allclose(found[name], expected, rtol=1e-5)
