@@ -4,7 +4,10 @@ from ocjax.runs import configure
 
 
 def get_config():
-    """Twenty random objects; crops and mirror images as the paper says."""
+    """Twenty random objects; crops and mirror images as the paper says.
+
+    Objects turn in colour: as wide a network and as long a latent as on CIFAR-10.
+    """
     return configure(
         method="lrgdan",
         dataset="coil100_17",
@@ -15,5 +18,5 @@ def get_config():
         epochs=150,
         batch_size=16,
         false_positive_rate=0.05,
-        hyper={"latent": 128},
+        hyper={"latent": 128, "features": 64},
     )

@@ -4,12 +4,13 @@ from ocjax.runs import configure
 
 
 def get_config():
-    """The paper's weights and protocol."""
+    """The paper's weights, protocol, crops and mirror images."""
     return configure(
         method="lrgdan",
         dataset="fashion_mnist",
         protocol="p1",
         normal_class="Sandal",
+        augment="crop flip",
         epochs=15,  # The paper is silent; as GANomaly.
         batch_size=64,
         false_positive_rate=0.05,

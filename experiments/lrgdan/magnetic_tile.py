@@ -4,7 +4,10 @@ from ocjax.runs import configure
 
 
 def get_config():
-    """A folder of pictures, as an inspection has them."""
+    """A folder of pictures, as an inspection has them.
+
+    Of 64x64, for which the networks are wider than for digits, and the latent longer.
+    """
     return configure(
         method="lrgdan",
         dataset="magnetic_tile",
@@ -14,4 +17,5 @@ def get_config():
         epochs=60,
         batch_size=32,
         false_positive_rate=0.05,
+        hyper={"latent": 32, "features": 64},
     )

@@ -4,7 +4,11 @@ from ocjax.runs import configure
 
 
 def get_config():
-    """The paper's weights; one digit normal, the official split."""
+    """The paper's weights; one digit normal, the official split.
+
+    The paper crops and mirrors all training images. Here they are left alone: a
+    mirrored digit is another sign, and digits are centred.
+    """
     return configure(
         method="lrgdan",
         dataset="mnist",

@@ -4,7 +4,10 @@ from ocjax.runs import configure
 
 
 def get_config():
-    """One detector for each scene; images are spectrograms."""
+    """One detector for each scene; images are spectrograms.
+
+    Of 64x64, for which the networks are wider than for digits, and the latent longer.
+    """
     return configure(
         method="lrgdan",
         dataset="sound_scenes",
@@ -14,4 +17,5 @@ def get_config():
         epochs=60,
         batch_size=16,
         false_positive_rate=0.05,
+        hyper={"latent": 32, "features": 64},
     )

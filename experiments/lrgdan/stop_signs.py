@@ -4,7 +4,10 @@ from ocjax.runs import configure
 
 
 def get_config():
-    """The paper's weights and crops; signs are not mirrored."""
+    """The paper's weights and crops; signs are not mirrored.
+
+    Photographs in colour: wider networks than digits need, and a longer latent.
+    """
     return configure(
         method="lrgdan",
         dataset="stop_signs",
@@ -15,4 +18,5 @@ def get_config():
         epochs=60,
         batch_size=64,
         false_positive_rate=0.05,
+        hyper={"latent": 32, "features": 64},
     )

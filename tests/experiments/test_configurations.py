@@ -8,6 +8,7 @@ from collected import each
 
 from ocjax import data, methods, runs
 from ocjax.cli import launching
+from ocjax.data.sources.sounds import SCENES
 from ocjax.runs.changes import changed
 from ocjax.runs.config import from_file, parse
 
@@ -24,6 +25,7 @@ CLASSES = {
     ),
     "cifar10": ("airplane automobile bird cat deer dog frog horse ship truck".split()),
     "coil100_17": ["random"],
+    "dcase2017_task2": list(SCENES),
     "magnetic_tile": ["good"],
     "sound_scenes": ["all"],
     "stop_signs": ["clean"],
