@@ -21,13 +21,15 @@ from typing import Any
 
 from keep import Result
 
-from ocjax.runs.config import SMALL, RunConfig, from_file, parse
+from ocjax.runs.config import SMALL, STEPS, RunConfig, from_file, parse
 
 # Settings beside hyper-parameters that make another configuration.
 COMPARED = (
-    "epochs batch_size image_size split_seed validation_fraction precision augment "
+    "batch_size image_size split_seed validation_fraction precision augment "
     "standardize tile tile_overlap tile_reduction"
 ).split()
+# Those of them of methods that train in steps.
+OF_STEPS = "steps epochs until schedule warmup_steps average".split()
 MEAN = "mean"
 # Other data sets have ten.
 CLASSES = {"coil100_17": 17, "dcase2017_task2": 15, "sound_scenes": 6}
@@ -144,11 +146,19 @@ def _standard(folder: pathlib.Path, dataset: str) -> dict[str, Any]:
 
 
 def compared(config: Mapping) -> dict[str, Any]:
-    """Settings of `COMPARED`; a run older than a field has its default."""
+    """Settings that make another configuration.
+
+    A run older than a field has its default.
+    """
     if config.get("image_size") == 0:  # The method decides.
         config = {**config, "image_size": parse(config).config.image_size}
     defaults = dataclasses.asdict(RunConfig()) | {"image_size": SMALL}
-    return {name: config.get(name, defaults[name]) for name in COMPARED}
+    names = list(COMPARED)
+    if "learning_rate" in config["hyper"]:
+        names += OF_STEPS
+        if not config.get("steps") and not config["epochs"]:
+            config = {**config, "steps": STEPS}
+    return {name: config.get(name, defaults[name]) for name in names}
 
 
 def read_results(path: pathlib.Path) -> list[Result]:

@@ -4,13 +4,12 @@ from ocjax.runs import configure
 
 
 def get_config():
-    """Thirty epochs, cheaper than fifteen of any other method."""
+    """The usual 2,000 steps; its held-out error is flat after 1,000."""
     return configure(
         method="autoencoder",
         dataset="mnist",
         protocol="p2",
         normal_class="8",
-        epochs=30,
         batch_size=64,
         false_positive_rate=0.05,
     )

@@ -10,7 +10,8 @@ def get_config():
         dataset="cifar10",
         protocol="p2",
         normal_class="airplane",
-        epochs=15,  # The paper trains "until convergence".
+        steps=17_000,  # At most, as GANomaly's 25 epochs of nine classes have.
+        until="converged",  # As in the paper.
         batch_size=64,
         false_positive_rate=0.05,
     )

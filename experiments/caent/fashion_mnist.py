@@ -10,7 +10,8 @@ def get_config():
         dataset="fashion_mnist",
         protocol="p2",
         normal_class="Sandal",
-        epochs=15,
+        steps=12_000,
+        until="converged",
         batch_size=64,
         false_positive_rate=0.05,
     )

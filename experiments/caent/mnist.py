@@ -10,7 +10,8 @@ def get_config():
         dataset="mnist",
         protocol="p2",
         normal_class="8",
-        epochs=15,  # The paper trains "until convergence".
+        steps=12_000,  # At most, as GANomaly's 15 epochs of nine digits have.
+        until="converged",  # As in the paper.
         batch_size=64,
         false_positive_rate=0.05,
     )

@@ -11,7 +11,7 @@ def get_config():
         protocol="p1",
         normal_class="Sandal",
         augment="crop flip",
-        epochs=15,  # The paper is silent; as GANomaly.
+        steps=12_000,  # The paper is silent; as on MNIST.
         batch_size=64,
         false_positive_rate=0.05,
     )

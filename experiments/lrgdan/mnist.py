@@ -14,7 +14,7 @@ def get_config():
         dataset="mnist",
         protocol="p2",
         normal_class="8",
-        epochs=15,  # The paper is silent; as GANomaly.
+        steps=12_000,  # The paper is silent; as GANomaly's 15 epochs of nine digits.
         batch_size=64,
         false_positive_rate=0.05,
     )
