@@ -63,6 +63,15 @@ class Result:
     note: str = ""
     pixel_auroc: float | None = None
     per_region_overlap: float | None = None
+    synthetic: dict[str, float] = dataclasses.field(default_factory=dict)
+    steps: int = 0
+
+    @property
+    def length(self) -> str:
+        """How long the last stage was to train: "15 epochs" or "2,000 steps"."""
+        if epochs := self.identity.epochs:
+            return f"{epochs} epochs"
+        return f"{self.steps:,} steps" if self.config.get("steps") else ""
 
     def to_json(self) -> dict[str, Any]:
         """Returns one flat object."""
@@ -136,6 +145,8 @@ def _result(folder: RunFolder) -> Result:
         leaks=summary.leaks,
         kinds=judgement.kinds,
         baselines=summary.baselines,
+        synthetic=summary.synthetic,
+        steps=training.steps,
         note=summary.note,
         pixel_auroc=localization and localization.pixel_auroc,
         per_region_overlap=localization and localization.per_region_overlap,

@@ -192,7 +192,7 @@ def _run(paper: Paper, result: Result) -> dict[str, str]:
         "class": f"{identity.target_class} {_role(protocol)}",
         "configuration": ", ".join([variant["name"], *differences]),
         "seed": str(identity.seed),
-        "epochs": str(identity.epochs),
+        "length": result.length,
         "AUROC (95 % interval)": f"{result.auroc:.3f} {_interval(result)}",
         "hardest kind": _hardest(result),
         "paper": "" if theirs is None else f"{theirs:.3f}",
@@ -244,8 +244,8 @@ def _kinds(results: list[Result]) -> Iterable[dict[str, str]]:
     configurations = [json.loads(key) for key in rows]
     for configuration, runs in zip(configurations, rows.values(), strict=True):
         title = [configuration["method"]]
-        if epochs := runs[0].identity.epochs:
-            title.append(f"{epochs} epochs")
+        if length := runs[0].length:
+            title.append(length)
         title += _distinctions(configuration, configurations)
         row = _kinds_row(", ".join(title), runs, runs, columns)
         if len(runs) == 1:
@@ -277,7 +277,8 @@ def _distinctions(configuration: dict, configurations: list[dict]) -> list[str]:
     return [
         f"{name}={value}"
         for name, value in configuration.items()
-        if name not in ("epochs", "hyper") and any(value != o[name] for o in others)
+        if name not in ("epochs", "steps", "hyper")
+        and any(value != o[name] for o in others)
     ]
 
 

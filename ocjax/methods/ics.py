@@ -248,6 +248,10 @@ def ics(
         z = embed(state, x)
         return apply.infer(classifier, "classifier", state.params, state.stats, z)
 
+    def error(state, x):
+        logits = score(state, x)
+        return losses.intra_class(logits, jnp.zeros_like(logits))  # As typical ones.
+
     def measure_distance(state, x, others):
         z = embed(state, x), embed(state, others)
         logits = apply.infer(distance, "distance", state.params, state.stats, *z)
@@ -300,7 +304,7 @@ def ics(
     whiten = base.Pass(("division",), start, add, finish)
     if not config.splitting:
         stages = (base.Stage(classify),)
-        return base.Method(init, stages, score, objectives, embed=embed)
+        return base.Method(init, stages, score, objectives, embed=embed, error=error)
     stages = (
         base.Stage(split, epochs=config.splitting_epochs),
         *([base.Stage(computed=whiten)] if computed else []),
@@ -315,7 +319,9 @@ def ics(
         measures=measures,
         distance=measure_distance if constrained else None,
     )
-    return base.Method(init, stages, score, objectives, embed=embed, views=views)
+    return base.Method(
+        init, stages, score, objectives, embed=embed, error=error, views=views
+    )
 
 
 def _share(name: str, opt: Mapping[str, optax.OptState]) -> Mapping[str, Any]:

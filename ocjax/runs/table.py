@@ -216,7 +216,8 @@ class TableSummary:
       method: its name.
       dataset: name of the data set.
       protocol: name of the protocol.
-      epochs: passes over the training images.
+      epochs: passes over the training images; 0 where steps count.
+      steps: steps of training; 0 where epochs count.
       classes: number of classes.
       seeds: number of runs of each class and choice.
       diverged: number of runs that ended in a loss that is not finite.
@@ -230,6 +231,7 @@ class TableSummary:
     dataset: str
     protocol: str
     epochs: int
+    steps: int
     classes: int
     seeds: int
     diverged: int
@@ -407,6 +409,7 @@ class Table:
             dataset=config.dataset,
             protocol=config.protocol,
             epochs=config.epochs,
+            steps=config.steps,
             classes=self._classes,
             seeds=config.seeds,
             diverged=sum(isinstance(r, Exception) for r in self._results),

@@ -395,3 +395,10 @@ def test_every_objective_drops_other_units(case, monkeypatch):
     monkeypatch.setattr(base, "descend", note)
     case.method.stages[1].step(case.state, IMAGES, jax.random.key(2))
     assert len(keys) == 3 and len(set(map(tuple, keys))) == 3
+
+
+def test_the_error_on_normal_images_is_the_classifiers_loss_of_typical_ones(case):
+    logits = np.asarray(case.method.score(case.state, IMAGES), np.float64)
+    np.testing.assert_allclose(
+        case.method.error(case.state, IMAGES), np.log1p(np.exp(logits)), rtol=1e-5
+    )

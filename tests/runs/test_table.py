@@ -49,7 +49,8 @@ def test_means_and_deviations_by_hand(tmp_path):
         "method": "ganomaly",
         "dataset": "digits",
         "protocol": "p2",
-        "epochs": runs.configure().epochs,
+        "epochs": 0,
+        "steps": 2000,
         "classes": 10,
         "seeds": 2,
         "diverged": 0,
@@ -99,6 +100,44 @@ def test_what_varies_has_rows_of_its_own():
     choices = found.summary("").to_json()["choices"]
     assert choices[0] == {"learning_rate": 1e-4, "score": "l1", "auroc_mean": 0.5}
     assert [choice["learning_rate"] for choice in choices] == [1e-4, 1e-3]
+
+
+def _chosen(erased_by_latent, **changes):
+    """A table of two latents, whose runs tell erased boxes so well."""
+    changes = {"vary": "hyper.latent=8,16", "select_by": "erased"} | changes
+    config = runs.configure(method="ganomaly", normal_class="8", seeds=2, **changes)
+    todo, choices = table.tasks_of(config.to_dict(), 0, None)
+    results = []
+    for task in todo.values():
+        erased = erased_by_latent[task.hyper.latent][task.seed]
+        synthetic = {"erased": erased, "jigsaw": 0.5}
+        result = dataclasses.replace(_result(0.7), synthetic=synthetic)
+        results.append(NONE if erased is None else result)
+    return table.Table(list(todo.values()), results, choices)
+
+
+def test_a_choice_is_made_by_synthetic_anomalies_and_no_label():
+    found = _chosen({8: [0.75, 0.5], 16: [0.5, 0.625]})
+    summary = found.summary("runs/all")
+    assert summary.chosen == {"latent": 8}
+    assert [mean.synthetic for mean in summary.means] == [0.625, 0.5625]
+    assert summary.to_json()["chosen"] == {"latent": 8}
+    assert "(erased, AUROC 0.6250): latent=8" in found.markdown()
+    # Means of both kinds: 0.5625 and 0.53125.
+    by_mean = _chosen({8: [0.75, 0.5], 16: [0.5, 0.625]}, select_by="mean")
+    assert "(mean, AUROC 0.5625): latent=8" in by_mean.markdown()
+
+
+def test_a_choice_with_a_run_that_diverged_is_not_taken():
+    found = _chosen({8: [0.75, None], 16: [0.5, 0.625]})
+    assert found.summary("runs/all").chosen == {"latent": 16}
+
+
+def test_no_choice_is_made_unless_asked_for():
+    found = _chosen({8: [0.75, 0.5], 16: [0.5, 0.625]}, select_by="")
+    assert found.summary("runs/all").chosen is None
+    assert "Chosen" not in found.markdown()
+    assert "chosen" not in found.summary("runs/all").to_json()
 
 
 def test_every_choice_stands_beside_its_own_number(monkeypatch):
