@@ -24,7 +24,15 @@ from ocjax.methods import (
 _Autoencoder = functools.partial(autoencoder.Config, latent=3, features=2)
 _Caent = functools.partial(caent.Config, latent=3, features=2)
 _Ganomaly = functools.partial(ganomaly.Config, latent=3, features=2)
-_Ics = functools.partial(ics.Config, latent=8, width=0.05, splitting_epochs=1)
+_Ics = functools.partial(
+    ics.Config,
+    latent=8,
+    width=0.05,
+    splitting_epochs=1,
+    # Adam's first step is of this length whatever the gradient, also where that is
+    # rounding alone; three losses take it in turn, each at what the last one left.
+    learning_rate=3e-5,
+)
 _Lrgdan = functools.partial(lrgdan.Config, latent=3, features=2, units=4)
 
 # name -> (builder, tiny Config)
