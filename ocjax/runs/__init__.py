@@ -1,4 +1,4 @@
-"""What a run is and does: configuration and data in, a finished run folder out."""
+"""Runs: configuration and data in, a finished run folder out."""
 
 import lazy_loader
 

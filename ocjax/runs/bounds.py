@@ -1,4 +1,4 @@
-"""What the values of fields may be: one table, read wherever values come in."""
+"""Bounds of the values of fields: one table, read wherever values come in."""
 
 import contextlib
 import math
@@ -9,7 +9,7 @@ import numpy as np
 
 from ocjax._checks import InputError, one_of
 
-# What messages call the values of a field.
+# Names of the types of fields in messages.
 KINDS = {bool: "True or False", int: "a whole number", float: "a number", str: "text"}
 LARGEST = 2**31 - 1  # Largest whole number that devices count.
 
@@ -22,13 +22,13 @@ class Range(NamedTuple):
     within: bool = False  # Whether the ends themselves are excluded.
 
     def allows(self, value: Any) -> bool:
-        """Whether a number is one of them; NaN never is."""
+        """Whether a number is in the range; NaN never is."""
         if self.within:
             return self.least < value < self.most
         return self.least <= value <= self.most
 
     def rule(self, value: Any = None) -> str:
-        """What a number must be, such as "at least 1"; "at most 9" of a larger one."""
+        """Rule that a number must meet, such as "at least 1", or "at most 9"."""
         if self.within:
             return f"between {self.least} and {self.most}"
         if value is not None and value > self.most:
@@ -36,7 +36,7 @@ class Range(NamedTuple):
         return f"at least {self.least}"
 
     def phrase(self, kind: str, value: Any = None) -> str:
-        """The rule of a kind, such as "a whole number of at least 1"."""
+        """Rule with the name of the type, such as "a whole number of at least 1"."""
         return f"{kind} {'' if self.within else 'of '}{self.rule(value)}"
 
 
@@ -88,7 +88,7 @@ BOUNDS: Mapping[str, Bound] = {
 
 
 def of_hyper(default: Any) -> Bound | None:
-    """The bound of a method's field: whole numbers are sizes or counts.
+    """Bound of a method's field: whole numbers are sizes or counts.
 
     They are 0 only where that is the default.
     """
@@ -96,12 +96,12 @@ def of_hyper(default: Any) -> Bound | None:
 
 
 def check(name: str, value: Any, bound: Bound | None) -> None:
-    """Checks a value that is of its field's kind.
+    """Checks a value that has its field's type.
 
     Args:
-      name: of the field, as the user wrote it.
-      value: its value.
-      bound: of it, if it has one.
+      name: name of the field, as the user wrote it.
+      value: value of the field.
+      bound: bound of the field, if it has one.
 
     Raises:
       InputError: the value is beyond the bound.
@@ -114,13 +114,13 @@ def check(name: str, value: Any, bound: Bound | None) -> None:
 
 
 def is_of(kind: type, value: Any) -> bool:
-    """Whether a value, from a file or a caller, is one of a field's kind."""
+    """Whether a value, from a file or a caller, has a field's type."""
     if kind is bool or isinstance(value, bool | np.bool_):
         return kind is bool and isinstance(value, bool | np.bool_)
     if kind is int:
         return isinstance(value, int | np.integer)
     if kind is float:
-        with contextlib.suppress(OverflowError):  # Of whole numbers beyond any float.
+        with contextlib.suppress(OverflowError):  # Whole numbers may exceed floats.
             number = isinstance(value, int | float | np.integer | np.floating)
             return number and math.isfinite(value)
         return False
@@ -128,10 +128,10 @@ def is_of(kind: type, value: Any) -> bool:
 
 
 def typed(kind: type, text: str) -> Any:
-    """The value of a field's kind that a text says.
+    """Reads a value of a field's type from a text.
 
     Raises:
-      ValueError: it says none.
+      ValueError: the text is no such value.
     """
     if kind is bool:
         if text.lower() not in ("true", "false"):

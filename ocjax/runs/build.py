@@ -1,4 +1,4 @@
-"""The method of a configuration."""
+"""Methods of configurations."""
 
 import functools
 from typing import Any
@@ -11,18 +11,18 @@ from ocjax._checks import InputError
 from ocjax.methods import Method, averaging, preprocessing, tiling
 from ocjax.runs.config import PaperCode, RunConfig
 
-MNIST_MEAN, MNIST_DEVIATION = 0.1307, 0.3081  # Of pixels in [0, 1].
-USUAL_SIDES = (32, 64, 128, 256)  # Of images, in pixels.
+MNIST_MEAN, MNIST_DEVIATION = 0.1307, 0.3081  # Moments of pixels in [0, 1].
+USUAL_SIDES = (32, 64, 128, 256)  # Sides of images that all methods take, in pixels.
 
 
 @functools.lru_cache(16)
 def build_method(config: RunConfig, hyper: Any, standard: tuple | None) -> Method:
-    """The method of a configuration, wrapped as its fields say.
+    """Builds the method of a configuration, wrapped as its fields say.
 
-    One object for all runs that are alike, so that they share compiled programs.
+    Runs that are alike get one object, so that they share compiled programs.
 
     Args:
-      config: of the run.
+      config: configuration of the run.
       hyper: the method's own `Config`.
       standard: mean and deviation of pixels to standardize by, or None.
 
@@ -56,13 +56,13 @@ def build_method(config: RunConfig, hyper: Any, standard: tuple | None) -> Metho
 def check_sizes(config: RunConfig, hyper: Any) -> None:
     """Raises `InputError` where networks cannot take images of the size.
 
-    Or where a frozen network has no weights. It is said before pictures are read, and
-    before what else is wrong with them.
+    It does so too where a frozen network has no weights. The error comes before
+    pictures are read, and before other errors about them.
     """
     method = build_method(config, hyper, None)
     side = config.tile or config.image_size
     if side in USUAL_SIDES and side <= config.image_size and not method.weights:
-        return  # Of which every method can be built; to see it would take a second.
+        return  # Every method can be built for it; to check would take a second.
     shape = (1, config.image_size, config.image_size, 1)
     images = jax.ShapeDtypeStruct(shape, jnp.float32)
     jax.eval_shape(method.init, jax.random.key(0), images)

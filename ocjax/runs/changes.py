@@ -1,4 +1,4 @@
-"""Changes of a configuration that texts such as "hyper.latent=50" say."""
+"""Changes of a configuration by texts such as "hyper.latent=50"."""
 
 import dataclasses
 import itertools
@@ -17,18 +17,18 @@ LENGTHS = ("epochs", "steps")  # Fields that say how long a run trains.
 def changed(
     values: Mapping[str, Any], texts: Sequence[str], flag: str = "--set "
 ) -> dict[str, Any]:
-    """A configuration with what texts say; the last of several for a field counts.
+    """Changes a configuration by texts; the last of several for a field counts.
 
     Args:
-      values: all fields, as `configure` gives them.
-      texts: each "FIELD=VALUE".
-      flag: what the user wrote before each, for messages.
+      values: values of all fields, from `configure`.
+      texts: changes, each "FIELD=VALUE".
+      flag: flag that the user wrote before each, for messages.
 
     Raises:
-      InputError: a field is unknown, or a value is not of its kind.
+      InputError: a field is unknown, or a value has another type.
     """
     values = dict(values)
-    # A method first, for the fields of `hyper` are its own.
+    # The method comes first, as the fields of `hyper` are its own.
     for text in sorted(texts, key=lambda text: not text.startswith("method=")):
         name, _, value = text.partition("=")
         old = _located(values, name, flag.rstrip(" ."))
@@ -43,15 +43,15 @@ def changed(
 
 
 def replaced(values: Mapping[str, Any], name: str, value: Any) -> dict[str, Any]:
-    """A configuration with another value of one field.
+    """Replaces the value of one field of a configuration.
 
     Another method begins with its own hyper-parameters. The length of a run is in
     epochs or in steps: a number of one takes the place of the other.
 
     Args:
-      values: all fields, as `configure` gives them.
-      name: of the field, such as "epochs" or "hyper.latent".
-      value: of its kind.
+      values: values of all fields, from `configure`.
+      name: name of the field, such as "epochs" or "hyper.latent".
+      value: value of the field's type.
 
     Raises:
       InputError: the method is unknown.
@@ -68,18 +68,18 @@ def replaced(values: Mapping[str, Any], name: str, value: Any) -> dict[str, Any]
 
 
 def varied(config: RunConfig, hyper: Any) -> list[dict[str, Any]]:
-    """The hyper-parameters of each run that `config.vary` asks for.
+    """Hyper-parameters of each run that `config.vary` asks for.
 
     Args:
-      config: of the runs.
+      config: configuration of the runs.
       hyper: the method's own `Config`, whose fields may vary.
 
     Returns:
-      Every combination of the values: field, without "hyper.", -> value; one that is
-      empty for "".
+      Every combination of values, by field without "hyper."; an empty one alone for
+      "".
 
     Raises:
-      InputError: a field is unknown or there twice, or a value is not of its kind.
+      InputError: a field is unknown or there twice, or a value has another type.
     """
     rows: dict[str, list[Any]] = {}
     known = {"hyper": dataclasses.asdict(hyper)}
@@ -106,12 +106,12 @@ def varied(config: RunConfig, hyper: Any) -> list[dict[str, Any]]:
 
 
 def _located(values: Mapping[str, Any], name: str, place: str) -> Any:
-    """The value of a field such as "hyper.latent" or "epochs".
+    """Value of a field such as "hyper.latent" or "epochs".
 
     Args:
-      values: fields, of which some are mappings of fields.
-      name: of the field, those of a mapping behind its name and a dot.
-      place: what names the field, for messages.
+      values: values of fields, some of which are mappings of fields.
+      name: name of the field, in a mapping with the mapping's name and a dot before.
+      place: flag or field that names it, for messages.
 
     Raises:
       InputError: the field is unknown.
@@ -126,10 +126,10 @@ def _located(values: Mapping[str, Any], name: str, place: str) -> Any:
 
 
 def _typed(old: Any, assignment: str, value: str) -> Any:
-    """The value that "FIELD=VALUE" says, of the kind of the field's old one.
+    """Reads the value of "FIELD=VALUE", of the type of the field's old one.
 
     Raises:
-      ValueError: it says none.
+      ValueError: there is no such value.
     """
     if "=" not in assignment:
         raise ValueError(assignment)

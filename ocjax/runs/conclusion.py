@@ -1,27 +1,27 @@
-"""What a run or an evaluation comes to, in plain lines."""
+"""Results of a run or an evaluation in plain lines."""
 
 from ocjax.evaluation.judgement import Judgement
 from ocjax.runs.summary import Summary
 
 
 def lines(summary: Summary) -> list[str]:
-    """The result of a run, that of simple scores, and warnings, a line each."""
+    """Lines with the result of a run, that of simple scores, and warnings."""
     warnings = [f"Warning: {warning}" for warning in summary.warnings]
     return [line(summary.judgement), *simple(summary), *warnings]
 
 
 def simple(summary: Summary) -> list[str]:
-    """What simple scores come to on the same pictures, worst first, in one line.
+    """Line with the AUROCs of simple scores on the same pictures, worst first, if any.
 
     "Simple scores on the same pictures: mean image 0.964, pca 0.967, knn 0.982".
     """
-    aurocs = sorted((each.auroc, name) for name, each in summary.baselines.items())
+    aurocs = sorted((score.auroc, name) for name, score in summary.baselines.items())
     listed = ", ".join(f"{name} {auroc:.3f}" for auroc, name in aurocs)
     return [f"Simple scores on the same pictures: {listed}"] if listed else []
 
 
 def line(judgement: Judgement) -> str:
-    """The result in plain words.
+    """Line with the result in plain words.
 
     "AUROC 0.976 (0.960 to 0.989); 187 of 192 anomalies found; 3 of 60 good pictures
     called anomalous (promised 5 %)".

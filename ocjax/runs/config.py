@@ -1,4 +1,4 @@
-"""What a run does, as one flat configuration."""
+"""Configuration of a run, one flat object."""
 
 import dataclasses
 import os
@@ -23,9 +23,9 @@ SELECTED_ON = 0.3  # Part of the test images that the code of ICS selects on.
 
 @dataclasses.dataclass(frozen=True)
 class PaperCode:
-    """What published code does and an honest evaluation must not; all off.
+    """Leaks of published code, which no honest evaluation may have; all off.
 
-    One flag for each leak, to show how much of a published number it is. A result of a
+    Each leak has a flag, to show how much of a published number it is. A result of a
     run with any of them is marked wherever it appears.
     """
 
@@ -43,8 +43,8 @@ class PaperCode:
     mnist_normalization: bool = False
 
     def leaks(self) -> list[str]:
-        """A sentence for each flag that is on."""
-        said = {
+        """Returns a sentence for each flag that is on."""
+        sentences = {
             "batch_statistics": "Scores use BatchNorm statistics of "
             f"{self.batch_statistics} test batches, so they depend on other images.",
             "best_epoch": "The epoch was chosen by AUROC on labelled "
@@ -57,12 +57,12 @@ class PaperCode:
             "mnist_normalization": "Pixels are standardized out of the range that a "
             "reconstruction can reach.",
         }
-        return [text for flag, text in said.items() if getattr(self, flag)]
+        return [text for flag, text in sentences.items() if getattr(self, flag)]
 
 
 @dataclasses.dataclass(frozen=True)
 class RunConfig:
-    """What a run is; the seed apart, which is given at launch."""
+    """Configuration of a run, without the seed, which is given at launch."""
 
     method: str = "lrgdan"  # Method that is trained; `ocjax methods` lists them.
     # Data set that it is trained on; `ocjax datasets` lists them.
@@ -122,7 +122,7 @@ class RunConfig:
 
 @dataclasses.dataclass(frozen=True)
 class Execution:
-    """How runs are carried out, which changes results by rounding alone."""
+    """Execution of runs, which changes results by rounding alone."""
 
     # Models that each device trains at once, of many; 0 for 1 on CPUs and all
     # elsewhere.
@@ -164,19 +164,19 @@ def configure(**changes: Any) -> ConfigDict:
 
 
 def parse(values: Mapping[str, Any]) -> Settings:
-    """The typed configuration, checked.
+    """Returns the typed configuration, checked.
 
     Args:
-      values: as `configure` makes them, changed or not.
+      values: values from `configure`, changed or not.
 
     Raises:
-      InputError: a field is unknown, or its value cannot be.
+      InputError: a field is unknown, or its value is out of bounds.
     """
     return check(_limited(_sized(_settings(values))))
 
 
 def _sized(settings: Settings) -> Settings:
-    """The settings with a size of images, where they leave it open."""
+    """Settings with a size of images, where they leave it open."""
     config, hyper, _ = settings
     if config.image_size:
         return settings
@@ -194,10 +194,10 @@ def _limited(settings: Settings) -> Settings:
 
 
 def check(settings: Settings) -> Settings:
-    """The same settings.
+    """Returns the same settings.
 
     Raises:
-      InputError: a value cannot be.
+      InputError: a value is out of bounds.
     """
     config, hyper, execution = settings
     one_of("data set", config.dataset, data.SOURCES)
@@ -217,11 +217,11 @@ def check(settings: Settings) -> Settings:
 
 
 def from_file(path: str | os.PathLike) -> dict[str, Any]:
-    """All values of a configuration file.
+    """Reads all values of a configuration file.
 
     Args:
-      path: of Python source whose `get_config()` returns what `configure` makes, or a
-        mapping of some of its fields; the others have their defaults.
+      path: path of Python source whose `get_config()` returns what `configure` makes,
+        or a mapping of some of its fields; the others have their defaults.
 
     Raises:
       InputError: there is no such file, it fails, or a field of it is unknown.
@@ -248,37 +248,37 @@ def from_file(path: str | os.PathLike) -> dict[str, Any]:
         return configure(**values).to_dict()
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    except (Exception, SystemExit) as error:  # Of somebody's source anything may come.
+    except (Exception, SystemExit) as error:  # Somebody's source may raise anything.
         text = f"{type(error).__name__}: {error}".rstrip(": .")
         raise InputError(f"{path}{_line_of(error, file)}: {text}.") from error
 
 
 def _line_of(error: BaseException, file: pathlib.Path) -> str:
-    """Where in a file an error was raised, as ", line 3"; "" where that is unknown."""
+    """Line of a file that raised an error, as ", line 3"; "" where it is unknown."""
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if frame.filename == str(file)]
     return f", line {lines[-1]}" if lines else ""
 
 
 def _settings(values: Mapping[str, Any]) -> Settings:
-    """Values by the parts that have their fields, checked by kind alone."""
-    own_fields = [field.name for field in dataclasses.fields(RunConfig)]
+    """Divides values by the parts that have their fields; checks types alone."""
+    run_fields = [field.name for field in dataclasses.fields(RunConfig)]
     execution_fields = [field.name for field in dataclasses.fields(Execution)]
     for name in values:
-        one_of("field of config", name, [*own_fields, *execution_fields, "hyper"])
-    of = lambda fields: {name: values[name] for name in values if name in fields}
+        one_of("field of config", name, [*run_fields, *execution_fields, "hyper"])
+    pick = lambda fields: {name: values[name] for name in values if name in fields}
     leaks = _replace("config.paper_code", PaperCode(), values.get("paper_code", {}))
-    config = _replace("config", RunConfig(), of(own_fields) | {"paper_code": leaks})
+    config = _replace("config", RunConfig(), pick(run_fields) | {"paper_code": leaks})
     hyper, _ = methods.METHODS[one_of("method", config.method, methods.METHODS)]
     return Settings(
         config,
         _replace("config.hyper", hyper(), values.get("hyper", {})),
-        _replace("config", Execution(), of(execution_fields)),
+        _replace("config", Execution(), pick(execution_fields)),
     )
 
 
 def _replace(name: str, config: Any, changes: Any) -> Any:
-    """A part with other values of some fields, in Python's own kinds."""
+    """Changes values of some fields of a part, to Python's own types."""
     if not isinstance(changes, Mapping):
         raise InputError(f"`{name}` (={changes!r}) must be a mapping of fields.")
     fields = [field.name for field in dataclasses.fields(config)]

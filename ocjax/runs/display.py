@@ -1,4 +1,4 @@
-"""What runs say while they work: live lines on a terminal, else plain ones."""
+"""Messages of runs while they work: live lines on a terminal, else plain ones."""
 
 import contextlib
 import sys
@@ -10,7 +10,7 @@ SECONDS_BETWEEN_LINES = 10.0
 def say(message: str) -> None:
     """Prints a line to standard error; results alone go to standard output.
 
-    Where nobody can read it any more, work goes on without.
+    Where nobody can read it any more, nothing is printed, and work goes on.
     """
     if sys.stderr is None:  # Closed from the start; `print` would take another stream.
         return
@@ -19,7 +19,7 @@ def say(message: str) -> None:
 
 
 class Display:
-    """Shows how far each run is; use it as a context manager."""
+    """Shows the progress of runs; use it as a context manager."""
 
     def __init__(self, quiet: bool = False):
         """Shows nothing yet, or never."""
@@ -39,17 +39,17 @@ class Display:
             self._bar.stop()
 
     def add(self, name: str, epochs: int, steps: int) -> "Run":
-        """A run that waits for its turn."""
+        """Adds a run that waits for its turn."""
         run = Run(self, name, epochs, steps, self._bar)
         self._runs.append(run)
         return run
 
     def line(self, run: "Run", text: str) -> None:
-        """Says what a run says, where there is no terminal and it is time for it."""
+        """Says a line of a run, where there is no terminal and it is time for it."""
         now, taken = time.monotonic(), sum(run.done - run.first for run in self._runs)
-        if self._start is None:  # After the compilation.
+        if self._start is None:  # The compilation is over.
             self._start, self._taken = now, taken
-            self._next_line = now + 1  # Enough to tell the speed by.
+            self._next_line = now + 1  # A second is enough to tell the speed by.
         last = run.done == run.steps and len(self._runs) == 1
         if self.quiet or self._bar or (now < self._next_line and not last):
             return
@@ -63,10 +63,10 @@ class Display:
 
 
 class Run:
-    """How far one run is."""
+    """Progress of one run."""
 
     def __init__(self, display: Display, name: str, epochs: int, steps: int, bar):
-        """Shows that it waits."""
+        """Shows that the run waits."""
         self.name, self.steps = name, steps
         self.first = self.done = 0
         self.ended = False
@@ -75,7 +75,7 @@ class Run:
             self._task = bar.add_task(name, total=self.steps, text="waiting")
 
     def begin(self, step: int) -> None:
-        """Its turn comes, after `step` of training."""
+        """Begins the run after `step` of training."""
         self.first = self.done = step
         if self._bar:
             self._bar.update(self._task, completed=step)
@@ -86,7 +86,7 @@ class Run:
         say(f"{self.name}: {text}" if self.name else text)
 
     def phase(self, text: str) -> None:
-        """Shows what is done beside taking steps, such as "drawing"."""
+        """Shows other work than steps, such as "drawing"."""
         if self._bar:
             self._bar.update(self._task, text=text)
         elif not self.name and not self._display.quiet:
@@ -103,11 +103,11 @@ class Run:
         """Shows the state after `step`.
 
         Args:
-          step: taken so far.
-          epoch: counted from 0.
-          loss: of what is trained, a mean over the last steps; None of a pass.
-          held_out_error: of held-out normal images when they were last looked at.
-          images_per_second: that train.
+          step: number of steps taken so far.
+          epoch: number of the epoch, from 0 on.
+          loss: mean loss of the last steps; None of a pass.
+          held_out_error: last error on held-out normal images, if measured.
+          images_per_second: speed of training.
         """
         self.done = step
         parts = [f"epoch {epoch + 1}/{self._epochs}"]
@@ -121,7 +121,7 @@ class Run:
         self._display.line(self, text)
 
     def end(self, text: str) -> None:
-        """Shows what became of it."""
+        """Ends the run, and shows its result."""
         self.ended, self.steps = True, self.done
         if self._bar:
             self._bar.update(self._task, text=text)
@@ -140,7 +140,7 @@ def _bar():
     )
     from rich.table import Column
 
-    rest = Column(ratio=1, no_wrap=True)  # Cut off where the terminal ends.
+    rest = Column(ratio=1, no_wrap=True)  # The terminal's end cuts it off.
     return Progress(
         TextColumn("{task.description}"),
         SpinnerColumn(),

@@ -1,4 +1,4 @@
-"""Where a run took place: versions, commit, devices."""
+"""Environment of a run: versions, commit, devices."""
 
 import contextlib
 import functools
@@ -33,7 +33,7 @@ _DAMAGED = re.compile(
 
 
 def describe() -> dict[str, Any]:
-    """Versions of what computes, the commit of ocjax, and the devices."""
+    """Versions of packages, the commit of ocjax, and the devices."""
     import jax
 
     devices = jax.local_devices()
@@ -59,7 +59,7 @@ def keep_programs() -> None:
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         try:
             folder = cache.folder()
-        except InputError:  # It is said where data are read.
+        except InputError:  # Reading data tells of it.
             return
         if folder is None or not _writable(folder):
             return
@@ -76,8 +76,8 @@ def keep_programs() -> None:
 def remove_damaged_programs(folder: str | os.PathLike) -> None:
     """Removes a compiled program that JAX warns about, instead of the warning.
 
-    A process that is killed, or a full disk, leaves half of one, which JAX would try to
-    read at every start.
+    A killed process, or a full disk, leaves half a program, which JAX would try to read
+    at every start.
     """
     before = warnings.showwarning
 
@@ -103,7 +103,7 @@ def _writable(folder: pathlib.Path) -> bool:
 
 @functools.cache
 def commit() -> str | None:
-    """The commit of ocjax's source, with `+` if it was changed; None if unknown."""
+    """Commit of ocjax's source, with `+` if it was changed; None if unknown."""
     folder = pathlib.Path(__file__).parents[1]
 
     def git(*arguments: str) -> str:
@@ -114,7 +114,7 @@ def commit() -> str | None:
 
     try:
         if git("ls-files", "__init__.py") == "":
-            return None  # Installed into somebody else's repository.
+            return None  # The repository around it is somebody else's.
         changed = git("status", "--porcelain", "--untracked-files=no", ".")
         return git("rev-parse", "--short=12", "HEAD") + ("+" if changed else "")
     except (OSError, subprocess.CalledProcessError):

@@ -1,4 +1,4 @@
-"""The folder of one run: what is in it, and when it may be written."""
+"""Folder of one run: its files, and when they may be written."""
 
 import csv
 import dataclasses
@@ -83,7 +83,7 @@ class RunFolder:
             self.write_json(known.FILE, config)
 
     def _changes(self, config: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
-        """Name, old and new value of what differs from the folder's configuration."""
+        """Differences from the folder's configuration: name, old and new value."""
         old, new = self.read_json(known.FILE), dict(flat(config))
         if not isinstance(old, Mapping):
             raise InputError(
@@ -97,10 +97,10 @@ class RunFolder:
         ]
 
     def result(self) -> Summary | None:
-        """The summary of a finished run, with where it is now; None before.
+        """Summary of a finished run, with its present folder; None before the end.
 
         Raises:
-          InputError: it is damaged.
+          InputError: the summary is damaged.
         """
         file = self.path / _SUMMARY
         if not file.exists():
@@ -137,7 +137,7 @@ class RunFolder:
         """Reads the file `name`.
 
         Raises:
-          InputError: it is not JSON.
+          InputError: the file is not JSON.
         """
         try:
             return json.loads((self.path / name).read_text())
@@ -147,10 +147,10 @@ class RunFolder:
             ) from error
 
     def read_object(self, name: str) -> dict[str, Any]:
-        """Reads the file `name`, that has one JSON object.
+        """Reads the file `name`, which has one JSON object.
 
         Raises:
-          InputError: it has something else.
+          InputError: the file has something else.
         """
         value = self.read_json(name)
         if not isinstance(value, dict):
@@ -175,7 +175,7 @@ class RunFolder:
             )
 
     def metrics(self) -> list[dict[str, Any]]:
-        """The logged rows; a line that was cut off, or is damaged, is left out."""
+        """Logged rows, without lines that were cut off or are damaged."""
         path = self.path / "metrics.jsonl"
         if not path.exists():
             return []
@@ -190,7 +190,7 @@ class RunFolder:
 
 
 def _is_ours(path: pathlib.Path) -> bool:
-    """Whether a killed process may have left it in a folder that is claimed."""
+    """Whether a killed process may have left a file in a folder that is claimed."""
     return path.name == lock.NAME or _files.is_temporary(path)
 
 
@@ -214,7 +214,7 @@ def _scheduled(config: Mapping[str, Any]) -> bool:
 
 
 def _row(line: str) -> dict[str, Any] | None:
-    """The row of a line of the log, if it is one."""
+    """Row of a line of the log, if it is one."""
     try:
         row = json.loads(line)
         return row if row["step"] >= 0 and row.get("seconds", 0) >= 0 else None

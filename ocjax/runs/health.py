@@ -1,7 +1,7 @@
-"""Whether a run has learned: signs that it has not, each with what to do.
+"""Warnings of runs that have not learned, each with a remedy.
 
-Most of them need no anomalies. A warning is one sentence of what was seen and one of
-what to do.
+Most of them need no anomalies. A warning is a sentence with the sign and one with the
+remedy.
 """
 
 import math
@@ -17,11 +17,11 @@ from ocjax.evaluation.judgement import Judgement
 from ocjax.evaluation.metrics import Measures
 from ocjax.methods import Method, State
 
-LOOKED_AT = 256  # Most images that are reconstructed for a measure.
+MOST_IMAGES = 256  # Largest number of images that are reconstructed for a measure.
 FEWEST_STEPS = 100  # With fewer no method here has learned to reconstruct.
-ENOUGH_STEPS = 500  # What is advised instead.
+ENOUGH_STEPS = 500  # Number of steps that is advised instead.
 FALLING = 0.1  # Part of the largest held-out error, lost in the last third of a run.
-FEWEST_LOOKS = 6  # Of a curve that tells.
+FEWEST_LOOKS = 6  # Least number of held-out errors to compare.
 # Deviation between reconstructions, as a share of that between their images.
 ALIKE = 0.05
 SAME_SCORES = 1e-3  # Range of scores, as a share of the largest.
@@ -30,8 +30,8 @@ SAME_SCORES = 1e-3  # Range of scores, as a share of the largest.
 class Reconstruction(NamedTuple):
     """Images beside their reconstructions, as floats in [-1, 1]."""
 
-    pixels: np.ndarray  # float64 [N, S, S, C]
-    reconstructed: np.ndarray  # float64 [N, S, S, C]
+    pixels: np.ndarray  # Images, float64 [N, S, S, C].
+    reconstructed: np.ndarray  # Reconstructions, float64 [N, S, S, C].
 
     @property
     def errors(self) -> np.ndarray:
@@ -40,7 +40,7 @@ class Reconstruction(NamedTuple):
 
     @property
     def spread(self) -> float:
-        """How much reconstructions differ between images, as a share of what these do.
+        """Difference of reconstructions between images, as a share of the images' own.
 
         1 where they differ as the images do, 0 where all are the same picture. It is a
         ratio of standard deviations; NaN where the images are all alike.
@@ -52,15 +52,15 @@ class Reconstruction(NamedTuple):
 
 
 def reconstruction(method: Method, state: State, images: np.ndarray) -> Reconstruction:
-    """The first `LOOKED_AT` images beside their reconstructions.
+    """Reconstructs the first `MOST_IMAGES` images.
 
     Args:
-      method: that reconstructs.
-      state: a trained state of `method`.
-      images: `[N, S, S, C]`.
+      method: method that reconstructs.
+      state: trained state of `method`.
+      images: images `[N, S, S, C]`.
     """
     assert method.reconstruct is not None
-    images = images[:LOOKED_AT]
+    images = images[:MOST_IMAGES]
     reconstructed = data.map_images(method.reconstruct, images, arguments=(state,))
     return Reconstruction(_floats(images), reconstructed.astype(np.float64))
 
@@ -69,11 +69,11 @@ def mean_image_error(training: np.ndarray, images: np.ndarray) -> float:
     """Mean squared error per pixel of the mean training image as a reconstruction.
 
     Args:
-      training: `[N, S, S, C]`.
-      images: `[M, S, S, C]`, of which the first `LOOKED_AT` are looked at.
+      training: training images `[N, S, S, C]`.
+      images: images `[M, S, S, C]`; the first `MOST_IMAGES` are compared.
     """
     mean = _floats(training).mean(axis=0)
-    return float(np.square(_floats(images[:LOOKED_AT]) - mean).mean())
+    return float(np.square(_floats(images[:MOST_IMAGES]) - mean).mean())
 
 
 def of_training(
@@ -85,17 +85,17 @@ def of_training(
     """Warnings of a run that was too short.
 
     Args:
-      steps: that were taken.
-      steps_per_epoch: of them.
-      rows: logged ones, those with a "held_out_error" among them.
-      workdir: the run folder, in which a longer run goes on.
+      steps: number of steps that were taken.
+      steps_per_epoch: number of steps in an epoch.
+      rows: logged rows, those with a "held_out_error" among them.
+      workdir: run folder, in which a longer run goes on.
     """
-    on = f"with --workdir={shlex.quote(workdir)} the run goes on from here."
+    resume = f"with --workdir={shlex.quote(workdir)} the run goes on from here."
     if steps < FEWEST_STEPS:
         epochs = math.ceil(ENOUGH_STEPS / max(steps_per_epoch, 1))
         return [
             f"{steps} steps of training are fewer than any method needs "
-            f"({FEWEST_STEPS}). Train longer: set epochs={epochs}; {on}"
+            f"({FEWEST_STEPS}). Train longer: set epochs={epochs}; {resume}"
         ]
     errors = [row["held_out_error"] for row in rows if "held_out_error" in row]
     if len(errors) < FEWEST_LOOKS:
@@ -107,7 +107,7 @@ def of_training(
         return []
     return [
         f"The held-out error was still falling, from {before:.3g} to {after:.3g} in "
-        f"the last third of training. Train longer: set more epochs; {on}"
+        f"the last third of training. Train longer: set more epochs; {resume}"
     ]
 
 
@@ -115,9 +115,9 @@ def of_reconstructions(spread: float, error: float, mean_image: float) -> list[s
     """Warnings of reconstructions that tell nothing of their images.
 
     Args:
-      spread: of held-out images, from `Reconstruction.spread`.
-      error: of held-out images, the mean of `Reconstruction.errors`.
-      mean_image: of the same images, from `mean_image_error`.
+      spread: `Reconstruction.spread` of held-out images.
+      error: mean of `Reconstruction.errors` of held-out images.
+      mean_image: `mean_image_error` of the same images.
     """
     remedy = "Train longer, or with another learning rate or method."
     if spread < ALIKE:
@@ -145,7 +145,7 @@ def of_scores(scores: np.ndarray) -> list[str]:
 
 
 def of_judgement(judgement: Judgement) -> list[str]:
-    """Warnings of what the test pictures say."""
+    """Warnings of a judgement by test pictures."""
     warnings, measures = [], judgement.measures
     remedy = "Do not rely on this detector: try another method, or larger images."
     if measures is not None and measures.auroc_high < 0.5:
@@ -180,13 +180,14 @@ def of_yardsticks(measures: Measures, yardsticks: Mapping[str, float]) -> list[s
     """Warnings of a detector that simple scores clearly beat.
 
     Args:
-      measures: of the detector.
-      yardsticks: name -> AUROC of a simple score on the same test pictures.
+      measures: measures of the detector.
+      yardsticks: AUROCs of simple scores on the same test pictures, by name.
     """
-    better = [(a, n) for n, a in yardsticks.items() if a > measures.auroc_high]
+    better = sorted((auroc, name) for name, auroc in yardsticks.items())
+    better = [pair for pair in better if pair[0] > measures.auroc_high]
     if not better:
         return []
-    named = ", ".join(f"{name} {auroc:.3f}" for auroc, name in sorted(better)[::-1])
+    named = ", ".join(f"{name} {auroc:.3f}" for auroc, name in reversed(better))
     return [
         f"Simple scores tell these pictures apart better than {measures.auroc:.3f} "
         f"(at most {measures.auroc_high:.3f}): {named}. What was learned is of no use "

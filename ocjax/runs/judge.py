@@ -1,4 +1,4 @@
-"""From a trained state to the judgement in the run folder."""
+"""Judgement of a trained state, written to the run folder."""
 
 import dataclasses
 import functools
@@ -42,12 +42,12 @@ def judge(
 
     Args:
       task: data and configuration.
-      method: that was trained.
-      state: after the last step.
-      folder: of the run.
-      training: what training took.
-      command: what reproduces the run.
-      phase: told what is being done.
+      method: method that was trained.
+      state: state after the last step.
+      folder: folder of the run.
+      training: size, speed and times of training.
+      command: command that reproduces the run.
+      phase: function that is called with the name of each phase.
     """
     start = time.perf_counter()
     phase(f"scoring {len(task.split.test):,} images")
@@ -94,13 +94,13 @@ def _summarize(
     Args:
       task: data and configuration.
       method: method that was trained.
-      scores: of the test images, `[N]`.
-      held_out: of the held-out normal images, for the threshold.
-      folder: of the run.
-      training: what training took.
+      scores: scores of the test images, `[N]`.
+      held_out: scores of the held-out normal images, for the threshold.
+      folder: folder of the run.
+      training: size, speed and times of training.
 
     Returns:
-      The summary, without what takes more than scores.
+      Summary, without the fields that need more than scores.
     """
     config, dataset, split = task.config, task.dataset, task.split
     threshold, note = None, "No normal images were held out."
@@ -142,13 +142,13 @@ def _summarize(
 
 
 def _baselines(task: Task, names: np.ndarray) -> dict[str, Baseline]:
-    """How well simple scores do on test images of these kinds."""
+    """Results of simple scores on test images of these kinds, by name."""
     split, dataset = task.split, task.dataset
-    of_data = {n: scores[split.test] for n, scores in dataset.baselines.items()}
-    simple = of_data | yardsticks.scores(dataset.images, split.train, split.test)
+    from_data = {n: scores[split.test] for n, scores in dataset.baselines.items()}
+    simple = from_data | yardsticks.scores(dataset.images, split.train, split.test)
     auroc = functools.partial(metrics.auroc, split.anomalous)
     kinds = functools.partial(metrics.by_kind, split.anomalous, kinds=names)
-    # Sorted, as the summary comes back from its file.
+    # They are sorted, as they are in the summary's file.
     return {name: Baseline(auroc(s), kinds(s)) for name, s in sorted(simple.items())}
 
 
@@ -170,7 +170,7 @@ def _warnings(
     summary: Summary,
     folder: RunFolder,
 ) -> tuple[str, ...]:
-    """Signs that the run has not learned, each with what to do."""
+    """Warnings that the run has not learned, each with a remedy."""
     images, split = task.dataset.images, task.split
     warnings = []
     if method.descends:
@@ -179,11 +179,11 @@ def _warnings(
             summary.training.steps, per_epoch, folder.metrics(), str(folder.path)
         )
         if method.reconstruct is not None and len(split.validation):
-            held_out = images[split.validation[: health.LOOKED_AT]]
-            looked_at = health.reconstruction(method, state, held_out)
+            held_out = images[split.validation[: health.MOST_IMAGES]]
+            reconstruction = health.reconstruction(method, state, held_out)
             warnings += health.of_reconstructions(
-                looked_at.spread,
-                float(looked_at.errors.mean()),
+                reconstruction.spread,
+                float(reconstruction.errors.mean()),
                 health.mean_image_error(images[split.train[:1000]], held_out),
             )
     warnings += health.of_scores(scores) + health.of_judgement(summary.judgement)
@@ -196,7 +196,7 @@ def _warnings(
 def _localization(
     task: Task, method: Method, state: State
 ) -> metrics.Localization | None:
-    """How well heatmaps of the test images find what the masks mark."""
+    """Measures of how well heatmaps of the test images find what masks mark."""
     dataset, test = task.dataset, task.split.test
     assert dataset.masks is not None
     explain = heatmaps.explained(method)
@@ -212,8 +212,8 @@ def _drawn(
     judgement: Judgement,
     folder: RunFolder,
 ) -> tuple[dict[str, bytes], float]:
-    """The pictures of the report, and the seconds that drawing them took."""
-    # Imported before the clock starts, as what they import is large.
+    """Pictures of the report, and the seconds that drawing them took."""
+    # These imports are large, so they come before the clock starts.
     import matplotlib.backends.backend_agg  # noqa: F401
     import sklearn.metrics  # noqa: F401
 
@@ -233,7 +233,7 @@ def _write_scores(
     threshold: thresholds.Threshold | None,
     held_out: np.ndarray,
 ) -> None:
-    """One row a test image; `index` counts the pooled train and test parts."""
+    """Writes a row a test image; `index` counts the pooled train and test parts."""
     dataset, test = task.dataset, task.split.test
     names = [dataset.class_names[label] for label in dataset.labels[test]]
     decisions = [

@@ -1,4 +1,4 @@
-"""What is known of a run when it begins, as `run.json` keeps it."""
+"""Facts that are known of a run when it begins, kept in `run.json`."""
 
 import dataclasses
 import math
@@ -18,13 +18,13 @@ class Known:
     """All that a result depends on, but for rounding.
 
     Attributes:
-      config: what the run is.
+      config: configuration of the run.
       hyper: the method's own `Config`.
-      seed: of initialization and batch order.
+      seed: seed of initialization and batch order.
       data: fingerprint of the data; a folder may be another of the same name.
-      channels: of an image, 1 or 3.
-      standardization: of pixels, where the configuration asks for it.
-      weights: name and version of a frozen network's, "" without one.
+      channels: number of channels of an image, 1 or 3.
+      standardization: moments of pixels, where the configuration asks for it.
+      weights: name and version of a frozen network's weights, "" without one.
     """
 
     config: RunConfig
@@ -36,23 +36,23 @@ class Known:
     weights: str
 
     def to_json(self) -> dict[str, Any]:
-        """As `run.json` has it."""
+        """Returns the object of `run.json`."""
         values = dataclasses.asdict(self) | {"config": self.flat()}
         del values["hyper"]
         return values
 
     def flat(self) -> dict[str, Any]:
-        """The configuration with its hyper-parameters, as `parse` takes them."""
+        """Configuration with its hyper-parameters, as `parse` takes them."""
         return dataclasses.asdict(self.config) | {
             "hyper": dataclasses.asdict(self.hyper)
         }
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Known":
-        """Reads what `to_json` gives.
+        """Reads an object of `to_json`.
 
         Raises:
-          InputError: something is missing, or cannot be.
+          InputError: a field is missing, or has a wrong value.
         """
         names = {field.name for field in dataclasses.fields(cls)} - {"hyper"}
         if set(values) != names or not isinstance(values["config"], Mapping):

@@ -1,4 +1,4 @@
-"""One process at a time in a run folder."""
+"""Locks that let one process at a time into a run folder."""
 
 import errno
 import fcntl
@@ -11,18 +11,18 @@ from typing import IO
 from ocjax._checks import InputError
 
 NAME = ".lock"
-# What file systems say that have no locks of this kind.
+# Errors of file systems that have no locks of this kind.
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 class Lock:
     """A lock file that names its owner: host and process.
 
-    The system lets go of it when the owner ends, however it ends.
+    The system releases it when the owner ends, in whatever way.
     """
 
     def __init__(self, folder: pathlib.Path):
-        """Takes nothing yet."""
+        """Names the folder; the lock is not taken yet."""
         self._folder, self._path = folder, folder / NAME
         self._file: IO[str] | None = None
 
@@ -30,7 +30,7 @@ class Lock:
         """Keeps other processes out until `release`; the folder must be there.
 
         Raises:
-          InputError: another process has it.
+          InputError: another process has the lock.
         """
         while self._file is None:
             file = open(self._path, "a+")
@@ -42,7 +42,7 @@ class Lock:
                     f"{owner.get('host', '?')}: wait for it, stop it, or name another "
                     "--workdir."
                 )
-            if _is_at(file, self._path):  # Else its owner has removed it meanwhile.
+            if _is_at(file, self._path):  # Its owner may have removed it meanwhile.
                 _write(file, {"host": platform.node(), "pid": os.getpid()})
                 self._file = file
             else:
@@ -57,7 +57,7 @@ class Lock:
 
 
 def _locked(file: IO[str]) -> bool:
-    """Locks a file, unless a living process has it."""
+    """Locks a file unless a living process has it; returns whether it did."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return True
@@ -70,7 +70,7 @@ def _locked(file: IO[str]) -> bool:
 
 
 def _lives(owner: dict) -> bool:
-    """Whether a process may be there still; of other hosts that cannot be known."""
+    """Whether a process may be alive; on other hosts nobody can know."""
     if owner.get("host") != platform.node():
         return bool(owner)
     try:
@@ -83,7 +83,7 @@ def _lives(owner: dict) -> bool:
 
 
 def _owner(file: IO[str]) -> dict:
-    """Host and process that the file names; {} where it names none."""
+    """Host and process that a lock file names; {} where it names none."""
     file.seek(0)
     try:
         owner = json.loads(file.read())
@@ -100,7 +100,7 @@ def _write(file: IO[str], owner: dict) -> None:
 
 
 def _is_at(file: IO[str], path: pathlib.Path) -> bool:
-    """Whether an open file has that path still."""
+    """Whether an open file still has a path."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""What a run logs: rows of JSON, and TensorBoard's events."""
+"""Logs of a run: rows of JSON, and TensorBoard's events."""
 
 import json
 import pathlib
@@ -19,9 +19,9 @@ class MetricsLog:
         self._events: _Events | None = None
 
     def write(self, row: Mapping[str, Any]) -> None:
-        """Appends one row; it has a "step"."""
+        """Appends one row, which has a "step"."""
         self._file.write(json.dumps(row) + "\n")
-        if self._events is None:  # Not before the first step: the import is slow.
+        if self._events is None:  # The import is slow, so the first step comes before.
             self._events = _Events(self._folder, self._step + 1)
         self._events.write(row)
 
@@ -37,8 +37,8 @@ class MetricsLog:
 class _Events:
     """A file of TensorBoard events.
 
-    It is written by the caller's thread: `tensorboardX.SummaryWriter` has one of its
-    own, whose errors nobody can catch.
+    The caller's thread writes it: `tensorboardX.SummaryWriter` has a thread of its own,
+    whose errors nobody can catch.
     """
 
     def __init__(self, folder: pathlib.Path, first_step: int):
@@ -48,7 +48,7 @@ class _Events:
         from tensorboardX.summary import scalar
 
         folder.mkdir(exist_ok=True)
-        protocol: Any = event_pb2  # Its classes are made when it is imported.
+        protocol: Any = event_pb2  # The import makes its classes.
         self._event, self._scalar = protocol.Event, scalar
         self._writer = EventsWriter(str(folder / "events"))
         start = protocol.SessionLog(status=protocol.SessionLog.START)

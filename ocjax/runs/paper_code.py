@@ -1,7 +1,7 @@
-"""What published code does and an honest evaluation must not, behind flags.
+"""Leaks of published code, which no honest evaluation may have, behind flags.
 
-It shows how much of a published number is the leak. A result of a run with any of these
-flags is marked wherever it appears.
+They show how much of a published number is the leak. A result of a run with any of
+these flags is marked wherever it appears.
 """
 
 import io
@@ -29,9 +29,9 @@ def both_scores(
 
     Args:
       task: data and configuration.
-      method: that was trained.
-      state: after the last step.
-      folder: of the run, where the best epoch's scores are.
+      method: method that was trained.
+      state: state after the last step.
+      folder: folder of the run, with the scores of the best epoch.
     """
     flags, split = task.config.paper_code, task.split
     if flags.best_epoch:
@@ -50,7 +50,7 @@ def both_scores(
 
 
 def reported(task: Task) -> Task:
-    """The task with those test images that are reported: not those selected on."""
+    """Task with the reported test images alone, without those that select the epoch."""
     split = task.split
     rest = _reported(task.config.paper_code, len(split.test))
     split = split._replace(test=split.test[rest], anomalous=split.anomalous[rest])
@@ -58,7 +58,7 @@ def reported(task: Task) -> Task:
 
 
 def check(task: Task) -> None:
-    """Raises `InputError` where the data do not have what a flag looks at."""
+    """Raises `InputError` where the data lack images that a flag looks at."""
     if task.config.paper_code.best_epoch and not task.split.anomalous.any():
         raise InputError(
             "`config.paper_code.best_epoch` looks at anomalous test images, and "
@@ -67,10 +67,10 @@ def check(task: Task) -> None:
 
 
 class BestEpoch:
-    """The scores of the epoch that labelled test images say is best."""
+    """Scores of the epoch that labelled test images call best."""
 
     def __init__(self, task: Task, folder: RunFolder):
-        """Goes on from what the folder has."""
+        """Goes on from the best epoch in the folder, if there is one."""
         self._task, self._path, self._folder = task, folder.path / BEST, folder
         self._best = float(self._read()["auroc"]) if self._path.exists() else -np.inf
 
@@ -81,8 +81,10 @@ class BestEpoch:
         """
         split, flags = self._task.split, self._task.config.paper_code
         scores = _score(self._task, method, state, split.test, split.anomalous)
-        by = ~_reported(flags, len(scores)) if flags.best_epoch == "test_part" else ...
-        auroc = metrics.auroc(split.anomalous[by], scores[by])
+        mask = ...
+        if flags.best_epoch == "test_part":
+            mask = ~_reported(flags, len(scores))
+        auroc = metrics.auroc(split.anomalous[mask], scores[mask])
         if auroc > self._best:
             held_out = _score(self._task, method, state, split.validation)
             content = io.BytesIO()
@@ -92,7 +94,7 @@ class BestEpoch:
         return auroc
 
     def scores(self) -> tuple[np.ndarray, np.ndarray]:
-        """Those of all test images, and of the held-out normals."""
+        """Scores of all test images, and of the held-out normals."""
         best = self._read()
         return best["scores"], best["held_out"]
 
@@ -106,7 +108,7 @@ class BestEpoch:
 
 
 def _score(task, method, state, index, anomalous=None) -> np.ndarray:
-    """Scores `[len(index)]` of images, in whatever batches the flags say."""
+    """Scores `[len(index)]` of images, in the batches that the flags say."""
     images, kind = task.dataset.images[index], task.config.paper_code.batch_statistics
     if not kind:
         return evaluation.score(method, state, images)
@@ -130,7 +132,7 @@ def _score(task, method, state, index, anomalous=None) -> np.ndarray:
 
 
 def _reported(flags: PaperCode, count: int) -> np.ndarray:
-    """Which of `count` test images are reported; the others select the epoch."""
+    """Mask of those of `count` test images that are reported; others select."""
     if flags.best_epoch != "test_part":
         return np.ones(count, bool)
     return np.random.default_rng(0).permutation(count) >= SELECTED_ON * count

@@ -1,4 +1,4 @@
-"""The pictures of a run's report: what the method's views allow."""
+"""Pictures of a run's report, those that the method's views allow."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from ocjax.runs.task import Task
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-EACH = 1000  # Most images of a class, and pairs of a kind, that are looked at.
-POINTS = 1000  # Most latents in a picture of them.
+EACH = 1000  # Largest number of images of a class, and of pairs of a kind.
+POINTS = 1000  # Largest number of latents in a picture.
 NOT_TERMS = {"step", "epoch", "seconds", "images_per_second"}
 
 
@@ -38,12 +38,12 @@ def draw(
 
     Args:
       task: data and configuration.
-      method: that was trained.
-      state: after the last step.
-      scores: of the test images, `[N]`.
-      judgement: of the same images.
-      groups: that the method divides the training images into, if it does.
-      rows: logged ones of the run.
+      method: method that was trained.
+      state: state after the last step.
+      scores: scores of the test images, `[N]`.
+      judgement: judgement of the same images.
+      groups: groups that the method divides the training images into, if it does.
+      rows: logged rows of the run.
     """
     decisions, measures = judgement.decisions, judgement.measures
     threshold = None if decisions is None else decisions.threshold
@@ -66,7 +66,7 @@ def draw(
         images,
         anomalous,
         scores,
-        lambda some: explain(some)[1],
+        lambda chosen: explain(chosen)[1],
         threshold,
         None if masks is None else masks[task.split.test],
     )
@@ -79,7 +79,7 @@ def draw(
             task.dataset.images[task.split.train], groups.members, grade, name
         )
     if anomalous.any():
-        figures |= _of_latents(task, method, state)
+        figures |= _latents(task, method, state)
     if anomalous.any() and method.views.distance is not None:
         members = {} if groups is None else groups.members
         figures["distances"] = _distances(task, method.views.distance, state, members)
@@ -94,7 +94,7 @@ def _map(function: Callable, state: State, images: np.ndarray):
 
 
 def divided(task: Task, method: Method, state: State) -> Groups | None:
-    """How the method's stages divide the training images, if they do."""
+    """Groups that the method's stages divide the training images into, if any."""
     for stage in method.stages:
         if stage.grade is not None:
             images = task.dataset.images[task.split.train]
@@ -115,8 +115,8 @@ def write_split(folder: RunFolder, task: Task, groups: Groups) -> None:
     folder.write_csv("eval/split.csv", ["index", "group", *groups.grades], rows)
 
 
-def _of_latents(task: Task, method: Method, state: State) -> dict[str, Figure]:
-    """Pictures of latents and of measures, those that the method has."""
+def _latents(task: Task, method: Method, state: State) -> dict[str, Figure]:
+    """Draws latents and measures, those that the method has."""
     images, split, views = task.dataset.images, task.split, method.views
     spaces = dict(views.latents)
     if not spaces and method.embed is not None:
@@ -125,8 +125,8 @@ def _of_latents(task: Task, method: Method, state: State) -> dict[str, Figure]:
     figures, rng = {}, np.random.default_rng(0)
     if method.embed is not None and views.decode is not None:
         normals = split.validation if len(split.validation) else split.train
-        some = rng.permutation(normals)[:EACH]
-        latents = _map(method.embed, state, images[some])
+        chosen = rng.permutation(normals)[:EACH]
+        latents = _map(method.embed, state, images[chosen])
         decode = jax.jit(views.decode, static_argnums=2)
         if latents.shape[1] > 1:
             figures["manifold"] = plots.manifold(
@@ -134,22 +134,22 @@ def _of_latents(task: Task, method: Method, state: State) -> dict[str, Figure]:
             )
     if not spaces and not views.measures:
         return figures
-    some = _some_of_both(split.anomalous, rng)
-    latents, measures = _map(look, state, images[split.test[some]])
-    # In the method's order again, which jax sorts by name.
+    chosen = _choose_of_both(split.anomalous, rng)
+    latents, measures = _map(look, state, images[split.test[chosen]])
+    # JAX sorts mappings by name; the method's order comes back here.
     latents = {name: latents[name][:POINTS] for name in spaces}
     latents = {name: z for name, z in latents.items() if z.shape[1] > 1}
     measures = {name: measures[name] for name in views.measures}
     if latents:
-        figures["latents"] = plots.latents(latents, split.anomalous[some[:POINTS]])
+        figures["latents"] = plots.latents(latents, split.anomalous[chosen[:POINTS]])
     if measures:
-        figures["measures"] = plots.measures(measures, split.anomalous[some])
+        figures["measures"] = plots.measures(measures, split.anomalous[chosen])
     return figures
 
 
 @functools.lru_cache(8)  # One function for all runs alike, so that it compiles once.
 def _look(spaces: tuple, measures: tuple) -> Callable:
-    """Latents and measures by name, what they share computed once."""
+    """Makes the function of latents and measures by name, for one forward pass."""
 
     def look(state, x):
         latents = {name: space(state, x) for name, space in spaces}
@@ -160,7 +160,7 @@ def _look(spaces: tuple, measures: tuple) -> Callable:
 
 @functools.lru_cache(8)
 def _between(distance: Callable) -> Callable:
-    """Distances of images that travel as one array: a pair's two in the channels."""
+    """Makes the distance of pairs in one array, with both images in the channels."""
 
     def between(state, both):
         channels = both.shape[-1] // 2
@@ -169,11 +169,11 @@ def _between(distance: Callable) -> Callable:
     return between
 
 
-def _some_of_both(anomalous: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _choose_of_both(anomalous: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Indices of up to `EACH` images of each class, in random order."""
     order = rng.permutation(len(anomalous))
-    classes = [order[anomalous[order] == which][:EACH] for which in (False, True)]
-    return rng.permutation(np.concatenate(classes))
+    normals, anomalies = order[~anomalous[order]], order[anomalous[order]]
+    return rng.permutation(np.concatenate([normals[:EACH], anomalies[:EACH]]))
 
 
 def _distances(
@@ -182,17 +182,17 @@ def _distances(
     state: State,
     members: Mapping[str, np.ndarray],
 ) -> Figure:
-    """Distances between random pairs, of test images and within groups."""
+    """Draws distances between random pairs of test images, and within groups."""
     split, rng = task.split, np.random.default_rng(0)
     normals, anomalies = split.test[~split.anomalous], split.test[split.anomalous]
     kinds = [(normals, normals), (normals, anomalies)]
-    kinds += [(split.train[own], split.train[own]) for own in members.values()]
+    kinds += [(split.train[rows], split.train[rows]) for rows in members.values()]
     pairs = [np.stack([rng.choice(part, EACH) for part in kind]) for kind in kinds]
     # An image is no pair with itself.
     pairs = [pair[:, pair[0] != pair[1]] for pair in pairs]
     first, second = task.dataset.images[np.concatenate(pairs, axis=1)]
     both = np.concatenate([first, second], axis=-1)
-    found = _map(_between(distance), state, both)
+    distances = _map(_between(distance), state, both)
     ends = np.cumsum([pair.shape[1] for pair in pairs])
-    of_normals, of_both, *within = np.split(found, ends[:-1])
-    return plots.distances(of_normals, of_both, dict(zip(members, within, strict=True)))
+    normal, mixed, *within = np.split(distances, ends[:-1])
+    return plots.distances(normal, mixed, dict(zip(members, within, strict=True)))

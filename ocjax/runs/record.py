@@ -40,11 +40,11 @@ class Run:
         """Nothing is read or written yet.
 
         Args:
-          method: built for one device, to look at held-out images with.
+          method: method on one device, for held-out images.
           task: data and configuration.
-          folder: where logs and checkpoints go.
-          display: that shows how far the run is.
-          name: of the run there; "" for one alone.
+          folder: folder of logs and checkpoints.
+          display: display of the run's progress.
+          name: name of the run there; "" for one alone.
         """
         self.method, self.task, self.folder = method, task, folder
         self._first_step_at = None  # `time.monotonic()` after the first step.
@@ -62,7 +62,7 @@ class Run:
         self.show = display.add(name, epochs, spans[-1].end)
 
     def open(self) -> State | None:
-        """Begins, or goes on: the newest state in the folder, if there is one.
+        """Begins, or goes on; returns the newest state in the folder, if there is one.
 
         Raises:
           InputError: there are checkpoints, but none is whole.
@@ -92,7 +92,7 @@ class Run:
         return state
 
     def write(self, progress: training.Progress) -> None:
-        """Logs every so many steps, and sees to what is due after an epoch."""
+        """Logs every so many steps; looks and saves after an epoch where it is due."""
         if not progress.count:
             self._compile_seconds += progress.seconds
             if progress.done:
@@ -121,15 +121,15 @@ class Run:
 
     @property
     def is_late(self) -> bool:
-        """Whether it was not saved for longer than it should be."""
+        """Whether the last save is longer ago than it should be."""
         seconds = self.task.execution.checkpoint_seconds
         return bool(seconds) and time.monotonic() - self._last_save > seconds
 
     def save(self) -> int:
-        """Saves where the run is, once; returns the steps taken until there."""
+        """Saves the state of the run, once; returns the number of steps taken."""
         progress = self._progress
         if progress is not None and progress.step != self._saved:
-            state = progress.state  # By all processes, which may have parts of it.
+            state = progress.state  # All processes ask, as they may have parts of it.
             if self._checkpoints is not None:
                 self._checkpoints.save(state)
             self._saved, self._last_save = progress.step, time.monotonic()
@@ -152,10 +152,10 @@ class Run:
           started: `time.monotonic()` when the process started.
 
         Returns:
-          What training took; None in processes that do not write.
+          Size, speed and times of training; None in processes that do not write.
         """
         self.close()
-        self._progress = None  # Its state is not needed any more.
+        self._progress = None  # Nobody needs its state any more.
         if not self._writes:
             return None
         first = self._first_step_at
@@ -193,18 +193,18 @@ class Run:
         self.show.update(progress.step, progress.epoch, loss, error, rate)
 
     def _main_loss(self, names: Collection[str]) -> str:
-        """The loss that stands for all in the progress line."""
-        losses = ["generator", *self.method.objectives]  # A generator's tells most.
+        """Name of the loss that stands for all in the progress line."""
+        losses = ["generator", *self.method.objectives]  # A generator's says most.
         return next((name for name in losses if name in names), next(iter(names)))
 
     def _look(self, progress: training.Progress, epoch: int) -> None:
-        state = progress.state  # By all processes, which may have parts of it.
-        found = {}
+        state = progress.state  # All processes ask, as they may have parts of it.
+        measures = {}
         if self._writes:
-            found = self._watch.look(state, epoch, last=progress.done)
-        if found:
+            measures = self._watch.look(state, epoch, last=progress.done)
+        if measures:
             shared = {"epoch": progress.epoch + 1, "seconds": round(self._seconds, 3)}
-            self._log.write({"step": progress.step, **shared, **found})
+            self._log.write({"step": progress.step, **shared, **measures})
 
 
 class Profile:
@@ -215,7 +215,7 @@ class Profile:
         self._path, self._left, self._on = folder.path / "profile", steps, False
 
     def look(self, progress: training.Progress) -> None:
-        """Begins, or ends, after the steps that progress was made by."""
+        """Begins, or ends, after the steps of a progress."""
         if not progress.count or not self._left:
             return
         if self._on:
@@ -236,7 +236,7 @@ class Profile:
 
 
 def _shared(state: State | None, like: State) -> State | None:
-    """The state that process 0 found."""
+    """State that process 0 restored, on all processes."""
     if not processes.agree(state is not None):
         return None
     known: State = state or jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like)
@@ -249,13 +249,13 @@ def _shared(state: State | None, like: State) -> State | None:
 
 
 class Watch:
-    """Looks at a state after an epoch: at held-out normals, which train nothing.
+    """Measures of states after an epoch, on held-out normals, which train nothing.
 
     Where the configuration asks for a leak of published code, at the test images too.
 
     Attributes:
-      held_out_error: of the last look, the mean squared error per pixel, in [-1, 1], of
-        reconstructions; None before, and of a method that does not reconstruct.
+      held_out_error: mean squared error per pixel, in [-1, 1], of reconstructions at
+        the last look; None before, and of a method that does not reconstruct.
     """
 
     def __init__(
@@ -300,7 +300,7 @@ class Watch:
         return self._until_converged and convergence.converged(self._curve, self._bound)
 
     def look(self, state: State, epoch: int, *, last: bool) -> dict[str, float]:
-        """What there is to say after `epoch` of the last stage, counted from 1."""
+        """Measures after `epoch` of the last stage, counted from 1, by name."""
         row = {}
         if (last or epoch % self._every == 0) and len(self._held_out):
             row |= self._held_out_row(state)
@@ -327,8 +327,8 @@ class Watch:
             )
             row["held_out_loss"] = float(losses.mean())
         if self._method.reconstruct is not None:
-            looked_at = health.reconstruction(self._method, state, self._held_out)
-            self.held_out_error = float(looked_at.errors.mean())
+            held_out = health.reconstruction(self._method, state, self._held_out)
+            self.held_out_error = float(held_out.errors.mean())
             row["held_out_error"] = self.held_out_error
         if self._watched in row:
             self._curve.append(row[self._watched])

@@ -1,4 +1,4 @@
-"""One run as one page: a single HTML file that can be sent to a colleague."""
+"""Report of a run: a single HTML file that can be sent to a colleague."""
 
 import base64
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from ocjax.runs import known
 from ocjax.runs.folder import RunFolder
 from ocjax.runs.summary import Summary
 
-# Pictures of a run -> what they show, in the order to show them.
+# Captions of a run's pictures by name, in the order of the page.
 CAPTIONS = {
     "score_histogram": "Scores of the test images, each class as shares of itself. "
     "The outermost bins also count the 0.1 % beyond them.",
@@ -53,8 +53,8 @@ def write(folder: RunFolder, summary: Summary, figures: Mapping[str, bytes]) -> 
     """Writes `report.html` of a summary and its pictures.
 
     Args:
-      folder: of the run.
-      summary: what it came to.
+      folder: folder of the run.
+      summary: result of the run.
       figures: PNG files by the names of `CAPTIONS`; others are left out.
 
     Raises:
@@ -73,10 +73,10 @@ def page(
     """A self-contained HTML page: no script, and nothing fetched.
 
     Args:
-      summary: what the run came to; leaks and warnings are shown first.
-      config: what the run was told; nested mappings become dotted names.
+      summary: result of the run; leaks and warnings are shown first.
+      config: configuration of the run; nested mappings become dotted names.
       environment: versions, commit, devices; nested likewise.
-      figures: as in `write`.
+      figures: PNG files by name, as for `write`.
     """
     import jinja2
 
@@ -119,7 +119,10 @@ def _picture(png: bytes, caption: str) -> dict[str, Any]:
 
 
 def _shown(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything in a tree by its name, lists as texts."""
+    """Values of a tree by dotted name, lists as texts."""
     lists = list | tuple
     join = lambda value: ", ".join(map(str, value))
-    return {n: join(v) if isinstance(v, lists) else v for n, v in flat(tree)}
+    return {
+        name: join(value) if isinstance(value, lists) else value
+        for name, value in flat(tree)
+    }

@@ -7,32 +7,32 @@ import time
 from collections.abc import Iterator
 
 _SIGNALS = signal.SIGTERM, signal.SIGINT
-# A signal may come twice: of a terminal, and of the process that watches this one.
+# A signal may come twice: from a terminal, and from the process that watches this one.
 _SAME_SECONDS = 1.0
 
 
 class Stopped(Exception):
-    """Work was asked to stop, and saved its state.
+    """Raised when work was asked to stop, and has saved its state.
 
     Attributes:
-      signal: number of the signal that asked.
+      signal: number of the signal.
     """
 
     def __init__(self, message: str, number: int = signal.SIGTERM):
-        """Takes what to say, and the signal's number."""
+        """Takes the message, and the signal's number."""
         super().__init__(message)
         self.signal = number
 
 
 class Stop:
-    """Whether it was asked to stop, and by which signal.
+    """Request to stop, and the signal that made it.
 
     Attributes:
       signal: number of the signal; 0 where none came.
     """
 
     def __init__(self):
-        """Nobody has asked yet."""
+        """Begins without a request."""
         self.signal, self._since, self._at_once = 0, 0.0, False
 
     def receive(self, number: int, frame: object = None) -> None:
@@ -48,10 +48,10 @@ class Stop:
 
     @contextlib.contextmanager
     def at_once(self) -> Iterator[None]:
-        """A block that ends where it is when a signal comes, and if one came before.
+        """Ends a block where it is when a signal comes, or came before.
 
         Raises:
-          Stopped: one did.
+          Stopped: a signal came.
         """
         if self.signal:
             raise stopped(self.signal, "what is trained is saved")
@@ -63,7 +63,7 @@ class Stop:
 
 
 def stopped(number: int, saved: str) -> Stopped:
-    """What ends the work after a signal, with a line that says what is saved."""
+    """Exception that ends the work after a signal, with a line on what is saved."""
     by = "Interrupted" if number == signal.SIGINT else "Stopped on request"
     return Stopped(f"{by}; {saved}. The same command goes on from there.", number)
 

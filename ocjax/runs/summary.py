@@ -1,4 +1,4 @@
-"""What a run comes to, as `eval/summary.json` and the last printed line have it."""
+"""Summary of a run, for `eval/summary.json` and the last printed line."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -12,16 +12,16 @@ from ocjax.evaluation.metrics import Kind, Localization
 
 @dataclasses.dataclass(frozen=True)
 class Identity:
-    """What ran.
+    """Identity of a run.
 
     Attributes:
-      method: its name.
+      method: name of the method.
       dataset: name of the data set.
       protocol: name of the protocol.
       target_class: name of the class that the protocol is about; JSON has it as
         `normal_class` or `anomalous_class`.
       seed: seed of initialization and batch order.
-      epochs: passes over the training images; 0 of a detector that has none.
+      epochs: number of passes over the training images; 0 without epochs.
     """
 
     method: str
@@ -33,16 +33,16 @@ class Identity:
 
     @property
     def target(self) -> str:
-        """The class and its role, such as "normal class 8"."""
+        """Role and name of the class, such as "normal class 8"."""
         return f"{data.TARGET[self.protocol].replace('_', ' ')} {self.target_class}"
 
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """What training took.
+    """Size, speed and times of training.
 
     Attributes:
-      train_normals: number of images that it saw.
+      train_normals: number of training images.
       steps: number of steps; 0 of a detector that takes none.
       images_per_second: median speed of the steps; None where none was timed.
       compile_seconds: time until its programs were compiled, in this process; None
@@ -62,11 +62,11 @@ class Training:
 
 @dataclasses.dataclass(frozen=True)
 class Baseline:
-    """How well a simple score does: a yardstick, or one that the data come with.
+    """Result of a simple score: a yardstick, or one that the data come with.
 
     Attributes:
       auroc: area under the ROC curve of all anomalies, in [0, 1].
-      kinds: kind of anomaly -> how well that is told from normal images.
+      kinds: results against normal images, by kind of anomaly.
     """
 
     auroc: float
@@ -75,25 +75,26 @@ class Baseline:
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """What a run comes to.
+    """Summary of a run.
 
     Attributes:
-      identity: what ran.
-      judgement: of the test images.
+      identity: identity of the run.
+      judgement: judgement of the test images.
       held_out_normals: number of normal images that the threshold is from.
-      threshold_note: why there is no threshold, or why it promises another rate than
-        was asked for; None where there is nothing to say.
+      threshold_note: reason why there is no threshold, or why it promises another rate
+        than the configured one; None otherwise.
       baselines: name -> how well a simple score does on the same test images.
       synthetic: kind of damage -> AUROC, in [0, 1], of held-out normal images against
         the same spoiled so, which needs no anomalies; {} where not measured.
       training: what training took.
       note: sentence on the data, or "".
-      leaks: sentences on what is not honest about the result.
+      leaks: sentences on leaks that make the result dishonest.
       warnings: signs that the run has not learned, each with what to do.
-      localization: how well heatmaps find what masks mark; None where no masks do.
+      localization: measures of how well heatmaps find what masks mark; None without
+        masks.
       score_seconds: time to score test and held-out images; None where not measured.
       draw_seconds: time to draw the pictures; None where none are drawn.
-      command: what reproduces the run, or "".
+      command: command that reproduces the run, or "".
       workdir: path of the run folder.
     """
 
@@ -120,13 +121,13 @@ class Summary:
         return None if measures is None else measures.auroc
 
     def to_json(self) -> dict[str, Any]:
-        """One flat object."""
+        """Returns one flat object."""
         values = class_by_role(_records.to_json(self))
         return values | {"target": self.identity.target}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Summary":
-        """Reads what `to_json` gives.
+        """Reads an object of `to_json`.
 
         Raises:
           InputError: a field is missing, unknown or of another type, or fields do not
@@ -144,16 +145,16 @@ class Summary:
 
 
 def class_by_role(values: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON with the class under the role that the protocol gives it."""
+    """Moves the class from `target_class` to its role in the protocol."""
     values = dict(values)
     return values | {data.TARGET[values["protocol"]]: values.pop("target_class")}
 
 
 def class_by_name(values: Mapping[str, Any]) -> dict[str, Any]:
-    """What `class_by_role` takes.
+    """Moves the class from its role in the protocol to `target_class`.
 
     Raises:
-      InputError: the protocol is unknown, or its class is missing or no text.
+      InputError: the protocol is unknown, or its class is missing or not a text.
     """
     values = dict(values)
     protocol = values.get("protocol")

@@ -28,9 +28,9 @@ from ocjax.runs.train import Result, run, run_all
 from ocjax.training import processes
 
 MEAN = "mean"
-ALL, RANDOM = "all", "random"  # In place of a class.
+ALL, RANDOM = "all", "random"  # Values in place of a class.
 
-# Configuration -> what its paper has: class, or "mean", -> AUROC.
+# AUROCs in the paper by class, or "mean", for a configuration.
 Published = Callable[[Mapping[str, Any]], Mapping[str, float]]
 
 
@@ -45,19 +45,19 @@ def launch(
     published: Published | None = None,
     profile_steps: int = 0,
 ) -> "Summary | TableSummary | None":
-    """Does what a configuration says: one run, or all classes and seeds.
+    """Runs a configuration: one run, or all classes and seeds.
 
     Args:
-      values: as `configure` makes them; `normal_class` (or `anomalous_class`) may be
+      values: values from `configure`; `normal_class` (or `anomalous_class`) may be
         "all" or "random", `seeds` more than 1, and hyper-parameters may `vary`.
-      seed: of the first run.
+      seed: seed of the first run.
       workdir: run folder, of many runs the folder of their folders; by default one
         below `runs/` that is named by the configuration.
-      data_dir: where TFDS keeps its data sets.
-      command: what reproduces this, for the reports.
+      data_dir: folder of data sets.
+      command: command that reproduces the runs, for the reports.
       started: `time.monotonic()` when the process started.
-      profile_steps: write a trace of so many steps of the first run into its folder.
-      published: asked for each choice of hyper-parameters.
+      profile_steps: number of steps of the first run to trace into its folder.
+      published: function of a configuration that gives the AUROCs of its paper.
 
     Returns:
       The summary of the run, or of the table; None in processes that do not write.
@@ -113,7 +113,7 @@ def launch(
 def tasks_of(
     values: Mapping[str, Any], seed: int, data_dir: str | os.PathLike | None
 ) -> tuple[dict[str, Task], list[dict]]:
-    """Name -> run; and the hyper-parameters that vary; arguments are `launch`'s."""
+    """Runs by name, and the hyper-parameters that vary; arguments as of `launch`."""
     settings = parse(values)
     check_sizes(settings.config, settings.hyper)  # Before pictures are read.
     choices = varied(settings.config, settings.hyper)
@@ -130,14 +130,14 @@ def tasks_of(
                 parts = [_class_name(task), f"seed{one_seed}"]
                 parts += [f"{name}={value}" for name, value in choice.items()]
                 path = "-".join(parts)
-                if path in todo:  # Of two classes that punctuation alone tells apart.
+                if path in todo:  # Punctuation alone may tell two classes apart.
                     path = f"{task.target}-{path}"
                 todo[path] = task
     return todo, choices
 
 
 def _classes(config: RunConfig, dataset: data.Dataset, seed: int) -> list[dict]:
-    """Seed -> what a run changes, for each class or for one after another at random."""
+    """Changes of runs by seed, for each class or for classes drawn at random."""
     field = data.TARGET[config.protocol]
     chosen, seeds = getattr(config, field), range(seed, seed + config.seeds)
     choices = np.arange(len(dataset.class_names))
@@ -154,14 +154,14 @@ def _classes(config: RunConfig, dataset: data.Dataset, seed: int) -> list[dict]:
 
 
 def _default_workdir(values, seed, todo: Mapping[str, Task]) -> str:
-    """A name that another configuration does not have."""
+    """Folder whose name no other configuration has."""
     runs = list(todo.values())
     config = runs[0].config
     identity = json.dumps([task.known().to_json() for task in runs], sort_keys=True)
     digest = hashlib.sha256(identity.encode()).hexdigest()[:6]
-    which = "all" if len(runs) > 1 else _class_name(runs[0])
+    classes = "all" if len(runs) > 1 else _class_name(runs[0])
     dataset = config.dataset.replace("/", "_")
-    parts = [config.method, dataset, config.protocol, which, f"seed{seed}"]
+    parts = [config.method, dataset, config.protocol, classes, f"seed{seed}"]
     return os.path.join("runs", "-".join([*parts, digest]))
 
 
@@ -173,7 +173,7 @@ def _class_name(task: Task) -> str:
 class Row(NamedTuple):
     """A line of a table: a class, or the mean over all of them or random ones."""
 
-    choice: dict[str, Any]  # Hyper-parameters, of those that vary.
+    choice: dict[str, Any]  # Hyper-parameters that vary, by name.
     name: str
     values: list[float]  # AUROCs, one for each seed that did not diverge.
     diverged: int
@@ -181,12 +181,12 @@ class Row(NamedTuple):
 
     @property
     def mean(self) -> float | None:
-        """None where all diverged."""
+        """Mean AUROC; None where all diverged."""
         return statistics.mean(self.values) if self.values else None
 
     @property
     def deviation(self) -> float | None:
-        """Sample standard deviation; None of a single value."""
+        """Sample standard deviation; None for a single value."""
         return statistics.stdev(self.values) if len(self.values) > 1 else None
 
 
@@ -195,7 +195,7 @@ class Mean:
     """The mean over all classes.
 
     Attributes:
-      choice: hyper-parameters that vary -> their values.
+      choice: hyper-parameters that vary, by name.
       auroc: mean of the AUROCs, in [0, 1]; None where no seed has all classes.
       deviation: sample standard deviation over seeds; None of a single one.
       synthetic: mean over all runs of what the choice is made by, an AUROC on synthetic
@@ -210,14 +210,14 @@ class Mean:
 
 @dataclasses.dataclass(frozen=True)
 class TableSummary:
-    """What many runs come to.
+    """Summary of many runs.
 
     Attributes:
-      method: its name.
+      method: name of the method.
       dataset: name of the data set.
       protocol: name of the protocol.
-      epochs: passes over the training images; 0 where steps count.
-      steps: steps of training; 0 where epochs count.
+      epochs: number of passes over the training images; 0 where steps count.
+      steps: number of steps of training; 0 where epochs count.
       classes: number of classes.
       seeds: number of runs of each class and choice.
       diverged: number of runs that ended in a loss that is not finite.
@@ -240,7 +240,7 @@ class TableSummary:
     workdir: str
 
     def to_json(self) -> dict[str, Any]:
-        """One object; choices are a list where there are several."""
+        """Returns one object; choices are a list where there are several."""
         values = dataclasses.asdict(self)
         del values["means"]
         if self.chosen is None:
@@ -273,12 +273,12 @@ class Table:
         """Groups the results.
 
         Args:
-          todo: runs.
-          results: of each, its summary or what ended it.
+          todo: runs of the table.
+          results: summary of each run, or the error that ended it.
           choices: values of the hyper-parameters that vary.
-          published: as `launch` takes it.
-          repeated: each seed is a repetition with a class of its own, and there is one
-            row, over all of them.
+          published: function of AUROCs in papers, as of `launch`.
+          repeated: whether each seed is a repetition with a class of its own, so that
+            there is one row, over all of them.
         """
         self._first, self._results = todo[0], results
         self._signs: list[float | None] = []  # Of each choice.
@@ -299,7 +299,7 @@ class Table:
                 overall = [value for s in by_class.values() for value in s.values()]
                 by_class = {}
             else:
-                # Of seeds that no class lacks: others are means over other classes.
+                # A seed that a class lacks has no mean over the same classes.
                 overall = [
                     None if None in values else statistics.mean(values)
                     for values in zip(
@@ -314,9 +314,9 @@ class Table:
 
     @staticmethod
     def _row(choice, name, values, paper) -> Row:
-        found = [value for value in values if value is not None]
-        lost = len(values) - len(found)
-        return Row(dict(choice), name, found, lost, paper.get(name))
+        aurocs = [value for value in values if value is not None]
+        diverged = len(values) - len(aurocs)
+        return Row(dict(choice), name, aurocs, diverged, paper.get(name))
 
     def _sign(self, choice: Mapping[str, Any], todo: Sequence[Task]) -> float | None:
         """What a choice is judged by: a mean over its runs; None where one has none."""
@@ -350,7 +350,7 @@ class Table:
         )
 
     def markdown(self) -> str:
-        """As a Markdown table."""
+        """Returns a Markdown table."""
         number = lambda value: "–" if value is None else f"{value:.4f}"
         lines = []
         for row in self.rows:
@@ -386,7 +386,7 @@ class Table:
         folder.write("table.png", plots.png(self.figure()))
 
     def figure(self):
-        """Bars with deviations, and the paper's numbers beside them."""
+        """Draws bars with deviations, and the paper's numbers beside them."""
         series = {}
         for row in self.rows:
             label = ", ".join(f"{k} {v}" for k, v in row.choice.items()) or "ours"
@@ -401,7 +401,7 @@ class Table:
         return plots.table(names, series, paper, title)
 
     def summary(self, workdir: str) -> TableSummary:
-        """What all runs, in the folder `workdir`, come to."""
+        """Summary of all runs, in the folder `workdir`."""
         config = self._first.config
         means = [row for row in self.rows if row.name == MEAN]
         return TableSummary(

@@ -1,4 +1,4 @@
-"""What one run works on."""
+"""Tasks of runs: a configuration with its data."""
 
 import dataclasses
 import os
@@ -24,9 +24,9 @@ class Task(NamedTuple):
     target: int  # Label of the class that the protocol is about.
     split: data.Split
     execution: Execution = Execution()
-    fingerprint: str = ""  # Of the data.
+    fingerprint: str = ""  # Fingerprint of the data.
     standardization: Standardization | None = None
-    weights: str = ""  # Name and version of a frozen network's.
+    weights: str = ""  # Name and version of a frozen network's weights.
 
     @property
     def budget(self) -> training.Budget:
@@ -34,7 +34,7 @@ class Task(NamedTuple):
         return training.Budget(self.config.epochs, self.config.steps)
 
     def known(self) -> Known:
-        """All that the result depends on, but for rounding."""
+        """Facts that the result depends on, but for rounding."""
         fields = dict.fromkeys(data.TARGET.values(), "") | {
             data.TARGET[self.config.protocol]: self.dataset.class_names[self.target]
         }
@@ -49,7 +49,7 @@ class Task(NamedTuple):
         )
 
     def contents(self) -> str:
-        """What trains and what tests, in a line."""
+        """Line with the numbers of pictures that train and that test."""
         split, labels = self.split, self.dataset.labels
         held_out = len(split.validation)
         anomalies = split.test[split.anomalous]
@@ -64,8 +64,8 @@ class Task(NamedTuple):
         )
 
 
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def load(
@@ -79,10 +79,10 @@ def load(
     A batch is no larger than the training part.
 
     Args:
-      values: configuration, as `configure` makes it.
-      seed: of initialization and batch order, in [0, 2^32).
-      data_dir: where TFDS keeps its data sets.
-      dataset: the data, where they are loaded already.
+      values: values of the configuration, from `configure`.
+      seed: seed of initialization and batch order, in [0, 2^32).
+      data_dir: folder of data sets.
+      dataset: data, where they are loaded already.
 
     Raises:
       InputError: the configuration cannot be run.
@@ -95,7 +95,7 @@ def load(
 def of_dataset(
     settings: Settings, seed: int, dataset: data.Dataset, fingerprint: str
 ) -> Task:
-    """The run of a configuration on data that are loaded; as `load`."""
+    """Makes the task of a configuration on data that are loaded, as `load` does."""
     config, hyper, execution = settings
     if not SEED.allows(seed):
         above = SEED.most + 1

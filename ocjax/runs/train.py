@@ -24,7 +24,7 @@ Result = Summary | training.NonFiniteError
 
 
 def run(task: Task, path: str | os.PathLike, **options) -> Summary | None:
-    """One run; arguments, result and errors are those of `run_all`.
+    """Trains one run; arguments, result and errors are those of `run_all`.
 
     Raises:
       training.NonFiniteError: a loss is not finite; the last checkpoint stays.
@@ -46,14 +46,14 @@ def run_all(
     """Trains, scores, judges and draws, or goes on where that was interrupted.
 
     Args:
-      tasks: what to do: one run, whose batches the devices share; or many with the same
+      tasks: runs: one, whose batches the devices share; or many with the same
         data and configuration but for class, seed and hyper-parameters, which the
         devices share out.
-      paths: of the run folders.
-      command: what reproduces the runs, for the reports.
+      paths: paths of the run folders.
+      command: command that reproduces the runs, for the reports.
       started: `time.monotonic()` when the process started, to tell how long it took
         until the first step.
-      profile_steps: write a trace of so many steps into the first folder.
+      profile_steps: number of steps to trace into the first folder.
 
     Returns:
       The summary of each run, as kept in `eval/summary.json`; or the error that ended
@@ -70,7 +70,7 @@ def run_all(
         paper_code.check(task)
         convergence.check(task, _builder(task)())
     groups = _groups(tasks)
-    for group in groups:  # Before anything is written.
+    for group in groups:  # Errors come before anything is written.
         training.check(
             group.build(**group.hyper[0]),
             images,
@@ -100,7 +100,9 @@ def run_all(
                 profile.look(progress)
                 run.write(progress)
                 if progress.last or not progress.count:
-                    _see_to([run for run in runs.values() if run.is_open], request)
+                    _save_where_due(
+                        [run for run in runs.values() if run.is_open], request
+                    )
                 if progress.done:
                     try:
                         with request.at_once():
@@ -112,11 +114,11 @@ def run_all(
     return [results[i] for i in range(len(tasks))]
 
 
-def _see_to(runs: Sequence[record.Run], request: stop.Stop) -> None:
+def _save_where_due(runs: Sequence[record.Run], request: stop.Stop) -> None:
     """Saves runs where it is time to, or where the job is asked to stop.
 
     Raises:
-      stop.Stopped: it was.
+      stop.Stopped: the job was asked to stop.
     """
     if number := processes.largest(request.signal):
         steps = ", ".join([str(run.save()) for run in runs])
@@ -148,15 +150,15 @@ def _claim(
 def _finish(
     run: record.Run, progress: training.Progress, command: str, started: float | None
 ) -> Result | None:
-    took = run.finish(started)
+    timing = run.finish(started)
     if progress.error:
         run.show.end(str(progress.error))
         return progress.error
-    state = progress.state  # By all processes, which may have parts of it.
-    if took is None:
+    state = progress.state  # All processes ask, as they may have parts of it.
+    if timing is None:
         return None
     phase = run.show.phase
-    summary = judge(run.task, run.method, state, run.folder, took, command, phase)
+    summary = judge(run.task, run.method, state, run.folder, timing, command, phase)
     auroc = summary.auroc
     run.show.end("finished" if auroc is None else f"AUROC {auroc:.4f}")
     return summary
@@ -167,35 +169,35 @@ class _Group(NamedTuple):
 
     numbers: list[int]
     build: Callable[..., Method]
-    hyper: list[dict[str, float]]  # Of each run: what `build` takes.
-    devices: training.Devices  # With as many lanes as there are runs, or share them.
+    hyper: list[dict[str, float]]  # Arguments of `build` for each run.
+    devices: training.Devices  # Devices with a lane for each run, or for one at a time.
 
 
 def _groups(tasks: Sequence[Task]) -> list[_Group]:
-    """Runs whose hyper-parameters differ but in arguments of one program."""
+    """Groups of runs whose hyper-parameters can be arguments of one program."""
     first = tasks[0]
     devices = _devices(first, len(tasks), len(tasks))
     names = [field.name for field in dataclasses.fields(first.hyper)]
-    of = lambda task, name: getattr(task.hyper, name)
-    differ = [n for n in names if len({of(task, n) for task in tasks}) > 1]
+    value = lambda task, name: getattr(task.hyper, name)
+    differ = [n for n in names if len({value(task, n) for task in tasks}) > 1]
     shape = (first.config.batch_size, *first.dataset.images.shape[1:])
     traced = [
         name
         for name in differ
         if devices.lanes > 1
-        and isinstance(of(first, name), float)
-        and training.traceable(_builder(first), {name: of(first, name)}, shape)
+        and isinstance(value(first, name), float)
+        and training.traceable(_builder(first), {name: value(first, name)}, shape)
     ]
     groups = {}
     for i, task in enumerate(tasks):
-        rest = tuple(of(task, name) for name in differ if name not in traced)
+        rest = tuple(value(task, name) for name in differ if name not in traced)
         key = (*rest, task.config.batch_size, task.standardization)
         groups.setdefault(key, []).append(i)
     return [
         _Group(
             numbers,
             _builder(tasks[numbers[0]]),
-            [{name: of(tasks[i], name) for name in traced} for i in numbers],
+            [{name: value(tasks[i], name) for name in traced} for i in numbers],
             _devices(first, len(numbers), len(tasks)),
         )
         for numbers in groups.values()
@@ -203,18 +205,18 @@ def _groups(tasks: Sequence[Task]) -> list[_Group]:
 
 
 def _builder(task: Task) -> Callable[..., Method]:
-    """`build(**hyper)` of the task's method, with some hyper-parameters given."""
+    """Function `build(**hyper)` of the task's method, of some hyper-parameters."""
     standard, config = task.standardization, task.config
-    # Without what differs between runs that share a program.
+    # Fields that differ between runs that share a program are blank.
     shared = dataclasses.replace(
         config, normal_class="", anomalous_class="", split_seed=0, batch_size=1
     )
 
     def build(**hyper) -> Method:
-        # What is traced has no hash.
+        # Traced values have no hash.
         make = build_method.__wrapped__ if hyper else build_method
-        own = dataclasses.replace(task.hyper, **hyper)
-        return make(shared, own, standard)
+        changed = dataclasses.replace(task.hyper, **hyper)
+        return make(shared, changed, standard)
 
     return build
 
@@ -225,11 +227,11 @@ def _devices(task: Task, runs: int, all_runs: int) -> training.Devices:
     They share the batches of one run alone, of runs whose images are streamed, and of
     runs with a pass over the images.
     """
-    found = training.choose_devices(task.execution.devices)
+    devices = training.choose_devices(task.execution.devices)
     if all_runs == 1 or _streamed(task) or _builder(task)().computes:
-        return training.Devices(found)
-    width = training.width(runs, len(found), task.execution.models_at_once)
-    return training.ModelDevices(found, width=width)
+        return training.Devices(devices)
+    width = training.width(runs, len(devices), task.execution.models_at_once)
+    return training.ModelDevices(devices, width=width)
 
 
 def _streamed(task: Task) -> bool:
@@ -241,8 +243,8 @@ def _streamed(task: Task) -> bool:
     return many or not _builder(task)().descends
 
 
-def _model(task: Task, **own) -> training.Model:
-    return training.Model(jax.random.key(task.seed), task.split.train, **own)
+def _model(task: Task, **fields) -> training.Model:
+    return training.Model(jax.random.key(task.seed), task.split.train, **fields)
 
 
 def _train(
@@ -250,7 +252,7 @@ def _train(
     tasks: Sequence[Task],
     runs: Mapping[int, record.Run],
 ) -> Iterator[tuple[int, training.Progress]]:
-    """The progress of a group's runs that are not finished, by their numbers."""
+    """Trains a group's runs that are not finished; yields number and progress."""
     left = [
         (number, hyper)
         for number, hyper in zip(group.numbers, group.hyper, strict=True)
@@ -261,7 +263,7 @@ def _train(
         _model(tasks[number], state=runs[number].open, hyper=hyper)
         for number, hyper in left
     ]
-    for which, progress in training.sweep(
+    for index, progress in training.sweep(
         group.build,
         images,
         models,
@@ -277,4 +279,4 @@ def _train(
         devices=group.devices,
         streamed=_streamed(tasks[0]),
     ):
-        yield left[which][0], progress
+        yield left[index][0], progress
