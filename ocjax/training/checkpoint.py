@@ -23,7 +23,7 @@ from ocjax.methods.base import State
 
 
 class Checkpoints:
-    """The newest few states in a folder, one subfolder a step.
+    """Newest few states in a folder, one subfolder a step.
 
     A state is saved with a checksum of every array, and restored only if all agree;
     a damaged checkpoint is set aside and the one before it restored. Use it as a
@@ -54,7 +54,7 @@ class Checkpoints:
         """Saves `state` under its step; returns before the files are written.
 
         Raises:
-          OSError: this one, or the one before, cannot be written.
+          OSError: this state, or the one before, cannot be written.
         """
         state = jax.device_get(state)
         sums = {name: zlib.crc32(array.tobytes()) for name, array in _named(state)}
@@ -69,10 +69,10 @@ class Checkpoints:
             )
 
     def restore(self, like: State, computes: Collection[str] = ()) -> State | None:
-        """The newest whole state, or None if there is no checkpoint.
+        """Reads the newest whole state, or None if there is no checkpoint.
 
         Args:
-          like: a first state (or its shapes) of the same method.
+          like: first state (or its shapes) of the same method.
           computes: names of the method's parameters whose shapes depend on the images
             that trained. Sums of a pass are restored as they are.
 
@@ -113,13 +113,13 @@ class Checkpoints:
             self._manager.close()
 
     def _check_room(self, size: int) -> None:
-        """Raises `OSError` where the disk has less: the library would be halfway."""
+        """Raises `OSError` where the disk has less room, as Orbax would halfway."""
         if shutil.disk_usage(self._folder).free < 1.1 * size + 2**20:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._folder))
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
-        """Makes errors of the storage library those of the system that they tell."""
+        """Turns errors of the storage library into those of the system in them."""
         try:
             yield
         except Exception as error:
@@ -135,9 +135,9 @@ class Checkpoints:
         host = lambda x: np.zeros(x.shape, x.dtype)
         kept: Any = self._kept(step) if computes else {}
         if computes:
-            own = {name: kept["params"][name] for name in computes}
+            computed = {name: kept["params"][name] for name in computes}
             like = like._replace(
-                params={**like.params, **own}, sums=kept.get("sums", {})
+                params={**like.params, **computed}, sums=kept.get("sums", {})
             )
         read: Any = self._manager.restore(
             step,
@@ -164,7 +164,7 @@ class Checkpoints:
     def _set_aside(self, step: int, error: Exception) -> None:
         folder = self._folder.parent / "damaged_checkpoints"
         folder.mkdir(exist_ok=True)
-        earlier = len([*folder.glob(f"{step}*")])  # Damaged at this step before.
+        earlier = len([*folder.glob(f"{step}*")])  # Number set aside at this step.
         aside = folder / (f"{step}-{earlier}" if earlier else str(step))
         reason = str(error).strip().splitlines()
         logging.warning(
@@ -179,7 +179,7 @@ class Checkpoints:
 
 @contextlib.contextmanager
 def _plain(folder: pathlib.Path) -> Iterator[pathlib.Path]:
-    """The folder under a path that the storage library can read back.
+    """Yields the folder under a path that the storage library can read back.
 
     It takes brackets and backslashes in a path for its own signs, and knows no names
     that are not UTF-8.
@@ -203,7 +203,7 @@ def _say_errors_once() -> None:
     before = sys.unraisablehook
 
     def hook(unraisable):
-        # Of reads and writes that were on their way when another one failed.
+        # Reads and writes that were on their way when another failed raise this.
         if str(unraisable.exc_value) != "Event loop is closed":
             before(unraisable)
 

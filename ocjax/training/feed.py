@@ -1,6 +1,6 @@
-"""Where the compiled loop finds its batches: on the device, or streamed to it.
+"""Batches of the compiled loop: on the device, or streamed to it.
 
-Both give the same batches, those of a given order of each epoch.
+Both feeds give the same batches, those of a given order of each epoch.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,18 +13,18 @@ from ocjax.data import stream
 from ocjax.training.order import Order
 from ocjax.training.parallel import Devices
 
-MOST_STEPS = 256  # In one compiled call: room for their indices and metrics.
-STREAMED_STEPS = 16  # In one piece when images are streamed: room for their batches.
+MOST_STEPS = 256  # Steps of a compiled call, with room for indices and metrics.
+STREAMED_STEPS = 16  # Steps of a piece of streamed images, with room for batches.
 
 
 class Course(NamedTuple):
-    """Which images one model sees, step by step from the start of a stage."""
+    """Order of the images that one model sees, from the start of a stage."""
 
     order: Order
     batch_size: int
     steps_per_epoch: int
-    first: int  # The step to begin with.
-    last: int  # The step to end before.
+    first: int  # Step to begin with.
+    last: int  # Step to end before.
 
     def batches(self, step: int, limit: int) -> np.ndarray:
         """Indices `[n, B]` of the next steps, of one epoch and at most `limit`."""
@@ -35,7 +35,7 @@ class Course(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """What one compiled call reads: the first `steps` rows of each lane's order."""
+    """Input of one compiled call: the first `steps` rows of each lane's order."""
 
     images: jax.Array
     order: jax.Array
@@ -51,11 +51,11 @@ class Resident:
         self._courses, self._devices = courses, devices
 
     def take(self, steps: Sequence[int | None], limit: int) -> Piece:
-        """Up to `limit` steps of each lane from its one of `steps` on, or none."""
+        """Takes up to `limit` steps of each lane from its step on, none where None."""
         limit = min(limit, MOST_STEPS)
         orders, counts = [], []
         for course, step in zip(self._courses, steps, strict=True):
-            # Of one size, so that one program serves all sizes of classes.
+            # All orders have one size, so that one program serves all classes.
             padded = np.zeros((MOST_STEPS, course.batch_size), np.int32)
             orders.append(padded)
             counts.append(0)
@@ -87,12 +87,12 @@ class Streamed:
         self._pieces = stream.prefetch(self._stacked(batches), self._put)
 
     def take(self, steps: Sequence[int | None], limit: int) -> Piece:
-        """The next steps, of one epoch; they come in their order, so many at a time."""
+        """Takes the next steps of one epoch, whatever `steps` and `limit` are."""
         del steps, limit
         return next(self._pieces)
 
     def _stacked(self, batches: Iterator[np.ndarray]):
-        """Arrays `[most, B, S, S, C]`, the last of an epoch filled up with zeros."""
+        """Yields arrays `[most, B, S, S, C]`; zeros fill up the last of an epoch."""
         step, course = self._course.first, self._course
         while step < course.last:
             left = course.steps_per_epoch - step % course.steps_per_epoch

@@ -1,4 +1,4 @@
-"""A model in training: where it is, and which images its next steps see."""
+"""A model in training: its position, and the images that its next steps see."""
 
 import copy
 import dataclasses
@@ -25,38 +25,38 @@ class NonFiniteError(FloatingPointError):
 
 
 class Model(NamedTuple):
-    """What one model has of its own, where several share images and a method."""
+    """One of several models that share images and a method."""
 
-    key: jax.Array  # Of all randomness.
+    key: jax.Array  # Key of all randomness.
     rows: np.ndarray | None = None  # Indices of its images; None for all.
-    state: State | Callable[[], State | None] | None = None  # Where to go on, or how
-    # to find it when this model's turn comes; None for a new state.
+    state: State | Callable[[], State | None] | None = None  # State to go on from,
+    # or function that finds it when this model's turn comes; None for a new state.
     hyper: Mapping[str, float] = {}  # Hyper-parameters that are the model's own.
 
 
 @dataclasses.dataclass(frozen=True)
 class Progress:
-    """What happened to one model since the last one."""
+    """Progress of one model since the last one."""
 
-    fetch: Callable[[int], State]  # What `state` calls, once, with `step`.
-    step: int  # Steps taken since training began.
-    epoch: int  # That these steps belong to, counted from 0.
-    count: int  # Steps since the last one; 0 after a compilation.
-    metrics: dict[str, np.ndarray]  # `[count]` each: one value for each step.
+    fetch: Callable[[int], State]  # Function that `state` calls once, with `step`.
+    step: int  # Number of steps taken since training began.
+    epoch: int  # Epoch of these steps, counted from 0.
+    count: int  # Number of steps since the last one; 0 after a compilation.
+    metrics: dict[str, np.ndarray]  # Values `[count]` by name, one for each step.
     seconds: float  # That the steps took.
     # Ends the model's training where it is: the next that is heard of it is done.
     stop: Callable[[], None]
     error: NonFiniteError | None = None  # What ended this model's training early.
     ends_epoch: bool = False  # Whether the last of the steps is that of its epoch.
-    done: bool = False  # No more follows of this model.
-    last: bool = False  # No more follows of the compiled call that took the steps.
+    done: bool = False  # Whether it is the last one of this model.
+    last: bool = False  # Whether it is the last one of its compiled call.
 
     @functools.cached_property
     def state(self) -> State:
-        """After `step` steps; kept from when it is first asked for.
+        """State after `step` steps, kept when it is first asked for.
 
         Raises:
-          RuntimeError: it is first asked for when training has gone on.
+          RuntimeError: training has gone on before it is first asked for.
         """
         return self.fetch(self.step)
 
@@ -80,7 +80,7 @@ class Span(NamedTuple):
         return self.first_step + self.steps
 
     def epoch(self, step: int) -> int:
-        """The epoch of a step of the stage."""
+        """Epoch of a step of the stage."""
         return self.first_epoch + (step - self.first_step) // self.steps_per_epoch
 
 
@@ -114,13 +114,13 @@ def spans(method: Method, count: int, budget: Budget, batch_size: int) -> list[S
 
 
 def divided(stage: Stage, state: State, images: np.ndarray) -> Groups:
-    """How a stage with grades divides host images `[N, S, S, C]`."""
+    """Groups that a stage with grades divides host images `[N, S, S, C]` into."""
     assert stage.grade is not None and stage.divide is not None
     return stage.divide(map_images(stage.grade, images, arguments=(state,)))
 
 
 class Lane:
-    """A model in training: where it is, and where it gets its images."""
+    """A model in training: its state and step, and the source of its images."""
 
     def __init__(self, method, images, model: Model, budget: Budget, batch_size: int):
         """Finds the state to go on from, or makes the first one."""
@@ -145,7 +145,7 @@ class Lane:
         return self._stopped or self.step >= self._spans[-1].end
 
     def next(self, stage: int) -> int | None:
-        """The step of a stage to take next, from 0 on; None after its end."""
+        """Next step of a stage, from 0 on; None after its end."""
         span = self._spans[stage]
         if self._stopped or self.step >= span.end:
             return None
@@ -156,7 +156,7 @@ class Lane:
         self.fetch = lambda: state
 
     def state_at(self, step: int) -> State:
-        """The state after `step` steps: of the last step alone, others are gone."""
+        """State after `step` steps, which must be the last, as others are gone."""
         if step != self.step:
             raise RuntimeError(
                 f"The state after step {step} is gone, for training is at step "
@@ -165,13 +165,13 @@ class Lane:
         return self.fetch()
 
     def idle(self) -> "Lane":
-        """A lane that takes no steps, where there are more lanes than models."""
+        """Makes a lane that takes no steps, where there are more lanes than models."""
         lane = copy.copy(self)
         lane._stopped = True
         return lane
 
     def begin(self, stage: int) -> None:
-        """Makes the sums of a pass, where it is the first step of one that comes."""
+        """Makes the sums of a pass before its first step."""
         computed = self._stages[stage].computed
         if computed is not None and self.next(stage) == 0:
             count = len(self.rows)
@@ -197,8 +197,8 @@ class Lane:
         elif part.grade is None or self.next(stage) is None:
             of_epoch = order.shuffled(self._order_key, len(rows), length)
         else:
-            # Of a job's processes each would round in its own way. As a list, for of
-            # a mapping JAX would sort the names.
+            # Each process of a job would round in its own way. The members travel as a
+            # list, as JAX would sort the names of a mapping.
             members = divided(part, self.fetch(), images[rows]).members
             shared = processes.share(list(members.values()))
             members = dict(zip(members, shared, strict=True))
@@ -215,7 +215,7 @@ class Lane:
         )
 
     def compiled(self, stage: int, seconds: float) -> Progress:
-        """What there is to say when a stage was compiled, and no step taken."""
+        """Progress of a stage that was compiled, before its steps."""
         epoch = self._spans[stage].epoch(self.step)
         return Progress(self.state_at, self.step, epoch, 0, {}, seconds, self.stop)
 
@@ -271,14 +271,14 @@ class Lane:
 
 
 def sample(images: np.ndarray) -> jax.Array:
-    """One image, for its shape."""
+    """Makes one image, for its shape."""
     return jnp.zeros((1, *images.shape[1:]))
 
 
 def _non_finite(metrics, step: int, span: Span) -> NonFiniteError | None:
     """Names the first step with a non-finite metric."""
     bad = {name: ~np.isfinite(values) for name, values in metrics.items()}
-    first = {name: int(np.argmax(where)) for name, where in bad.items() if where.any()}
+    first = {name: int(np.argmax(mask)) for name, mask in bad.items() if mask.any()}
     if not first:
         return None
     offset = min(first.values())

@@ -24,7 +24,7 @@ from ocjax.training.lane import Budget, Lane, Model, Progress, sample
 from ocjax.training.parallel import Devices
 from ocjax.training.schedule import CONSTANT, Schedule
 
-FIRST_STEPS = 1  # In the first compiled call, before its speed is known.
+FIRST_STEPS = 1  # Steps of the first compiled call, before its speed is known.
 
 
 def fit(method: Method, images: np.ndarray, key: jax.Array, **options) -> State:
@@ -50,21 +50,21 @@ def train(
     compilation.
 
     Args:
-      method: what to train.
-      images: shape `[N, S, S, C]`, `uint8`, or floats in `[-1, 1]`
+      method: method to train.
+      images: images `[N, S, S, C]`, `uint8`, or floats in `[-1, 1]`
         (`ocjax.data.images.check` brings other ranges there).
-      key: of all randomness.
+      key: key of all randomness.
       rows: indices of the images to train on, all of them normal; by default all.
-      state: where to go on, by default a new state.
-      **options: of `together`.
+      state: state to go on from, by default a new one.
+      **options: options of `together`.
 
     Yields:
       `Progress`, at least once for every epoch.
 
     Raises:
       ValueError: sizes do not fit each other.
-      NonFiniteError: a loss is not finite; the epoch, step and term are named. Or a
-        parameter is not, after steps whose losses were.
+      NonFiniteError: a loss is not finite, and the epoch, step and term are named; or
+        a parameter is not, after steps whose losses were.
     """
     for _, progress in together(method, images, [Model(key, rows, state)], **options):
         if progress.error:
@@ -92,8 +92,8 @@ def together(
     is left out. A pass goes over all of them, in their order.
 
     Args:
-      method: what to train.
-      images: shape `[N, S, S, C]`, `uint8`, or floats in `[-1, 1]`; shared.
+      method: method to train.
+      images: images `[N, S, S, C]` of all models, `uint8`, or floats in `[-1, 1]`.
       models: at most one for each lane.
       batch_size: images of a step of a model, over all devices that share it.
       epochs: length of the last stage with steps, earlier ones having their own; or 0.
@@ -144,10 +144,10 @@ def together(
 
 
 def fitting_batch_size(method: Method, batch_size: int, count: int) -> int:
-    """The batch size, or the largest one that `count` training images allow.
+    """Batch size, or the largest one that `count` training images allow.
 
-    A smaller one is a multiple of 4 where a stage groups the images, for pairs of two
-    kinds.
+    Smaller sizes are a multiple of 4 where a stage groups the images, for pairs of
+    two kinds.
     """
     if batch_size <= count:
         return batch_size
@@ -225,9 +225,9 @@ def run_steps(
     """Takes `count` steps; one program for any count up to `MOST_STEPS`.
 
     Args:
-      step: `step(state, images, key, **hyper)`.
-      state: before the steps.
-      images: shape `[..., S, S, C]`, leading axes taken as one.
+      step: function `step(state, images, key, **hyper)`.
+      state: state before the steps.
+      images: images `[..., S, S, C]`, leading axes taken as one.
       order: indices of the images of each batch, shape `[steps, B]`.
       own: data of the key of which each step gets its own part, by its number;
         `hyper`; and the stage's first step and number of steps.
@@ -235,7 +235,7 @@ def run_steps(
       schedule: factor of the learning rates in the course of the stage.
 
     Returns:
-      The state after them; each metric with shape `[MOST_STEPS]`, the first `count`
+      State after them; each metric with shape `[MOST_STEPS]`, the first `count`
       values filled; and whether all parameters are finite.
     """
     images = images.reshape(-1, *images.shape[-3:])  # Streamed: `[steps, B, ...]`.
@@ -291,7 +291,7 @@ def check(
         )
     if method.descends:
         devices.check_batch_size(batch_size)
-    # Compiled later on: so it is traced once.
+    # It is compiled later on, so that it is traced once.
     state = jax.eval_shape(jax.jit(method.init), jax.random.key(0), sample(images))
     passes.check(method, state, images.shape[1:], fewest)
     return images

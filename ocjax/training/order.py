@@ -1,4 +1,4 @@
-"""Which images the steps of an epoch see: a function of key and epoch."""
+"""Orders of the images in an epoch: functions of key and epoch."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -8,16 +8,16 @@ import numpy as np
 
 from ocjax._checks import InputError
 
-Order = Callable[[int], np.ndarray]  # Epoch -> indices `[steps_per_epoch * B]`.
+Order = Callable[[int], np.ndarray]  # Indices `[steps_per_epoch * B]` of an epoch.
 
 
 def shuffled(key: jax.Array, count: int, length: int) -> Order:
-    """Every image at most once: the first `length` of a permutation of `count`."""
+    """Order with every image at most once: part of a permutation of `count`."""
     return lambda epoch: _permutation(jax.random.fold_in(key, epoch), count)[:length]
 
 
 def in_order(count: int, batch_size: int, width: int) -> Order:
-    """All images in their order, each batch filled up to `width` by its last one."""
+    """Order of all images as they come; its last image fills a batch up to `width`."""
     steps = -(-count // batch_size)
     starts, places = np.arange(steps) * batch_size, np.arange(width)
     filled = starts[:, None] + np.minimum(places, batch_size - 1)
@@ -26,26 +26,26 @@ def in_order(count: int, batch_size: int, width: int) -> Order:
 
 
 def grouped(key: jax.Array, groups: Sequence[np.ndarray], length: int) -> Order:
-    """One image of each group in turn, `length` in all.
+    """Order with one image of each group in turn, `length` in all.
 
     A group is gone through in random order, and over again in another one.
 
     Args:
-      key: of the order.
+      key: key of the order.
       groups: indices of the images of each group.
-      length: of an epoch's order, a multiple of the number of groups.
+      length: length of an epoch's order, a multiple of the number of groups.
     """
-    each = length // len(groups)
+    per_group = length // len(groups)
 
     def order(epoch: int) -> np.ndarray:
         columns = []
         for i, group in enumerate(groups):
-            own = jax.random.fold_in(jax.random.fold_in(key, epoch), i)
+            group_key = jax.random.fold_in(jax.random.fold_in(key, epoch), i)
             rounds = [
-                _permutation(jax.random.fold_in(own, n), len(group))
-                for n in range(-(-each // len(group)))
+                _permutation(jax.random.fold_in(group_key, n), len(group))
+                for n in range(-(-per_group // len(group)))
             ]
-            columns.append(group[np.concatenate(rounds)[:each]])
+            columns.append(group[np.concatenate(rounds)[:per_group]])
         return np.stack(columns, axis=1).ravel()
 
     return order

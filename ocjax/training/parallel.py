@@ -1,4 +1,4 @@
-"""One device or several, of one process or several: what training knows of them.
+"""Devices of training, one or several, of one process or several.
 
 Training takes its steps in lanes, one for each model that trains at the same time. A
 train step is written for one device; on several, `modules.axis` acts across them.
@@ -20,9 +20,9 @@ class Devices:
     """Devices that share each batch of one model, each with the whole state.
 
     Attributes:
-      count: how many devices there are.
-      lanes: how many models train at the same time: one.
-      sharing: how many devices share a batch.
+      count: number of devices.
+      lanes: number of models that train at the same time: one.
+      sharing: number of devices that share a batch.
     """
 
     lanes = 1
@@ -34,13 +34,13 @@ class Devices:
         self.count = self.sharing = len(self._devices)
         # A process gives and gets the rows of its own devices only.
         here = jax.process_index()
-        own = [i for i, d in enumerate(self._devices) if d.process_index == here]
-        mesh = Mesh(np.array([self._devices[i] for i in own]), (self._axis,))
+        local = [i for i, d in enumerate(self._devices) if d.process_index == here]
+        mesh = Mesh(np.array([self._devices[i] for i in local]), (self._axis,))
         self._sharding = NamedSharding(mesh, PartitionSpec(self._axis))
-        self._own_rows = slice(own[0], own[-1] + 1)
+        self._local_rows = slice(local[0], local[-1] + 1)
 
     def __eq__(self, other) -> bool:
-        """Whether a program of the one is a program of the other."""
+        """Whether both can run the same program."""
         return isinstance(other, Devices) and self._key() == other._key()
 
     def __hash__(self) -> int:
@@ -49,15 +49,15 @@ class Devices:
     def map(self, function: Callable) -> Callable:
         """Compiles `function(state, images, order, own, count)` of one lane.
 
-        Images are made by `copies`, or by `parts` as the order is; the others, and all
-        results, by `own`.
+        `copies` or `parts` makes the images, `parts` the order, and `own` makes the
+        other arguments and all results.
         """
         if self.count == 1:
             return jax.jit(function)
         return jax.pmap(function, axis_name=self._axis, devices=self._devices)
 
     def copies(self, tree) -> Any:
-        """Gives every device the same."""
+        """Gives every device the same tree."""
         if self.count == 1:
             return jax.device_put(tree, self._devices[0])
         stack = lambda x: np.broadcast_to(x, (self.count, *np.shape(x)))
@@ -81,7 +81,7 @@ class Devices:
         return self._put(np.moveaxis(parts, 1, 0))
 
     def each(self, tree) -> list:
-        """What each lane has of what `own` or a mapped function made."""
+        """Values of each lane in a tree that `own` or a mapped function made."""
         if self.count == 1:
             return [tree]
         return [jax.tree.map(lambda x: x.addressable_data(0)[0], tree)]
@@ -96,7 +96,7 @@ class Devices:
 
     def _put(self, tree) -> Any:
         """Puts row i of every array on device i."""
-        rows = jax.tree.map(lambda x: x[self._own_rows], tree)
+        rows = jax.tree.map(lambda x: x[self._local_rows], tree)
         return jax.device_put(rows, self._sharding)
 
     def _key(self) -> tuple:
@@ -109,7 +109,7 @@ class ModelDevices(Devices):
     Nothing passes between devices.
     """
 
-    _axis = "models"  # Another name, across which no step acts.
+    _axis = "models"  # No step acts across an axis of this name.
 
     def __init__(self, devices: Sequence | None = None, *, width: int = 1):
         """Takes `devices`, by default the first local one."""
@@ -118,7 +118,7 @@ class ModelDevices(Devices):
         self.sharing = 1
 
     def map(self, function: Callable) -> Callable:
-        """As the base class; all lanes of a device have the same images.
+        """Compiles the function of one lane; lanes of a device have the same images.
 
         Under `vmap` a loop takes as many turns as its longest lane, and the other lanes
         keep their state meanwhile.
@@ -143,10 +143,10 @@ class ModelDevices(Devices):
         return self.own(batches)
 
     def each(self, tree) -> list:
-        """What each lane has; where there are several, on the host."""
+        """Values of each lane; where there are several, on the host."""
         if self.lanes == 1:
             return [tree]
-        axes = (self.count > 1) + (self.width > 1)
+        axes = [self.count > 1, self.width > 1].count(True)
         leaves, structure = jax.tree.flatten(processes.gather(tree))
         lanes = zip(
             *(x.reshape(self.lanes, *x.shape[axes:]) for x in leaves), strict=True
@@ -155,16 +155,16 @@ class ModelDevices(Devices):
 
 
 def choose_devices(count: int) -> list:
-    """The first `count` devices, or all of them for 0; those of all processes.
+    """Returns the first `count` devices of all processes, or all of them for 0.
 
     Raises:
       InputError: there are not so many, or some process would have none.
     """
-    found = jax.devices()
-    if not 0 <= count <= len(found):
-        raise InputError(f"`devices` (={count}) must be 0 to {len(found)} here.")
-    if jax.process_count() > 1 and count not in (0, len(found)):
+    devices = jax.devices()
+    if not 0 <= count <= len(devices):
+        raise InputError(f"`devices` (={count}) must be 0 to {len(devices)} here.")
+    if jax.process_count() > 1 and count not in (0, len(devices)):
         raise InputError(
             f"`devices` (={count}) must be 0, for all, where several processes work."
         )
-    return found[:count] if count else found
+    return devices[:count] if count else devices

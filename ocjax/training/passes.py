@@ -1,4 +1,4 @@
-"""Passes: what is computed from all training images, rather than descended to.
+"""Passes: computations from all training images, without descent.
 
 The sums of a pass travel in the state, the same on all devices, so that a pass is
 saved and goes on as steps do.
@@ -18,13 +18,13 @@ from ocjax.training.parallel import Devices
 
 
 def check(method: Method, state: State, shape: tuple[int, ...], count: int) -> None:
-    """Raises what the first pass of a method raises of images that it cannot take.
+    """Raises the errors of the first pass of a method about images it cannot take.
 
     Args:
-      method: any.
-      state: the first one, or its shapes.
-      shape: (S, S, C) of the training images.
-      count: of the training images.
+      method: method, with or without a pass.
+      state: first state, or its shapes.
+      shape: shape (S, S, C) of a training image.
+      count: number of training images.
     """
     computed = next((s.computed for s in method.stages if s.computed), None)
     if computed is not None:  # A later one may need what this one computes.
@@ -32,12 +32,12 @@ def check(method: Method, state: State, shape: tuple[int, ...], count: int) -> N
 
 
 def begin(computed: Pass, state: State, shape: tuple[int, ...], count: int) -> State:
-    """The state before the first image of a pass; arguments are `check`'s."""
+    """State before the first image of a pass; arguments are those of `check`."""
     return state._replace(sums=computed.start(state, shape, count))
 
 
 def finish(computed: Pass, state: State) -> State:
-    """The state after a pass, without its sums; process 0's, for all of them."""
+    """State after a pass, without its sums; process 0's for all processes."""
     sums, state = jax.device_get(state.sums), state._replace(sums={})
     state = computed.finish(state, sums)
     mappings = {"params": state.params, "stats": state.stats}
@@ -46,13 +46,13 @@ def finish(computed: Pass, state: State) -> State:
 
 
 def is_finite(tree) -> bool:
-    """Whether all arrays of a tree are."""
+    """Whether all arrays of a tree are finite."""
     return all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(tree))
 
 
 @functools.lru_cache(8)
 def program(computed: Pass, devices: Devices) -> Callable:
-    """The compiled loop of a pass."""
+    """Compiled loop of a pass."""
     return devices.map(functools.partial(run_pass, computed.add))
 
 
@@ -67,16 +67,16 @@ def run_pass(
     """Adds `count` batches to the sums of a pass.
 
     Args:
-      add: of the pass.
-      state: before, with the sums so far.
-      images: shape `[..., S, S, C]`, leading axes taken as one.
+      add: `add` of the pass.
+      state: state before the batches, with the sums so far.
+      images: images `[..., S, S, C]`, leading axes taken as one.
       order: indices of the images of each batch, this device's part, `[steps, B]`.
-      own: the step that the pass began with, the number of training images, and how
+      own: step that the pass began with, the number of training images, and how
         many of them make a batch over all devices, before these are filled up.
-      count: batches to add.
+      count: number of batches to add.
 
     Returns:
-      The state after them; no metrics; and whether all sums are finite.
+      State after them; no metrics; and whether all sums are finite.
     """
     images = images.reshape(-1, *images.shape[-3:])  # Streamed: `[steps, B, ...]`.
     begun_at, total, batch_size = own

@@ -1,4 +1,4 @@
-"""Several processes that work as one: what they agree on, and who writes.
+"""Several processes that work as one: agreement, and one that writes.
 
 All run the same program and take the same decisions in the same order. Where clocks,
 signals or files decide, process 0 decides for all; it alone writes.
@@ -10,19 +10,19 @@ import jax
 import numpy as np
 
 AXIS = "process"
-HEARTBEAT_SECONDS = 20  # Without a sign of life for so long, a process is lost.
+HEARTBEAT_SECONDS = 20  # Time without a sign of life until a process is lost.
 
 
 def start(
     coordinator: str, count: int | None = None, number: int | None = None
 ) -> None:
-    """Joins a job, before anything else is done with JAX.
+    """Joins a job; nothing else may be done with JAX before.
 
     Args:
       coordinator: address of process 0, "host:port"; or "auto" where the environment
         tells all (Slurm, Cloud TPU, Kubernetes, Open MPI).
-      count: of processes.
-      number: of this one, from 0 on.
+      count: number of processes.
+      number: number of this process, from 0 on.
     """
     # JAX would catch SIGTERM, which is ours to handle.
     jax.config.update("jax_enable_preemption_service", False)
@@ -32,7 +32,7 @@ def start(
         number,
         heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
     )
-    # Connections are made on first use, within 30 s of each other: so here, together.
+    # Connections are made on first use, within 30 s of each other, so it is here.
     ones = np.ones((jax.local_device_count(), 1), np.float32)
     everywhere = jax.pmap(
         lambda x: jax.lax.psum(x, AXIS), axis_name=AXIS, devices=jax.devices()
@@ -47,14 +47,14 @@ def primary() -> bool:
 
 
 def agree(value: int) -> int:
-    """What process 0 says."""
+    """Value of process 0."""
     if jax.process_count() == 1:
         return value
     return int(share(np.array(value)))
 
 
 def largest(value: int) -> int:
-    """The largest value that any process has."""
+    """Largest value of all processes."""
     if jax.process_count() == 1:
         return value
     return int(np.max(gather(np.array([value]))))
@@ -70,27 +70,27 @@ def gather(tree):
 
 
 def share(tree):
-    """Process 0's arrays, to the last bit; the others give some of the same shapes."""
+    """Arrays of process 0, to the last bit; others pass arrays of the same shapes."""
     if jax.process_count() == 1:
         return tree
     from jax.experimental import multihost_utils
 
     leaves, structure = jax.tree.flatten(jax.device_get(tree))
     leaves = [np.asarray(leaf) for leaf in leaves]
-    # As integers: a broadcast is a sum, which loses the sign of -0.0.
+    # They travel as integers: a broadcast is a sum, which loses the sign of -0.0.
     raw = b"".join(leaf.tobytes() for leaf in leaves)
     words = np.frombuffer(raw + bytes(-len(raw) % 4), np.uint32)
     raw = np.asarray(multihost_utils.broadcast_one_to_all(words)).tobytes()
     shared, start = [], 0
     for leaf in leaves:
-        found = np.frombuffer(raw, leaf.dtype, leaf.size, start)
-        shared.append(found.reshape(leaf.shape))
+        values = np.frombuffer(raw, leaf.dtype, leaf.size, start)
+        shared.append(values.reshape(leaf.shape))
         start += leaf.nbytes
     return jax.tree.unflatten(structure, shared)
 
 
 def share_mappings(tree):
-    """Process 0's nested mappings of arrays, whatever the others' names and shapes."""
+    """Nested mappings of process 0's arrays; others may have other names and shapes."""
     if jax.process_count() == 1:
         return tree
     kinds = jax.tree.map(lambda x: [np.shape(x), np.result_type(x).name], tree)

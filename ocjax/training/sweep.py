@@ -2,7 +2,7 @@
 
 Devices share out the models, and each trains some of its own at once: one after another
 in the same compiled program, as suits a CPU, or several under `vmap`, as suits an
-accelerator. What a model sees and draws at random never depends on that. One after
+accelerator. The images and the randomness of a model never depend on that. One after
 another, each gets the very bits of a run of its own.
 """
 
@@ -31,14 +31,14 @@ def sweep(
     """Trains models, as many at once as there are lanes.
 
     Args:
-      build: `build(**hyper)` of a model's hyper-parameters. Several lanes take these as
-        arguments of one program, so they must be `traceable`; a single lane has a
+      build: function `build(**hyper)` that gives the method. Several lanes take `hyper`
+        as arguments of one program, so they must be `traceable`; a single lane has a
         program for each choice of them.
-      images: shared, shape `[N, S, S, C]`, as `train` takes them.
-      models: what to train; all have a value for the same hyper-parameters.
-      devices: that share out the models, or share the batches of one after another, as
-        a method with a pass needs it; by default one, as wide as suits it.
-      **options: of `together`.
+      images: images `[N, S, S, C]` of all models, as of `train`.
+      models: models to train; all have a value for the same hyper-parameters.
+      devices: devices that share out the models, or share the batches of one after
+        another, as methods with a pass need it; by default one, as wide as suits it.
+      **options: options of `together`.
 
     Yields:
       The number of a model and its `Progress`, as `together` does. A model that ends
@@ -65,12 +65,12 @@ def sweep(
 
 
 def width(models: int, devices: int = 1, at_once: int = 0) -> int:
-    """How many models each device trains at once: groups as equal as can be.
+    """Number of models that each device trains at once, in nearly equal groups.
 
     Args:
-      models: to train in all.
-      devices: that share them out.
-      at_once: at most so many on each device; 0 for one on CPUs, else all.
+      models: number of models in all.
+      devices: number of devices that share them out.
+      at_once: largest number on each device; 0 for one on CPUs, else all.
     """
     share = -(-models // devices)
     if not at_once:
@@ -87,9 +87,9 @@ def traceable(
     It cannot where they decide what is computed.
 
     Args:
-      build: `build(**hyper)`.
-      hyper: values.
-      shape: of a batch of images.
+      build: function `build(**hyper)` that gives the method.
+      hyper: values of hyper-parameters.
+      shape: shape of a batch of images.
     """
     images, key = jnp.zeros(shape), jax.random.key(0)
     state = jax.eval_shape(build(**hyper).init, key, images[:1])
