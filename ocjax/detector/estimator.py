@@ -469,7 +469,7 @@ def _warn_of_collapse(scores: Sequence[float]) -> None:
     if len(scores) > 1 and high - low <= _SPREAD * max(abs(low), abs(high)):
         warnings.warn(
             f"All {len(scores)} held-out images score {high:.4g}: the detector has not "
-            "learned to tell images apart. Train for more epochs, or with a smaller "
+            "learned to tell images apart. Train for more steps, or with a smaller "
             "hyper__learning_rate.",
             stacklevel=3,
         )

@@ -78,7 +78,7 @@ def mean_image_error(training: np.ndarray, images: np.ndarray) -> float:
 
 def of_training(
     steps: int,
-    steps_per_epoch: int,
+    steps_per_epoch: int | None,
     rows: Sequence[Mapping[str, Any]],
     workdir: str,
 ) -> list[str]:
@@ -86,16 +86,18 @@ def of_training(
 
     Args:
       steps: number of steps that were taken.
-      steps_per_epoch: number of steps in an epoch.
+      steps_per_epoch: number of steps in an epoch; None of a run that counts steps.
       rows: logged rows, those with a "held_out_error" among them.
       workdir: run folder, in which a longer run goes on.
     """
     resume = f"with --workdir={shlex.quote(workdir)} the run goes on from here."
     if steps < FEWEST_STEPS:
-        epochs = math.ceil(ENOUGH_STEPS / max(steps_per_epoch, 1))
+        enough = f"steps={ENOUGH_STEPS}"
+        if steps_per_epoch is not None:
+            enough = f"epochs={math.ceil(ENOUGH_STEPS / max(steps_per_epoch, 1))}"
         return [
             f"{steps} steps of training are fewer than any method needs "
-            f"({FEWEST_STEPS}). Train longer: set epochs={epochs}; {resume}"
+            f"({FEWEST_STEPS}). Train longer: set {enough}; {resume}"
         ]
     errors = [row["held_out_error"] for row in rows if "held_out_error" in row]
     if len(errors) < FEWEST_LOOKS:
@@ -107,7 +109,8 @@ def of_training(
         return []
     return [
         f"The held-out error was still falling, from {before:.3g} to {after:.3g} in "
-        f"the last third of training. Train longer: set more epochs; {resume}"
+        f"the last third of training. Train longer: set more {'epochs' if steps_per_epoch else 'steps'}; "
+        f"{resume}"
     ]
 
 

@@ -174,7 +174,9 @@ def _warnings(
     images, split = task.dataset.images, task.split
     warnings = []
     if method.descends:
-        per_epoch = len(split.train) // task.config.batch_size
+        per_epoch = None
+        if task.config.epochs:
+            per_epoch = len(split.train) // task.config.batch_size
         warnings += health.of_training(
             summary.training.steps, per_epoch, folder.metrics(), str(folder.path)
         )

@@ -57,6 +57,8 @@ def test_few_steps_are_told_with_the_epochs_that_are_enough():
         "45 steps" in warning
         and "epochs=167; with --workdir='my run' the run goes on" in warning
     )
+    (warning,) = health.of_training(45, None, [], "run")
+    assert "set steps=500; with" in warning
     assert health.of_training(100, 3, [], "run") == []
 
 
