@@ -25,7 +25,7 @@ from ocjax.runs.config import SMALL, STEPS, RunConfig, from_file, parse
 
 # Settings beside hyper-parameters that make another configuration.
 COMPARED = (
-    "batch_size image_size split_seed validation_fraction precision augment "
+    "batch_size image_size fit split_seed validation_fraction precision augment "
     "standardize tile tile_overlap tile_reduction"
 ).split()
 # Those of them of methods that train in steps.

@@ -102,17 +102,17 @@ def _localization(
 
     if not any(test.mask for test in tests):
         return None
-    size = scorer.card.size
+    size, fit = scorer.card.size, scorer.card.fit
     masks = np.zeros((len(tests), size, size), bool)
     marked = [(i, test.mask) for i, test in enumerate(tests) if test.mask]
-    read = files.every(lambda mask: files.read_mask(mask, size), [m for _, m in marked])
-    masks[[i for i, _ in marked]] = read
+    read = lambda mask: files.read_mask(mask, size, fit)
+    masks[[i for i, _ in marked]] = files.every(read, [mask for _, mask in marked])
     if not masks.any():
         return None
     paths = [str(test.path) for test in tests]
     maps = [
-        scorer.judge(images, explain=True).heatmaps
-        for _, images, _ in files.pieces(paths, scorer.card.shape, HEATMAPS)
+        scorer.judge(piece.images, explain=True).heatmaps
+        for piece in files.pieces(paths, scorer.card.shape, HEATMAPS, fit)
     ]
     heatmaps = np.concatenate([part for part in maps if part is not None])
     return metrics.localization(masks, heatmaps)

@@ -14,6 +14,7 @@ from ocjax._checks import InputError
 from ocjax.cli import progress
 
 if TYPE_CHECKING:
+    from ocjax.data.fitting import Place
     from ocjax.inference.scorer import Scorer
 
 PIECE = 64  # Number of pictures whose heatmaps are computed together.
@@ -91,60 +92,63 @@ def draw(scorer: "Scorer", files: dict[str, pathlib.Path]) -> None:
     paths = list(files)
     with progress.shown("drawing", 2 * len(paths)) as done:
         largest = 0.0
-        for _, heatmap in _judged(scorer, paths):
+        for _, heatmap, place in _judged(scorer, paths):
             done.done += 1
-            largest = max(largest, float(heatmap.max()))
-        for path, heatmap in _judged(scorer, paths):
+            largest = max(largest, float(heatmap[place.lies.slices].max()))
+        for path, heatmap, _ in _judged(scorer, paths):
             done.done += 1
-            _write(files[path], path, heatmap, largest or 1.0)
+            _write(files[path], path, heatmap, largest or 1.0, scorer.card.fit)
 
 
-def _judged(scorer: "Scorer", paths: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:
-    """Pairs of a source that can be read and its heatmap, `[S, S]`."""
+def _judged(
+    scorer: "Scorer", paths: Sequence[str]
+) -> Iterator[tuple[str, np.ndarray, "Place"]]:
+    """Source, heatmap `[S, S]` and place of each that can be read."""
     from ocjax.data import files
 
-    for part, images, errors in files.pieces(paths, scorer.card.shape, PIECE):
+    shape, fit = scorer.card.shape, scorer.card.fit
+    for names, images, errors, places in files.pieces(paths, shape, PIECE, fit):
         heatmaps = scorer.judge(images, explain=True).heatmaps
         assert heatmaps is not None
-        yield from zip([n for n in part if n not in errors], heatmaps, strict=True)
+        read = [name for name in names if name not in errors]
+        yield from zip(read, heatmaps, places, strict=True)
 
 
 def _write(
-    file: pathlib.Path, source: str, heatmap: np.ndarray, largest: float
+    file: pathlib.Path, source: str, heatmap: np.ndarray, largest: float, fit: str
 ) -> None:
     from PIL import Image
 
     from ocjax.data import files
 
-    pixels = drawn(files.open_rgb(source), heatmap, largest)
+    pixels = drawn(files.open_rgb(source), heatmap, largest, fit)
     with _files.replacing(file) as temporary:
         # Tighter compression gains little, and takes several times as long.
         Image.fromarray(pixels).save(temporary, format="PNG", compress_level=1)
 
 
-def drawn(picture: np.ndarray, heatmap: np.ndarray, largest: float) -> np.ndarray:
+def drawn(
+    picture: np.ndarray, heatmap: np.ndarray, largest: float, fit: str
+) -> np.ndarray:
     """Draws a heatmap over a picture, as large as it is.
 
     Args:
       picture: pixels, `uint8 [H, W, 3]`.
-      heatmap: values, `float32 [S, S]`, resized bilinearly.
+      heatmap: values, `float32 [S, S]`, of the image that the picture became.
       largest: value that is drawn in full colour.
+      fit: how it became that, one of `ocjax.data.fitting.FITS`.
 
     Returns:
       Pixels, `uint8 [H, W, 3]`. Beside them and the picture little memory is taken.
     """
-    from PIL import Image
+    from ocjax.data import fitting
 
     factors, colours = _colours()
     height, width, _ = picture.shape
-    side, rows = len(heatmap), max(1, STRIP // width)
-    small, result = Image.fromarray(heatmap), np.empty((height, width, 3), np.uint8)
+    rows, result = max(1, STRIP // width), np.empty((height, width, 3), np.uint8)
     for top in range(0, height, rows):
         end = min(top + rows, height)
-        box = (0, top * side / height, side, end * side / height)
-        strip = np.asarray(
-            small.resize((width, end - top), Image.Resampling.BILINEAR, box)
-        )
+        strip = fitting.unfitted(heatmap, (height, width), fit, (top, end))
         scale = np.float32((LEVELS - 1) / largest)
         level = np.clip(np.nan_to_num(strip * scale), 0, LEVELS - 1).astype(np.int16)
         grey = picture[top:end].mean(-1, dtype=np.float32)

@@ -23,7 +23,7 @@ STARTED = time.monotonic()
 # Flags with the name of the field of a run that they set.
 FIELDS = (
     "method", "protocol", "steps", "epochs", "batch_size", "image_size",
-    "false_positive_rate", "skip_unreadable",
+    "false_positive_rate", "fit", "skip_unreadable",
 )  # fmt: skip
 
 
@@ -31,6 +31,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
     import dataclasses
 
+    from ocjax.data.fitting import FITS
     from ocjax.data.protocols import PROTOCOLS
     from ocjax.methods.registry import NAMES
     from ocjax.runs.bounds import BOUNDS, Range
@@ -98,6 +99,13 @@ def add(parser: argparse.ArgumentParser) -> None:
             metavar="N" if isinstance(defaults[name], int) else "RATE",
             help=f"{text} {default(name)}",
         )
+    parser.add_argument(
+        "--fit",
+        choices=FITS,
+        metavar="FIT",
+        help="how pictures of a folder become square: stretch, pad or cut "
+        f"{default('fit')}",
+    )
     parser.add_argument(
         "--skip_unreadable",
         action="store_true",

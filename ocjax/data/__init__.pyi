@@ -2,6 +2,7 @@ from .dataset import Dataset as Dataset
 from .dataset import class_index as class_index
 from .dataset import fingerprint as fingerprint
 from .dataset import trainable as trainable
+from .fitting import unfitted as unfitted
 from .images import check as check
 from .images import moments as moments
 from .images import resize as resize

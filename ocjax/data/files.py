@@ -5,12 +5,12 @@ import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from ocjax._checks import InputError
-from ocjax.data import formats
+from ocjax.data import fitting, formats
 from ocjax.data.tree import SUFFIXES as SUFFIXES
 from ocjax.data.tree import below as below
 
@@ -36,21 +36,37 @@ def open_rgb(path: str | os.PathLike) -> np.ndarray:
         return np.asarray(_picture(file, "RGB"))
 
 
-def read(path: str | os.PathLike, shape: tuple[int, int, int]) -> np.ndarray:
+class Piece(NamedTuple):
+    """Some files, read."""
+
+    names: list[str]
+    images: np.ndarray  # Of those that can be read, in their order, `[n, H, W, C]`.
+    errors: dict[str, InputError]  # Of the others, by name.
+    places: list[fitting.Place]  # Of the pictures in the images, `[n]`.
+
+
+def read(
+    path: str | os.PathLike,
+    shape: tuple[int, int, int],
+    fit: str = fitting.STRETCH,
+) -> np.ndarray:
     """Reads an image file as `uint8 [H, W, C]`: grey for C = 1, colour for 3, resized.
 
     It is turned as its camera noted, if that can be read. The upper 8 of 16 bits a
     pixel are kept, and the first picture of an animation; transparency lies on black.
+    `fit`, one of `fitting.FITS`, says how another aspect becomes that of the shape.
 
     Raises:
       InputError: the file cannot be read as an image, or has more than `PIXELS` pixels.
     """
-    with _readable(path), open(path, "rb") as file:
-        return _resized(file, shape)
+    return _read(path, shape, fit)[0]
 
 
 def decode(
-    content: bytes | IO[bytes], name: str, shape: tuple[int, int, int]
+    content: bytes | IO[bytes],
+    name: str,
+    shape: tuple[int, int, int],
+    fit: str = fitting.STRETCH,
 ) -> np.ndarray:
     """Decodes an image file that is not on disk, such as an upload, as `read` does.
 
@@ -58,6 +74,7 @@ def decode(
       content: bytes of the file, or a binary file, read from its position to its end.
       name: word for the file in messages.
       shape: sides and channels (H, W, C) of the image.
+      fit: one of `fitting.FITS`.
 
     Returns:
       Pixels `uint8 [H, W, C]`.
@@ -65,17 +82,28 @@ def decode(
     Raises:
       InputError: the file cannot be read as an image, or has more than `PIXELS` pixels.
     """
+    return decode_placed(content, name, shape, fit)[0]
+
+
+def decode_placed(
+    content: bytes | IO[bytes], name: str, shape: tuple[int, int, int], fit: str
+) -> tuple[np.ndarray, fitting.Place]:
+    """Decodes as `decode` does, and tells where the picture lies in the image."""
     with _readable(name):
         whole = content if isinstance(content, bytes) else content.read()
-        return _resized(io.BytesIO(whole), shape)
+        return _resized(io.BytesIO(whole), shape, fit)
 
 
-def read_mask(path: str | os.PathLike, size: int) -> np.ndarray:
+def read_mask(
+    path: str | os.PathLike, size: int, fit: str = fitting.STRETCH
+) -> np.ndarray:
     """Reads a mask as `bool [size, size]`, True where it is not black, resized.
 
+    It is fitted as its picture, whose aspect it must have; padding is not marked.
+
     In a file that was saved with losses, as JPEG, a pixel is marked if it is at least
-    half as bright as white: such files blur edges. Marks never vanish: where resizing
-    leaves no marked pixel, those that hold one are marked.
+    half as bright as white: such files blur edges. Marks that are seen never vanish:
+    where resizing leaves no marked pixel, those that hold one are marked.
 
     Raises:
       InputError: `read` would refuse the file, or losses have left no mark.
@@ -87,8 +115,12 @@ def read_mask(path: str | os.PathLike, size: int) -> np.ndarray:
         marked, turn = _marked(image, file), formats.orientation(image)
         mask = Image.fromarray(marked)
         mask = mask if turn is None else mask.transpose(turn)
-        resized = mask.resize((size, size), Image.Resampling.NEAREST)
-        return _with_marks(np.asarray(resized), np.asarray(mask))
+        found = fitting.place((mask.height, mask.width), (size, size), fit)
+        seen, (height, width) = mask.crop(found.seen), found.lies.sides
+        resized = seen.resize((width, height), Image.Resampling.NEAREST)
+        whole = np.zeros((size, size), bool)
+        whole[found.lies.slices] = _with_marks(np.asarray(resized), np.asarray(seen))
+        return whole
 
 
 def is_grey(path: str | os.PathLike) -> bool:
@@ -102,13 +134,28 @@ def is_grey(path: str | os.PathLike) -> bool:
         return image.mode in _GREY or formats.is_grey(image)
 
 
-def _resized(file: IO[bytes], shape: tuple[int, int, int]) -> np.ndarray:
+def _read(
+    path: str | os.PathLike, shape: tuple[int, int, int], fit: str
+) -> tuple[np.ndarray, fitting.Place]:
+    with _readable(path), open(path, "rb") as file:
+        return _resized(file, shape, fit)
+
+
+def _resized(
+    file: IO[bytes], shape: tuple[int, int, int], fit: str
+) -> tuple[np.ndarray, fitting.Place]:
     from PIL import Image
 
-    height, width, channels = shape
+    *sides, channels = shape
     image = _picture(file, "L" if channels == 1 else "RGB")
+    sides = sides[0], sides[1]
+    found = fitting.place((image.height, image.width), sides, fit)
+    if fit == fitting.CUT:  # A filter would reach beyond a box that is not cut out.
+        image = image.crop(found.seen)
+    height, width = found.lies.sides
     image = image.resize((width, height), Image.Resampling.BILINEAR)
-    return np.asarray(image).reshape(shape)
+    inner = np.asarray(image).reshape(height, width, channels)
+    return fitting.padded(inner, sides, found.lies), found
 
 
 def _picture(file: IO[bytes], mode: str) -> "Image.Image":
@@ -148,9 +195,8 @@ def _with_marks(resized: np.ndarray, marked: np.ndarray) -> np.ndarray:
         return resized
     mask = np.zeros_like(resized)
     rows, columns = np.nonzero(marked)
-    height, width = marked.shape
-    size = len(mask)
-    mask[rows * size // height, columns * size // width] = True
+    (high, wide), (height, width) = mask.shape, marked.shape
+    mask[rows * high // height, columns * wide // width] = True
     return mask
 
 
@@ -287,34 +333,37 @@ def pieces(
     paths: Sequence[str | os.PathLike],
     shape: tuple[int, int, int],
     size: int,
+    fit: str = fitting.STRETCH,
     threads: int = THREADS,
-) -> Iterator[tuple[list[str], np.ndarray, dict[str, InputError]]]:
+) -> Iterator[Piece]:
     """Reads files, the next piece while the last one is in use.
 
     Args:
       paths: files to read.
       shape: sides and channels (H, W, C) of the images, as in `read`.
       size: files in a piece.
+      fit: one of `fitting.FITS`.
       threads: number of threads that read at the same time.
 
     Yields:
-      Names of up to `size` files; images of those that can be read, in their order,
-      `uint8 [n, H, W, C]`; and the errors of the others, by name.
+      Up to `size` files, their images uint8.
     """
     names = [os.fspath(path) for path in paths]
     parts = [names[start : start + size] for start in range(0, len(names), size)]
-    read_one = _return_errors(lambda name: read(name, shape))
+    read_one = _return_errors(lambda name: _read(name, shape, fit))
     with ThreadPoolExecutor(threads) as pool:
         begin = lambda part: [pool.submit(read_one, name) for name in part]
         coming = begin(parts[0]) if parts else []
         for i, part in enumerate(parts):
             results = [future.result() for future in coming]
             coming = begin(parts[i + 1]) if i + 1 < len(parts) else []
-            images = [x for x in results if not isinstance(x, InputError)]
+            pairs = [x for x in results if not isinstance(x, InputError)]
             errors = {
                 name: result
                 for name, result in zip(part, results, strict=True)
                 if isinstance(result, InputError)
             }
-            empty = np.empty((0, *shape), np.uint8)
-            yield part, np.stack(images) if images else empty, errors
+            images = np.empty((len(pairs), *shape), np.uint8)
+            for whole, (image, _) in zip(images, pairs, strict=True):
+                whole[:] = image
+            yield Piece(part, images, errors, [place for _, place in pairs])

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ocjax.data import fitting
+
 if TYPE_CHECKING:
     import jax
 
@@ -124,38 +126,54 @@ def moments(
     return tuple(map(float, mean)), tuple(map(float, np.sqrt(squares / count)))
 
 
-def resize(images: np.ndarray, size: int) -> np.ndarray:
+def resize(images: np.ndarray, size: int, fit: str = fitting.STRETCH) -> np.ndarray:
     """Resizes images to squares, bilinearly and with Pillow.
 
     The papers' torchvision pipelines resize PIL images by the same code; other
     libraries' bilinear filters give other pixels.
 
     Args:
-      images: pixels `uint8 [N, H, W, C]` with C in {1, 3}.
+      images: pixels `[N, H, W, C]` with C in {1, 3}; uint8, or float32 in [-1, 1].
       size: height and width to return, at least 1.
+      fit: how images that are not square become so, one of `fitting.FITS`.
 
     Returns:
-      Pixels `uint8 [N, size, size, C]`; `images` itself where that is its shape.
+      Pixels `[N, size, size, C]` of the same dtype; `images` itself where that is its
+      shape.
     """
-    from PIL import Image
-
     if size < 1:
         raise ValueError(f"`size` (={size}) must be at least 1.")
-    count, *shape, channels = images.shape
-    if shape == [size, size]:
+    count, height, width, channels = images.shape
+    if (height, width) == (size, size):
         return images
-    resized = np.empty((count, size, size, channels), np.uint8)
+    found = fitting.place((height, width), (size, size), fit)
+    resized = np.empty((count, size, size, channels), images.dtype)
     for before, after in zip(images, resized, strict=True):
-        # Pillow's grey images have no channel axis.
-        picture = Image.fromarray(before.squeeze(-1) if channels == 1 else before)
-        picture = picture.resize((size, size), Image.Resampling.BILINEAR)
-        after[:] = np.asarray(picture).reshape(after.shape)
+        inner = _scaled(before[found.seen.slices], found.lies.sides)
+        after[:] = fitting.padded(inner, (size, size), found.lies)
     return resized
 
 
 def resize_one(image: np.ndarray, size: int) -> np.ndarray:
     """Resizes one image `uint8 [H, W, C]` to `[size, size, C]`, as `resize` does."""
     return resize(image[None], size)[0]
+
+
+def _scaled(pixels: np.ndarray, sides: tuple[int, int]) -> np.ndarray:
+    """One image `[H, W, C]` of other sides; each channel of floats on its own."""
+    from PIL import Image
+
+    height, width = sides
+    scale = lambda picture: np.asarray(
+        Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR)
+    )
+    if pixels.dtype == np.uint8:
+        # Pillow's grey images have no channel axis.
+        grey = pixels.shape[-1] == 1
+        return scale(pixels[..., 0] if grey else pixels).reshape(*sides, -1)
+    planes = np.moveaxis(pixels, -1, 0)
+    scaled = np.stack([scale(np.ascontiguousarray(plane)) for plane in planes], -1)
+    return np.clip(scaled, -1, 1)
 
 
 def _check_shape(images: np.ndarray, name: str) -> None:

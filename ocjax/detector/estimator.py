@@ -42,7 +42,8 @@ class Detector(OutlierMixin, BaseEstimator):
     images. They are `uint8`, or numbers of a stated `value_range`. Or they are a list
     of pictures: paths of files, PIL images, and arrays `[H, W]` or `[H, W, C]` of
     several sizes, in any mixture. Pictures of a list are grey where all that trained
-    are, else in colour. Networks see images resized to `image_size`.
+    are, else in colour. Networks see images resized to `image_size`, and those that
+    are not square as `image_fit` says.
 
     Scores follow scikit-learn: `score_samples` and `decision_function` are lower for
     more anomalous images, `predict` gives +1 for normal and -1 for anomalous ones.
@@ -68,6 +69,7 @@ class Detector(OutlierMixin, BaseEstimator):
         image_shape: tuple[int, ...] | None = None,
         value_range: tuple[float, float] | str | None = None,
         image_size: int = RunConfig.image_size,
+        image_fit: str = RunConfig.fit,
         steps: int = RunConfig.steps,
         epochs: int = RunConfig.epochs,
         batch_size: int = RunConfig.batch_size,
@@ -93,6 +95,9 @@ class Detector(OutlierMixin, BaseEstimator):
           image_size: side that images are brought to: 32, 64, 128 or 256; any where
             there are tiles, or a frozen network; 0 for what a frozen network takes
             (`hyper__size`), and 32 of others.
+          image_fit: how images that are not square become so: "stretch", "pad" (the
+            whole, its aspect kept, the mean of its border around it) or "cut" (the
+            square in its middle).
           tile: side of overlapping tiles that networks see instead, or 0.
           steps: steps of training, each on a batch; 0: by epochs, or 2,000.
           epochs: passes over the training images, in place of steps; or 0.
@@ -113,6 +118,7 @@ class Detector(OutlierMixin, BaseEstimator):
         self.image_shape = image_shape
         self.value_range = value_range
         self.image_size = image_size
+        self.image_fit = image_fit
         self.steps = steps
         self.epochs = epochs
         self.batch_size = batch_size
@@ -200,6 +206,7 @@ class Detector(OutlierMixin, BaseEstimator):
             version=ocjax.__version__,
             commit=environment.commit(),
             weights=method.weights,
+            fit=self.image_fit,
         )
         if not all_alike:
             _warn_of_collapse(card.normals)
@@ -289,7 +296,8 @@ class Detector(OutlierMixin, BaseEstimator):
     def judge(self, X: Images, *, explain: bool = False) -> Verdicts:
         """Judges images: scores, decisions, p-values and, with `explain`, heatmaps.
 
-        Heatmaps are as large as the images that networks see, `image_size`.
+        Heatmaps are as large as the images that networks see, `image_size`;
+        `ocjax.data.unfitted` brings one to the shape of its picture.
         """
         check_is_fitted(self, "card_")
         return self.scorer.judge(self._images(X), explain=explain)
@@ -436,7 +444,7 @@ class Detector(OutlierMixin, BaseEstimator):
 
     def _form(self) -> inputs.Form:
         side, shape = self._side(), self.image_shape
-        return inputs.Form(side, shape, self.value_range, self.range_)
+        return inputs.Form(side, self.image_fit, shape, self.value_range, self.range_)
 
     def _set_offset(self) -> None:
         assert self.card_.threshold is not None  # `fit` sets it.

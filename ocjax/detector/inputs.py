@@ -20,6 +20,7 @@ class Form(NamedTuple):
     """Form in which images come, and in which networks see them."""
 
     size: int  # Side of images that networks see, in pixels.
+    fit: str  # How images become square, one of `ocjax.data.fitting.FITS`.
     image_shape: tuple[int, ...] | None  # Shape of images that come as rows.
     value_range: Range | str | None  # Parameter of the detector.
     range: Range | None  # Black and white, or the extremes of TRAINING; None for uint8.
@@ -42,7 +43,7 @@ class Form(NamedTuple):
         images = None
         for start in range(0, len(X), _PIECE):
             piece = self.ranged(X[start : start + _PIECE], "X")
-            piece = pictures_lib.resized(piece, self.size)
+            piece = images_lib.resize(piece, self.size, self.fit)
             if images is None:
                 images = np.zeros((room, *piece.shape[1:]), piece.dtype)
             images[start : start + len(piece)] = piece
@@ -61,7 +62,7 @@ class Form(NamedTuple):
                 f"(={TRAINING!r}) is, got files or uint8 pictures."
             )
         shape = self.size, self.size, channels
-        return pictures_lib.read(pictures, shape, room, self.ranged)
+        return pictures_lib.read(pictures, shape, self.fit, room, self.ranged)
 
     def ranged(self, X: np.ndarray, name: str) -> np.ndarray:
         """Images `[N, H, W, C]` as uint8, or float32 in [-1, 1].

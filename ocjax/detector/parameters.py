@@ -37,6 +37,8 @@ def check(parameters: Mapping[str, Any]) -> None:
         if field.name in parameters:
             value, bound = parameters[field.name], bounds.BOUNDS.get(field.name)
             _check_field(field.name, value, type(field.default), bound)
+    fit, bound = parameters["image_fit"], bounds.BOUNDS["fit"]
+    _check_field("image_fit", fit, str, bound)
     one_of("method", parameters["method"], methods.METHODS)
     _check_contamination(parameters["contamination"])
     _check_shape(parameters["image_shape"])

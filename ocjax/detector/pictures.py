@@ -113,13 +113,18 @@ def channels_of(pictures: Sequence) -> int:
 
 
 def read(
-    pictures: Sequence, shape: tuple[int, int, int], room: int, convert: Convert
+    pictures: Sequence,
+    shape: tuple[int, int, int],
+    fit: str,
+    room: int,
+    convert: Convert,
 ) -> np.ndarray:
     """Pictures of a list, of any sizes, resized to squares.
 
     Args:
       pictures: files, Pillow's images, and arrays `[H, W]` or `[H, W, C]`.
       shape: shape (S, S, C) of each image to return.
+      fit: how they become square, one of `ocjax.data.fitting.FITS`.
       room: length of the result, the number of pictures or more; the rest is black.
       convert: function of images `[n, H, W, C]` of arrays, and of their name, that
         gives uint8, or floats in [-1, 1].
@@ -131,7 +136,7 @@ def read(
       InputError: some cannot be read; the message names them.
       ValueError: an array is no picture.
     """
-    read_one = lambda item: _read(item[1], f"X[{item[0]}]", shape, convert)
+    read_one = lambda item: _read(item[1], f"X[{item[0]}]", shape, fit, convert)
     images, errors = None, []
     for i, image in enumerate(files.each(read_one, enumerate(pictures))):
         if isinstance(image, InputError):
@@ -160,13 +165,13 @@ def _is_grey(picture: Any) -> bool:
 
 
 def _read(
-    picture: Any, name: str, shape: tuple[int, int, int], convert: Convert
+    picture: Any, name: str, shape: tuple[int, int, int], fit: str, convert: Convert
 ) -> np.ndarray:
     """Reads a picture as `[S, S, C]`, uint8 or float32."""
     if is_path(picture):
-        return files.read(local(picture, name), shape)
+        return files.read(local(picture, name), shape, fit)
     if is_pil(picture):
-        return files.decode(_encoded(picture, name), name, shape)
+        return files.decode(_encoded(picture, name), name, shape, fit)
     if not hasattr(picture, "shape"):
         raise ValueError(
             f"Expected pictures ({_PICTURES}), got a {type(picture).__name__} as "
@@ -180,7 +185,7 @@ def _read(
             f"{list(np.shape(picture))} as {name}."
         )
     image = _with_channels(convert(array[None], name), shape[-1])
-    return resized(image, shape[0])[0]
+    return images_lib.resize(image, shape[0], fit)[0]
 
 
 def _encoded(picture: "Image.Image", name: str) -> bytes:
@@ -213,21 +218,3 @@ def _with_channels(images: np.ndarray, channels: int) -> np.ndarray:
         grey = images.astype(np.uint32) @ np.array(_LUMA, np.uint32)
         return ((grey + 2**15) >> 16).astype(np.uint8)[..., None]
     return images @ (np.array(_LUMA, np.float32)[:, None] / 2**16)
-
-
-def resized(images: np.ndarray, size: int) -> np.ndarray:
-    """Images `[N, size, size, C]`, bilinearly and by Pillow; floats stay in [-1, 1]."""
-    from PIL import Image
-
-    if images.dtype == np.uint8:
-        return images_lib.resize(images, size)
-    count, *sides, channels = images.shape
-    if sides == [size, size]:
-        return images
-    resized = np.empty((count, size, size, channels), np.float32)
-    for before, after in zip(images, resized, strict=True):
-        for channel in range(channels):
-            plane = Image.fromarray(np.ascontiguousarray(before[..., channel]))
-            plane = plane.resize((size, size), Image.Resampling.BILINEAR)
-            after[..., channel] = np.asarray(plane)
-    return np.clip(resized, -1, 1, out=resized)

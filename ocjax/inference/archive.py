@@ -14,6 +14,7 @@ import numpy as np
 
 from ocjax import _files
 from ocjax._checks import InputError
+from ocjax.data import fitting
 from ocjax.inference.scorer import Card
 
 FORMAT = 1  # Number to be raised when older files can no longer be read.
@@ -125,6 +126,8 @@ def check(card: Card) -> None:
     integers = type(card.size) is int and type(card.channels) is int
     if not (integers and 0 < card.size < 2**16 and card.channels in (1, 3)):
         raise ValueError(f"images of shape {_short(card.shape)}")
+    if card.fit not in fitting.FITS:
+        raise ValueError(f"pictures fitted by {_short(card.fit)}")
     rate = card.false_positive_rate
     if rate is not None and not (_is_number(rate) and 0 < rate < 1):
         raise ValueError(f"the false-positive rate {_short(rate)}")

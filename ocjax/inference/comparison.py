@@ -82,8 +82,9 @@ def compared(
         settings = parse(values)
     except InputError as error:
         return Row(method, failed=str(error))
+    config = settings.config
     dataset, fingerprint = _loaded(
-        settings.config.dataset, data_dir, settings.config.image_size
+        config.dataset, data_dir, config.image_size, config.fit
     )
     try:
         task = tasks.of_dataset(settings, seed, dataset, fingerprint)
@@ -114,9 +115,11 @@ def compared(
 
 
 @functools.lru_cache(4)
-def _loaded(name: str, data_dir: str | None, size: int) -> tuple[data.Dataset, str]:
-    """A data set and its fingerprint, once for all methods that see this size."""
-    dataset = data.load(name, data_dir=data_dir, size=size)
+def _loaded(
+    name: str, data_dir: str | None, size: int, fit: str
+) -> tuple[data.Dataset, str]:
+    """A data set and its fingerprint, once for all methods that see it so."""
+    dataset = data.load(name, data_dir=data_dir, size=size, fit=fit)
     return dataset, data.fingerprint(dataset)
 
 

@@ -123,6 +123,7 @@ def _card(folder: RunFolder, known: Known) -> Card:
             environment.get("versions", {}).get("ocjax") or "",
             environment.get("commit"),
             known.weights,
+            config.fit,
         )
         archive.check(card)
     except (AttributeError, KeyError, ValueError) as error:

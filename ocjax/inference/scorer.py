@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ocjax._checks import InputError
-from ocjax.data import files
+from ocjax.data import files, fitting
 from ocjax.data.images import check_ready
 from ocjax.evaluation import thresholds
 
@@ -34,6 +34,8 @@ class Card:
     version: str  # Version of the ocjax that made it.
     commit: str | None = None  # Commit of that ocjax, if known.
     weights: str = ""  # Name and version of a frozen network's; "" without one.
+    # How pictures that are not square become so, one of `ocjax.data.fitting.FITS`.
+    fit: str = fitting.STRETCH
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -155,7 +157,8 @@ class Scorer:
         Yields:
           Path, and the verdict of its image, or the error that there is in its place.
         """
-        for names, images, errors in files.pieces(paths, self.card.shape, piece):
+        shape, fit = self.card.shape, self.card.fit
+        for names, images, errors, _ in files.pieces(paths, shape, piece, fit):
             verdicts = self.judge(images).each()
             for name in names:
                 result = errors[name] if name in errors else next(verdicts)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ocjax._checks import InputError, one_of
+from ocjax.data import fitting
 
 # Names of the types of fields in messages.
 KINDS = {bool: "True or False", int: "a whole number", float: "a number", str: "text"}
@@ -57,6 +58,7 @@ SEED = Range(0, 2**32 - 1)  # Others have the random numbers of one of these.
 # Fields of `RunConfig` and `Execution` whose values are bounded.
 BOUNDS: Mapping[str, Bound] = {
     "image_size": Range(0),
+    "fit": Words(fitting.FITS),
     "split_seed": Range(0),
     "validation_fraction": SHARE,
     "augment": Words(("crop", "flip"), several=True),

@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 from ocjax import _files, data, methods
 from ocjax._checks import InputError, one_of
 from ocjax._nested import flat
-from ocjax.data import protocols
+from ocjax.data import fitting, protocols
 from ocjax.runs import bounds
 
 SMALL = 32  # Side of images whose size is left open, in pixels.
@@ -70,6 +70,9 @@ class RunConfig:
     # Height and width of images, in pixels: 32, 64, 128 or 256; any with tiles or a
     # frozen network; 0 for 32, or for what a frozen network takes of larger pictures.
     image_size: int = 0
+    # How pictures in folders that are not square become so: "stretch", "pad" (the
+    # whole, its border's mean around it) or "cut" (the square in the middle).
+    fit: str = fitting.STRETCH
     # Whether damaged files are left out, instead of an error.
     skip_unreadable: bool = False
     # Division into training and test images: "p1", "p2", "ganomaly" or "folder".

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ocjax._nested import flat
+from ocjax.data import fitting
 from ocjax.evaluation import plots
 from ocjax.runs import known
 from ocjax.runs.folder import RunFolder
@@ -46,6 +47,14 @@ CAPTIONS = {
     "attacked: scores of normal images are raised and those of anomalies lowered.",
     "training_curves": "Each term of the losses: thin as logged, thick its running "
     "mean over a twentieth of the run.",
+}
+
+# `fit` of a run -> what it did to pictures that are not square.
+FITTED = {
+    fitting.PAD: "Pictures keep their aspect: around those that are not square lies "
+    "the mean of their border, which counts as normal where pixels are counted.",
+    fitting.CUT: "Pictures keep their aspect: of those that are not square only the "
+    "square in the middle was seen, and what lies beside it is not judged.",
 }
 
 
@@ -96,6 +105,7 @@ def page(
     return template.render(
         summary=summary,
         identity=summary.identity,
+        fitted=FITTED.get(config.get("config", {}).get("fit"), ""),
         judgement=summary.judgement,
         measures=summary.judgement.measures,
         decisions=summary.judgement.decisions,

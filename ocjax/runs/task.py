@@ -137,5 +137,6 @@ def dataset_of(config: RunConfig, data_dir: str | os.PathLike | None) -> data.Da
         config.dataset,
         data_dir=data_dir,
         size=config.image_size,
+        fit=config.fit,
         skip_unreadable=config.skip_unreadable,
     )

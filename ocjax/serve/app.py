@@ -17,7 +17,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from ocjax._checks import InputError
-from ocjax.data import files
+from ocjax.data import files, fitting
 from ocjax.evaluation.plots.images import overlay
 from ocjax.inference.scorer import Card, Scorer, Verdict
 from ocjax.serve import guard, uploads
@@ -106,36 +106,43 @@ class _Pages:
     ) -> list[dict]:
         decoding = [self._thread(self._decode, picture) for picture in pictures]
         decoded = await asyncio.gather(*decoding)
-        good = [image for image in decoded if isinstance(image, np.ndarray)]
+        good = [found[0] for found in decoded if not isinstance(found, InputError)]
         futures = self._batches.submit(good, explain=explain)
         # Each is awaited, so that of several failures none is reported as forgotten.
         judged = await asyncio.gather(
             *map(asyncio.wrap_future, futures), return_exceptions=True
         )
         verdicts, results = iter(judged), []
-        for upload, image in zip(pictures, decoded, strict=True):
-            if isinstance(image, InputError):
-                results.append({"name": upload.name, "error": str(image)})
+        for upload, found in zip(pictures, decoded, strict=True):
+            if isinstance(found, InputError):
+                results.append({"name": upload.name, "error": str(found)})
                 continue
             verdict = next(verdicts)
             if isinstance(verdict, BaseException):
                 raise verdict
-            results.append(await self._thread(self._result, upload, image, verdict))
+            results.append(await self._thread(self._result, upload, *found, verdict))
         return results
 
     async def _thread(self, function, *arguments):
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._decoders, function, *arguments)
 
-    def _decode(self, upload: uploads.Upload) -> np.ndarray | InputError:
+    def _decode(
+        self, upload: uploads.Upload
+    ) -> tuple[np.ndarray, fitting.Place] | InputError:
+        shape, fit = self._card.shape, self._card.fit
         try:
-            return files.decode(upload.content, upload.name, self._card.shape)
+            return files.decode_placed(upload.content, upload.name, shape, fit)
         except InputError as error:
             # The caught error is not returned: its frames hold the picture, in a cycle.
             return InputError(str(error))
 
     def _result(
-        self, upload: uploads.Upload, image: np.ndarray, verdict: Verdict
+        self,
+        upload: uploads.Upload,
+        image: np.ndarray,
+        place: fitting.Place,
+        verdict: Verdict,
     ) -> dict:
         if not np.isfinite(verdict.score):
             why = f"{upload.name} got no finite score from the model"
@@ -150,7 +157,8 @@ class _Pages:
             "p_value": verdict.p_value,
         }
         if verdict.heatmap is not None:
-            result["heatmap"] = _overlay(image, verdict.heatmap)
+            inner = place.lies.slices  # Without padding.
+            result["heatmap"] = _overlay(image[inner], verdict.heatmap[inner])
         return result
 
 
@@ -162,6 +170,7 @@ def _facts(card: Card) -> dict:
         "trained_on": card.trained_on,
         "size": card.size,
         "channels": card.channels,
+        "fit": card.fit,
         "normals": len(card.normals),
         "histogram": {
             "edges": [float(edge) for edge in edges],

@@ -78,7 +78,7 @@ def test_strips_draw_what_the_whole_would_be(monkeypatch):
     large = Image.fromarray(heatmap).resize((33, 97), Image.Resampling.BILINEAR)
     whole = overlay(picture[None] / 255, np.asarray(large)[None], 0.7)[0]
     monkeypatch.setattr(heatmaps, "STRIP", 400)
-    drawn = heatmaps.drawn(picture, heatmap, 0.7)
+    drawn = heatmaps.drawn(picture, heatmap, 0.7, "stretch")
     error = np.abs(drawn - 255 * whole)
     # Of 256 colours a level beside a border may get the next one.
     assert error.max() < 4 and error.mean() < 0.3

@@ -247,7 +247,7 @@ def test_what_cannot_be_read_is_not_kept_in_memory(tmp_path):
     gc.collect()
     gc.disable()
     try:
-        ((_, images, errors),) = files.pieces(paths, (8, 8, 3), 9)
+        ((_, images, errors, _),) = files.pieces(paths, (8, 8, 3), 9)
         assert not len(images) and len(errors) == 3
         assert not [x for x in gc.get_objects() if isinstance(x, ImageFile.ImageFile)]
     finally:

@@ -103,6 +103,18 @@ def test_a_heatmap_is_a_png_as_large_as_the_models_pictures():
     assert "heatmap" not in only(send(("a.png", GOOD), query="?heatmap=0"))
 
 
+def test_a_heatmap_is_of_the_picture_without_padding():
+    wide = toy.picture(0.3, size=(40, 20))
+    sizes = {"stretch": (16, 16), "pad": (16, 8), "cut": (16, 16)}
+    for fit, size in sizes.items():
+        to = client(toy.scorer(fit=fit))
+        address = only(send(("a.png", wide), to=to, query="?heatmap=1"))["heatmap"]
+        content = base64.b64decode(address.partition(",")[2])
+        with Image.open(io.BytesIO(content)) as image:
+            assert image.size == size
+        assert to.get("/model").json()["fit"] == fit
+
+
 def test_grey_models_and_their_heatmaps():
     result = only(
         send(("a", GOOD), to=client(toy.scorer(channels=1)), query="?heatmap=1")
@@ -469,6 +481,7 @@ def test_the_model_tells_of_its_normals_but_not_which():
         "trained_on": "grey pictures",
         "size": toy.SIZE,
         "channels": 3,
+        "fit": "stretch",
         "normals": len(card.normals),
         "false_positive_rate": 0.02,
         "threshold": 0.4,

@@ -18,7 +18,7 @@ SIZE = 16
 NORMALS = tuple(np.random.default_rng(0).normal(0.3, 0.04, 199).clip(0.1, 0.5))
 
 
-def card(normals=NORMALS, threshold=0.4, channels=3) -> Card:
+def card(normals=NORMALS, threshold=0.4, channels=3, fit="stretch") -> Card:
     return Card(
         "toy",
         "grey pictures",
@@ -29,6 +29,7 @@ def card(normals=NORMALS, threshold=0.4, channels=3) -> Card:
         threshold,
         "1.2.3",
         "abc",
+        fit=fit,
     )
 
 

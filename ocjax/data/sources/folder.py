@@ -11,7 +11,7 @@ from absl import logging
 
 from ocjax import _files
 from ocjax._checks import InputError
-from ocjax.data import cache, entries, files, layout
+from ocjax.data import cache, entries, files, fitting, layout
 from ocjax.data.dataset import Dataset
 from ocjax.data.entries import GOOD, Entry
 
@@ -33,6 +33,7 @@ def folder(
     data_dir: str | os.PathLike | None,
     size: int,
     name: str = "folder",
+    fit: str = fitting.STRETCH,
     skip_unreadable: bool = False,
 ) -> Dataset:
     """The pictures below `data_dir`, grey if all of them are, else in colour.
@@ -42,8 +43,9 @@ def folder(
 
     Args:
       data_dir: the folder.
-      size: height and width of the images, resized bilinearly, whatever their shape.
+      size: height and width of the images, resized bilinearly.
       name: of the data set.
+      fit: how pictures that are not square become so, one of `ocjax.data.fitting.FITS`.
       skip_unreadable: leave out pictures that cannot be read, with a warning that names
         them.
 
@@ -58,7 +60,7 @@ def folder(
     if data_dir is None:
         raise InputError(f"Data set {name!r} needs --data_dir, the folder of pictures.")
     root = _files.local(data_dir, "--data_dir")
-    return laid_out(root, layout.read(root), size, name, skip_unreadable)
+    return laid_out(root, layout.read(root), size, name, fit, skip_unreadable)
 
 
 def laid_out(
@@ -66,6 +68,7 @@ def laid_out(
     found: layout.Layout,
     size: int,
     name: str,
+    fit: str = fitting.STRETCH,
     skip_unreadable: bool = False,
 ) -> Dataset:
     """The pictures of a layout that was read; the others are `folder`'s."""
@@ -74,12 +77,12 @@ def laid_out(
     _check(root, pictures, alone)
     shape = (size, size, 1 if _all_grey(pictures) else 3)
     try:
-        images = _images(pictures, shape)
+        images = _images(pictures, shape, fit)
     except _Unreadable as error:
         errors = error.errors
         pictures = _without(errors, pictures, skip_unreadable)
         _check(root, pictures, alone, list(errors.values()))
-        images = _images(pictures, shape)
+        images = _images(pictures, shape, fit)
     kinds = [GOOD, *sorted({entry.kind for entry in pictures} - {GOOD})]
     places = tuple(entries.place(root, entry.path) for entry in pictures)
     groups = None
@@ -93,7 +96,7 @@ def laid_out(
         np.array([bool(entry.test) for entry in pictures]),
         tuple(kinds),
         groups=groups,
-        masks=_masks(pictures, size),
+        masks=_masks(pictures, size, fit),
         paths=places,
     )
 
@@ -175,13 +178,13 @@ class _Unreadable(Exception):
         self.errors = errors
 
 
-def _images(pictures: list[Entry], shape: tuple[int, int, int]) -> np.ndarray:
+def _images(pictures: list[Entry], shape: tuple[int, int, int], fit: str) -> np.ndarray:
     """The pictures, from the cache."""
     paths = [entry.path for entry in pictures]
 
     def fill(array):
         def read(number):
-            array[number] = files.read(paths[number], shape)
+            array[number] = files.read(paths[number], shape, fit)
 
         results = enumerate(files.each(read, range(len(paths))))
         errors = {i: error for i, error in results if error is not None}
@@ -189,11 +192,11 @@ def _images(pictures: list[Entry], shape: tuple[int, int, int]) -> np.ndarray:
             raise _Unreadable(errors)
 
     height, _, channels = shape
-    key = _key(paths, height, channels)
+    key = _key(paths, height, channels, fit)
     return cache.mapped(key, (len(paths), *shape), fill)
 
 
-def _masks(pictures: list[Entry], size: int) -> np.ndarray | None:
+def _masks(pictures: list[Entry], size: int, fit: str) -> np.ndarray | None:
     """Masks `bool [N, size, size]`, if there are any, from the cache."""
     paths = {i: entry.mask for i, entry in enumerate(pictures) if entry.mask}
     if not paths:
@@ -201,11 +204,12 @@ def _masks(pictures: list[Entry], size: int) -> np.ndarray | None:
 
     def fill(array):
         def read(number):
-            array[number] = files.read_mask(paths[number], size)
+            array[number] = files.read_mask(paths[number], size, fit)
 
         files.every(read, paths)
 
-    key = _key([*(entry.path for entry in pictures), *paths.values()], "masks", size)
+    found = [*(entry.path for entry in pictures), *paths.values()]
+    key = _key(found, "masks", size, fit)
     return cache.mapped(key, (len(pictures), size, size), fill).view(bool)
 
 

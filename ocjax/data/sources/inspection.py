@@ -1,12 +1,15 @@
 """Inspection benchmarks by name, each in the layout in which it is published.
 
 A category is a data set of its own: good pictures train, and those of the published
-test part test. Nothing is downloaded.
+test part test. Nothing is downloaded. `reading` are options of `folder`: `fit` and
+`skip_unreadable`.
 """
 
 import csv
 import os
 import pathlib
+from collections.abc import Mapping
+from typing import Any
 
 from ocjax._checks import InputError
 from ocjax.data import prepared
@@ -32,7 +35,7 @@ def mvtec_ad(
     *,
     data_dir: str | os.PathLike | None,
     size: int,
-    skip_unreadable: bool = False,
+    **reading: Any,
 ) -> Dataset:
     """A category of MVTec AD, looked for in `<data_dir>/mvtec_ad/CATEGORY`.
 
@@ -40,7 +43,7 @@ def mvtec_ad(
       Bergmann et al., MVTec AD: a comprehensive real-world dataset for unsupervised
       anomaly detection, 2019.
     """
-    return _of_folders("mvtec_ad", category, data_dir, size, skip_unreadable)
+    return _of_folders("mvtec_ad", category, data_dir, size, reading)
 
 
 def btad(
@@ -48,7 +51,7 @@ def btad(
     *,
     data_dir: str | os.PathLike | None,
     size: int,
-    skip_unreadable: bool = False,
+    **reading: Any,
 ) -> Dataset:
     """A product of BTAD, looked for in `<data_dir>/btad/PRODUCT`.
 
@@ -56,7 +59,7 @@ def btad(
       Mishra et al., VT-ADL: a vision transformer network for image anomaly detection
       and localization, 2021.
     """
-    return _of_folders("btad", category, data_dir, size, skip_unreadable)
+    return _of_folders("btad", category, data_dir, size, reading)
 
 
 def visa(
@@ -64,7 +67,7 @@ def visa(
     *,
     data_dir: str | os.PathLike | None,
     size: int,
-    skip_unreadable: bool = False,
+    **reading: Any,
 ) -> Dataset:
     """A category of VisA, looked for in `<data_dir>/visa`, in its one-class division.
 
@@ -81,7 +84,7 @@ def visa(
     pictures = [_entry(root, row) for row in rows]
     name = f"visa/{category}"
     layout = Layout(pictures, alone=False)
-    return laid_out(root, layout, size, name, skip_unreadable)
+    return laid_out(root, layout, size, name, **reading)
 
 
 def _of_folders(
@@ -89,13 +92,13 @@ def _of_folders(
     category: str,
     data_dir: str | os.PathLike | None,
     size: int,
-    skip_unreadable: bool,
+    reading: Mapping[str, Any],
 ) -> Dataset:
     return folder(
         data_dir=_root(benchmark, data_dir) / category,
         size=size,
         name=f"{benchmark}/{category}",
-        skip_unreadable=skip_unreadable,
+        **reading,
     )
 
 

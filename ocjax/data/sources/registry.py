@@ -6,9 +6,10 @@ part pooled; a protocol (`ocjax.data.protocols`) decides which image is for what
 
 import functools
 import os
+from typing import Any
 
 from ocjax import _checks
-from ocjax.data import prepared
+from ocjax.data import fitting, prepared
 from ocjax.data.dataset import Dataset
 from ocjax.data.sources import (
     digits,
@@ -29,6 +30,7 @@ def load(
     *,
     data_dir: str | os.PathLike | None = None,
     size: int = 32,
+    fit: str = fitting.STRETCH,
     skip_unreadable: bool = False,
 ) -> Dataset:
     """Loads a data set; never downloads one.
@@ -39,6 +41,8 @@ def load(
         `$TFDS_DATA_DIR`, else `~/tensorflow_datasets`. The digits need none; of
         "folder" it is the folder of pictures itself.
       size: height and width of the images, resized bilinearly.
+      fit: how pictures in folders that are not square become so, one of
+        `ocjax.data.fitting.FITS`.
       skip_unreadable: leave out files that cannot be read, with a warning.
 
     Returns:
@@ -48,13 +52,17 @@ def load(
       InputError: if the name is unknown, or the data set not there or not whole.
     """
     source = SOURCES[_checks.one_of("data set", name, SOURCES)]
-    if not skip_unreadable:
-        return source(data_dir=data_dir, size=size)
-    if name not in SKIPPING:
+    options: dict[str, Any] = {}
+    if fit != fitting.STRETCH:
+        options["fit"] = _checks.one_of("fit", fit, fitting.FITS)
+    if skip_unreadable:
+        options["skip_unreadable"] = True
+    if options and name not in OF_FOLDERS:
+        field = next(iter(options))
         raise _checks.InputError(
-            f"`config.skip_unreadable` is for pictures in folders, not {name!r}."
+            f"`config.{field}` is for pictures in folders, not {name!r}."
         )
-    return source(data_dir=data_dir, size=size, skip_unreadable=True)
+    return source(data_dir=data_dir, size=size, **options)
 
 
 # Categories of inspection benchmarks, each a data set of its own.
@@ -84,8 +92,9 @@ SOURCES = {
     "dcase2017_task2": sounds.dcase2017_task2,
     "sound_scenes": sounds.sound_scenes,
 }
-SKIPPING = ("folder", "magnetic_tile", *_INSPECTION)  # Those that can leave files out.
-LARGER = SKIPPING  # Those whose pictures are larger than a frozen network takes.
+# Those that can leave files out, and keep the aspect of pictures.
+OF_FOLDERS = ("folder", "magnetic_tile", *_INSPECTION)
+LARGER = OF_FOLDERS  # Those whose pictures are larger than a frozen network takes.
 # Never run on the original data, which is licensed, not public or too large to have
 # been at hand: tested on made files in its layout.
 UNTRIED = (
