@@ -17,6 +17,7 @@ from jax.typing import DTypeLike
 from ocjax import backbones
 from ocjax._checks import InputError
 
+SHOWN = 5  # Places of the side of a box that shows one: a patch and what is around it.
 SMOOTHING = 1 / 56  # Deviation of a heatmap's smoothing, as a part of its side.
 
 
@@ -105,6 +106,21 @@ def heatmaps(grids: jax.Array, side: int) -> jax.Array:
     """
     matrix = gaussian(side, SMOOTHING * side) @ bilinear(side, grids.shape[1])
     return mapped(grids[..., None], matrix)[..., 0]
+
+
+def boxes(places: jax.Array, grid: int) -> jax.Array:
+    """Boxes around places, as `base.Nearest` has them: `[..., 4]` of numbers `[...]`.
+
+    Each is `SHOWN` places wide and high; beside the edge it is moved into the image.
+
+    Args:
+      places: numbers of the places, line by line.
+      grid: places of a line.
+    """
+    side = min(SHOWN, grid)
+    starts = jnp.stack([places % grid, places // grid], -1) - side // 2
+    starts = jnp.clip(starts, 0, grid - side) / grid
+    return jnp.concatenate([starts, starts + side / grid], -1)
 
 
 @functools.lru_cache(32)

@@ -5,6 +5,8 @@ import jax.numpy as jnp
 
 from ocjax.modules import axis
 
+SHOWN = 3  # Rows nearest to an image that `Views.nearest` names, at most.
+
 
 def filled(
     memory: jax.Array, rows: jax.Array, numbers: jax.Array, stride: jax.Array | int = 1

@@ -100,6 +100,18 @@ class Stage(NamedTuple):
     computed: Pass | None = None  # Pass in place of a step.
 
 
+class Nearest(NamedTuple):
+    """Parts of normal training images that are most like the oddest part of an image.
+
+    Parts are boxes (left, top, right, bottom), shares of an image's sides in [0, 1],
+    all of one size.
+    """
+
+    odd: jax.Array  # Part of the image that is farthest from all normal ones, [B, 4].
+    numbers: jax.Array  # Of the training images, int32 [B, k], nearest first.
+    parts: jax.Array  # Of these, [B, k, 4].
+
+
 class Views(NamedTuple):
     """Functions for pictures of a method beside its reconstructions.
 
@@ -111,6 +123,7 @@ class Views(NamedTuple):
     measures: Mapping[str, Callable] = {}  # (state, images) -> [B], or [B, channels].
     decode: Callable | None = None  # (state, latents, (S, S, C)) -> images.
     distance: Callable | None = None  # (state, images, others) -> [B] in [0, 1].
+    nearest: Callable | None = None  # (state, images) -> Nearest.
 
 
 class Method(NamedTuple):

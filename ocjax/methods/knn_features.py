@@ -17,6 +17,7 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import DTypeLike
 
 from ocjax.methods import _frozen, _memory, base
@@ -46,7 +47,8 @@ def knn_features(
 
     Returns:
       The method; it has one pass. Its parameters `knn_features` are `memory` `[N, D]`,
-      rows of length 1.
+      rows of length 1; and `origin`, int32 `[N]`, the numbers of the training pictures
+      that they are of.
 
     Raises:
       InputError: the network or its weights are missing.
@@ -56,7 +58,7 @@ def knn_features(
 
     def init(key, images):
         del key, images
-        return {"memory": jnp.zeros((1, size))}
+        return {"memory": jnp.zeros((1, size)), "origin": jnp.zeros(1, jnp.int32)}
 
     def places(x):
         """Last map, `[B, h, h, D]`, scaled so that its mean has length 1."""
@@ -81,7 +83,9 @@ def knn_features(
 
     def finish(params, sums):
         del params
-        return {"memory": sums["memory"]}
+        memory, stride = sums["memory"], np.asarray(sums["stride"])
+        origin = np.arange(len(memory), dtype=np.int32) * stride
+        return {"memory": memory, "origin": origin}
 
     def score(state, x):
         memory = state.params["knn_features"]["memory"]
@@ -94,6 +98,16 @@ def knn_features(
         parts = 1 - jnp.einsum("bijd,bd->bij", maps, mean, precision="highest")
         return _frozen.heatmaps(jnp.maximum(parts, 0), x.shape[1])
 
+    def nearest(state, x):
+        params = state.params["knn_features"]
+        _, rows = largest_cosines(embed(state, x), params["memory"], _memory.SHOWN)
+        whole = jnp.array([0.0, 0.0, 1.0, 1.0])
+        return base.Nearest(
+            jnp.broadcast_to(whole, (len(x), 4)),
+            params["origin"][rows],
+            jnp.broadcast_to(whole, (*rows.shape, 4)),
+        )
+
     return base.of_one_pass(
         "knn_features",
         init=init,
@@ -103,6 +117,7 @@ def knn_features(
         score=score,
         embed=embed,
         anomaly_map=anomaly_map,
+        views=base.Views(nearest=nearest),
         weights=frozen.version,
     )
 

@@ -56,8 +56,9 @@ def patchcore(
 
     Returns:
       The method; it has one pass. Its parameters `patchcore` are `memory` `[M, D]`;
-      `support`, int32 `[M, b]`, the nearest in memory of each, itself first; and `key`,
-      the key of all draws.
+      `support`, int32 `[M, b]`, the nearest in memory of each, itself first; `origin`,
+      int32 `[M, 2]`, the number of the training picture that each is from and its place
+      there, line by line; and `key`, the key of all draws.
 
     Raises:
       InputError: an option is out of range, or the network or its weights are missing.
@@ -76,6 +77,7 @@ def patchcore(
         return {
             "memory": jnp.zeros((1, size)),
             "support": jnp.zeros((1, 1), jnp.int32),
+            "origin": jnp.zeros((1, 2), jnp.int32),
             "key": jax.random.key_data(key),
         }
 
@@ -84,6 +86,10 @@ def patchcore(
         features = frozen.features(x, names)
         described = _frozen.described([features[name] for name in names])
         return described.reshape(len(described), -1, size)
+
+    def chosen_places(key, number):
+        """Places of a picture in random order, of which the first are kept."""
+        return jax.random.permutation(jax.random.fold_in(key, number), grid**2)
 
     def start(state, shape, count):
         del state, shape
@@ -99,8 +105,7 @@ def patchcore(
         per_picture = sums["patches"].shape[1]
 
         def draw(patches, number):
-            order = jax.random.permutation(jax.random.fold_in(key, number), grid**2)
-            return patches[order[:per_picture]]
+            return patches[chosen_places(key, number)[:per_picture]]
 
         patches = patches_of(images)
         if per_picture < grid**2:
@@ -112,12 +117,26 @@ def patchcore(
         patches = sums["patches"].reshape(-1, size)
         count = max(1, round(config.coreset * len(patches)))
         key = jnp.asarray(params["key"])
-        memory = patches[np.asarray(coreset(patches, key, count))]
+        chosen = np.asarray(coreset(patches, key, count))
+        memory = patches[chosen]
         return {
             "memory": memory,
             "support": np.asarray(nearest(memory, min(config.neighbours, count))),
+            "origin": origin(chosen, sums, key),
             "key": key,
         }
+
+    def origin(chosen, sums, key):
+        """The picture and the place of the chosen patches, int32 `[M, 2]`."""
+        each = sums["patches"].shape[1]
+        numbers = (chosen // each * np.asarray(sums["stride"])).astype(np.int32)
+        ranks = (chosen % each).astype(np.int32)
+        if each == grid**2:
+            return np.stack([numbers, ranks], 1)
+        key = jax.random.wrap_key_data(key)
+        place = lambda pair: chosen_places(key, pair[0])[pair[1]]
+        found = np.asarray(jax.lax.map(place, (numbers, ranks)), np.int32)
+        return np.stack([numbers, found], 1)
 
     def places(state, x):
         """Patches `[B, P, D]` and their distances to the memory `[B, P]`."""
@@ -131,11 +150,28 @@ def patchcore(
         _, distances = places(state, x)
         return _frozen.heatmaps(distances.reshape(-1, grid, grid), x.shape[1])
 
-    def score(state, x):
+    def farthest(state, x):
+        """The place of the farthest patch `[B]`, and the patch `[B, D]`."""
         patches, distances = places(state, x)
+        place = distances.argmax(1)
+        one_hot = jax.nn.one_hot(place, patches.shape[1])
+        return place, jnp.einsum("bp,bpd->bd", one_hot, patches, precision="highest")
+
+    def nearest_parts(state, x):
         params = state.params["patchcore"]
-        farthest = jax.nn.one_hot(distances.argmax(1), patches.shape[1])
-        patch = jnp.einsum("bp,bpd->bd", farthest, patches, precision="highest")
+        place, patch = farthest(state, x)
+        squares = squared_distances(patch, params["memory"])
+        _, rows = jax.lax.top_k(-squares, min(_memory.SHOWN, len(params["memory"])))
+        found = params["origin"][rows]
+        return base.Nearest(
+            _frozen.boxes(place, grid),
+            found[..., 0],
+            _frozen.boxes(found[..., 1], grid),
+        )
+
+    def score(state, x):
+        params = state.params["patchcore"]
+        _, patch = farthest(state, x)
         match = jnp.argmax(-squared_distances(patch, params["memory"]), axis=-1)
         support = jnp.take(params["support"], match, 0, mode="clip")
         neighbours = jnp.take(params["memory"], support, 0, mode="clip")
@@ -149,6 +185,7 @@ def patchcore(
         finish=finish,
         score=score,
         anomaly_map=anomaly_map,
+        views=base.Views(nearest=nearest_parts),
         weights=frozen.version,
     )
 

@@ -102,6 +102,7 @@ def of_training(
     errors = [row["held_out_error"] for row in rows if "held_out_error" in row]
     if len(errors) < FEWEST_LOOKS:
         return []
+    unit = "steps" if steps_per_epoch is None else "epochs"
     third = len(errors) // 3
     before = np.median(errors[-2 * third : -third])
     after = np.median(errors[-third:])
@@ -109,8 +110,7 @@ def of_training(
         return []
     return [
         f"The held-out error was still falling, from {before:.3g} to {after:.3g} in "
-        f"the last third of training. Train longer: set more {'epochs' if steps_per_epoch else 'steps'}; "
-        f"{resume}"
+        f"the last third of training. Train longer: set more {unit}; {resume}"
     ]
 
 

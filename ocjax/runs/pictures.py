@@ -70,6 +70,14 @@ def draw(
         threshold,
         None if masks is None else masks[task.split.test],
     )
+    if method.views.nearest is not None:
+        figures["nearest"] = plots.nearest(
+            images,
+            anomalous,
+            scores,
+            functools.partial(_map, method.views.nearest, state),
+            lambda numbers: task.dataset.images[task.split.train[numbers]],
+        )
     if anomalous.any():
         figures["image_grid"] = plots.image_grid(images, anomalous, scores, steps)
         figures["most_anomalous"] = plots.most_anomalous(images, anomalous, scores)

@@ -21,6 +21,10 @@ CAPTIONS = {
     "threshold, and those with the lowest, framed in orange where they are anomalies "
     "and in blue where they are normal; below them where the score comes from, "
     "brighter for more, on one scale for all.",
+    "nearest": "The test images with the highest scores, below each its part that is "
+    "farthest from all normal ones, then the parts of normal training images that are "
+    "nearest to it. Where these look like it, the detector does not see what is wrong, "
+    "or nothing is; where they do not, nothing like it was trained on.",
     "image_grid": "Where it is surest and where it errs: the test images of either "
     "class with the lowest and the highest scores. Where there are reconstructions, "
     "normal images should come back unchanged and anomalies should not.",

@@ -179,6 +179,34 @@ def test_most_anomalous_images_come_in_order_in_frames_of_their_class(scored):
     assert title == f"{found} anomalous and {5 - found} normal images"
 
 
+def test_the_nearest_normal_parts_are_below_the_most_anomalous_images():
+    images = np.zeros((3, 4, 4, 1), np.uint8)
+    images[1, :2, :2] = 200  # The upper left, its odd part.
+    normals = np.zeros((9, 4, 4, 1), np.uint8) + np.uint8(10)
+    normals[7, 2:, 2:], normals[8, :2, 2:] = 100, 60
+    corners = {"left": [0, 0, 0.5, 0.5], "right": [0.5, 0.5, 1, 1]}
+
+    def find(chosen):
+        np.testing.assert_array_equal(chosen, images[[1, 2]])
+        odd = np.array([corners["left"]] * 2)
+        parts = np.array([[corners["right"], [0.5, 0, 1, 0.5]]] * 2)
+        return odd, np.array([[7, 8], [7, 0]]), parts
+
+    figure = plots.nearest(
+        images, [False, True, False], [1, 3, 2], find, lambda i: normals[i], columns=2
+    )
+    (axes,) = figure.axes
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert names == ["image", "oddest part", "nearest normal", "2."]
+    canvas = np.asarray(axes.images[0].get_array())
+    # Cells of 4 pixels in frames of one, gaps of one below and beside them.
+    inside = lambda row, column: canvas[7 * row + 1 :, 7 * column + 1 :][:4, :4, 0]
+    np.testing.assert_allclose(inside(1, 0), 200 / 255)
+    np.testing.assert_allclose(inside(2, 0), 100 / 255)
+    np.testing.assert_allclose(inside(3, 0), 60 / 255)
+    np.testing.assert_allclose(inside(3, 1), 10 / 255)
+
+
 def test_split_shows_the_outer_ends_of_the_grade():
     grade = np.array([0.5, 0.1, 0.9, 0.2, 0.7, 0.8])
     members = {"typical": np.array([0, 2, 4, 5]), "atypical": np.array([1, 3])}

@@ -158,6 +158,64 @@ def test_patchcore_is_that_of_numpy_in_double_precision():
     np.testing.assert_allclose(maps.max((1, 2)), map_maximum(grids), rtol=1e-3)
 
 
+def test_boxes_around_places_by_hand():
+    # Of five of eight places, moved into the image at its edges.
+    places = jnp.array([[0, 8 * 3 + 4], [63, 8 * 3 + 7]])
+    expected = [
+        [[0, 0, 5, 5], [2, 1, 7, 6]],
+        [[3, 3, 8, 8], [3, 1, 8, 6]],
+    ]
+    np.testing.assert_allclose(8 * _frozen.boxes(places, 8), expected)
+    assert _frozen.boxes(jnp.array([5]), 4).tolist() == [[0, 0, 1, 1]]
+
+
+@pytest.mark.parametrize("most", [patchcore.MOST_PATCHES, 24 * 5, 12])
+def test_a_memory_knows_from_which_picture_and_place_it_is(most, monkeypatch):
+    # All patches are kept, five of each picture, or one of every second.
+    monkeypatch.setattr(patchcore, "MOST_PATCHES", most)
+    method = patchcore.patchcore(patchcore.Config(**OPTIONS, coreset=0.3))
+    state = training.fit(method, IMAGES, jax.random.key(0), epochs=1, batch_size=7)
+    params = state.params["patchcore"]
+    numbers, places_of = np.asarray(params["origin"]).T
+    expected = places("images", "block2", "block4")[numbers, places_of]
+    np.testing.assert_allclose(params["memory"], expected, rtol=1e-3, atol=1e-4)
+    assert len(set(numbers)) > 2 and (most > 12 or not (numbers % 2).any())
+
+
+def test_the_nearest_parts_of_a_training_picture_are_its_own():
+    method = patchcore.patchcore(patchcore.Config(**OPTIONS, coreset=1.0))
+    state = training.fit(method, IMAGES, jax.random.key(0), epochs=1, batch_size=7)
+    spoiled = IMAGES[:4].copy()
+    spoiled[:, 24:, 24:] = 255 - spoiled[:, 24:, 24:]
+    found = method.views.nearest(state, floats(spoiled))
+    assert found.numbers.shape == (4, 3) and found.parts.shape == (4, 3, 4)
+    memory = np.asarray(state.params["patchcore"]["memory"])
+    patches = np.asarray(described(spoiled))
+    grids = np.linalg.norm(patches[:, :, None] - memory, axis=-1)
+    odd = grids.min(2).argmax(1)
+    rows = grids[np.arange(4), odd].argsort(1)[:, :3]
+    origin = jnp.asarray(state.params["patchcore"]["origin"])[rows]
+    np.testing.assert_array_equal(found.numbers, origin[..., 0])
+    np.testing.assert_allclose(found.parts, _frozen.boxes(origin[..., 1], 4))
+    np.testing.assert_allclose(found.odd, _frozen.boxes(jnp.asarray(odd), 4))
+
+
+def described(images):
+    """Patches as `patchcore` has them, `[B, P, D]`."""
+    network = load(tiny_backbone.NAME, tiny_backbone.WEIGHTS)
+    names = "block2", "block4"
+    maps = network.apply(network.params, floats(images), names)
+    patches = _frozen.described([maps[name] for name in names])
+    return patches.reshape(len(images), -1, patches.shape[-1])
+
+
+def test_the_nearest_pictures_by_whole_features_are_whole():
+    method, state = trained("knn_features")
+    found = method.views.nearest(state, floats(IMAGES[5:8]))
+    assert found.numbers[:, 0].tolist() == [5, 6, 7]
+    assert (np.asarray(found.parts) == [0, 0, 1, 1]).all()
+
+
 def test_a_coreset_by_hand():
     # From 0 the farthest is 10; then 4, which is 4 from 0; then 7 is 3 from both.
     line = jnp.array([[0.0], [1.0], [4.0], [7.0], [10.0]])
@@ -236,6 +294,7 @@ def test_of_very_many_pictures_every_second_is_remembered(monkeypatch):
     memory = state.params["knn_features"]["memory"]
     whole = trained("knn_features")[1].params["knn_features"]["memory"]
     np.testing.assert_array_equal(memory, whole[::2])
+    assert state.params["knn_features"]["origin"].tolist() == [*range(0, 24, 2)]
 
 
 def test_mahalanobis_features_is_that_of_scikit_learn_in_double_precision():

@@ -10,6 +10,7 @@ from summaries import JUDGEMENT
 
 from ocjax import data, runs
 from ocjax.methods import Groups, Method, Stage, State, Views
+from ocjax.methods.base import Nearest
 from ocjax.runs import pictures
 from ocjax.runs.config import parse
 from ocjax.runs.folder import RunFolder
@@ -61,6 +62,17 @@ def distance(state, x, others):
     return jnp.abs(embed(state, x) - embed(state, others)).mean(axis=1) / 2
 
 
+def nearest(state, x):
+    """The fourth, the second and the first training image, by their right half."""
+    half, count = jnp.array([0.5, 0.0, 1.0, 1.0]), len(x)
+    numbers = jnp.broadcast_to(jnp.array([3, 1, 0]), (count, 3))
+    return Nearest(
+        jnp.broadcast_to(half, (count, 4)),
+        numbers,
+        jnp.broadcast_to(half, (count, 3, 4)),
+    )
+
+
 ONE_STAGE = (Stage(lambda *_: None),)
 
 
@@ -86,6 +98,7 @@ EVERYTHING = method(
         },
         decode=decode,
         distance=distance,
+        nearest=nearest,
     ),
 )
 
@@ -132,7 +145,7 @@ def everything(task, tmp_path_factory):
         return call
 
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("latents", "measures", "distances", "manifold"):
+        for name in ("latents", "measures", "distances", "manifold", "nearest"):
             plot = recorded(name, getattr(pictures.plots, name))
             patch.setattr(pictures.plots, name, plot)
         figures = drawn(task, EVERYTHING, folder.path)
@@ -141,7 +154,7 @@ def everything(task, tmp_path_factory):
 
 def test_every_view_is_drawn(everything):
     more = ["split", "manifold", "latents", "measures", "distances", "training_curves"]
-    assert list(everything.figures) == ALWAYS + more
+    assert list(everything.figures) == [*ALWAYS[:3], "nearest", *ALWAYS[3:], *more]
     assert all(png.startswith(b"\x89PNG") for png in everything.figures.values())
 
 
@@ -157,6 +170,12 @@ def test_latents_and_measures_are_of_the_same_images(task, everything):
     assert apart.min(axis=1).max() < 1e-6
     np.testing.assert_array_equal(found >= 50, anomalous)
     np.testing.assert_array_equal(measures["rows"], spaces["z"])
+
+
+def test_the_nearest_are_training_images_by_their_numbers(task, everything):
+    *_, normals = everything.given["nearest"]
+    expected = task.dataset.images[[6, 2, 0]]  # Every second image trains.
+    np.testing.assert_array_equal(normals(np.array([3, 1, 0])), expected)
 
 
 def test_the_manifold_is_of_training_images_where_none_is_held_out(everything):
@@ -194,7 +213,7 @@ def test_the_division_of_the_training_images_is_saved(everything):
 def test_good_pictures_alone_need_no_anomalies(task, tmp_path):
     split = task.split._replace(anomalous=np.zeros(20, bool))
     found = list(drawn(task._replace(split=split), EVERYTHING, tmp_path))
-    assert found == ["score_histogram", "examples", "split"]
+    assert found == ["score_histogram", "examples", "nearest", "split"]
 
 
 def test_latents_of_one_dimension_are_not_drawn(task, tmp_path):

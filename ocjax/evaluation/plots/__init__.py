@@ -17,6 +17,7 @@ from ocjax.evaluation.plots.images import examples as examples
 from ocjax.evaluation.plots.images import image_grid as image_grid
 from ocjax.evaluation.plots.images import manifold as manifold
 from ocjax.evaluation.plots.images import most_anomalous as most_anomalous
+from ocjax.evaluation.plots.images import nearest as nearest
 from ocjax.evaluation.plots.images import split as split
 from ocjax.evaluation.plots.style import ANOMALOUS as ANOMALOUS
 from ocjax.evaluation.plots.style import DOTS_PER_INCH as DOTS_PER_INCH

@@ -172,6 +172,48 @@ def most_anomalous(
     return _gallery(images, [(title, style.INK, index, colors)], scores, columns)
 
 
+def nearest(
+    images: np.ndarray,
+    anomalous: ArrayLike,
+    scores: ArrayLike,
+    find: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]],
+    normals: Callable[[np.ndarray], np.ndarray],
+    *,
+    columns: int = 12,
+) -> Figure:
+    """Draws the most anomalous images, their oddest parts, and the normal ones nearest.
+
+    Args:
+      images: pixels `[N, H, W, C]`, uint8 or floats in [-1, 1].
+      anomalous: booleans `[N]`; images are framed in their class's colour.
+      scores: floats `[N]`, written under the images.
+      find: function of the few images that are drawn, `M` of them: a box of each, `[M,
+        4]`, numbers of `k` normal images `[M, k]` and a box of each of them, `[M, k,
+        4]`. Boxes are (left, top, right, bottom), shares of the sides in [0, 1].
+      normals: function of numbers `[K]` that gives those normal images.
+      columns: number of images.
+    """
+    anomalous, scores = np.asarray(anomalous, bool), np.asarray(scores)
+    index = np.argsort(-scores, kind="stable")[:columns]
+    chosen = images[index]
+    odd, numbers, parts = find(chosen)
+    frames, plain = _class_colors(anomalous[index]), ["white"] * len(index)
+    rows = {"image": _framed(_rgb(_unit(chosen)), frames)}
+    if np.ptp(odd, axis=0).any() or (odd[0] != [0, 0, 1, 1]).any():
+        rows["oddest part"] = _framed(_rgb(_unit(_cropped(chosen, odd))), plain)
+    for rank in range(numbers.shape[1]):
+        near = _cropped(normals(numbers[:, rank]), parts[:, rank])
+        name = "nearest normal" if not rank else f"{rank + 1}."
+        rows[name] = _framed(_rgb(_unit(near)), plain)
+    figure = style.new_figure(
+        CELL * columns + 1.3, _cell_height(images) * len(rows) + 0.55
+    )
+    axes = figure.subplots()
+    _montage(axes, rows, scores[index], columns)
+    _title(axes, "Most anomalous", style.INK)
+    return figure
+
+
 def split(
     images: np.ndarray,
     members: Mapping[str, np.ndarray],
@@ -299,6 +341,20 @@ def _gallery(
         for label, frame in zip(axes.get_xticklabels(), frames, strict=True):
             label.set_color(frame)
     return figure
+
+
+def _cropped(images: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """What is in a box of each image, as large as the image; pixels stay squares."""
+    height, width = images.shape[1:3]
+    rows, columns = np.arange(height) + 0.5, np.arange(width) + 0.5
+    cropped = np.empty_like(images)
+    for whole, (left, top, right, bottom), part in zip(
+        images, boxes, cropped, strict=True
+    ):
+        down = (top * height + (bottom - top) * rows).astype(int)
+        across = (left * width + (right - left) * columns).astype(int)
+        part[:] = whole[down[:, None], across]
+    return cropped
 
 
 def _class_colors(anomalous: np.ndarray) -> list[str]:
