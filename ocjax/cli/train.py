@@ -84,8 +84,8 @@ def add(parser: argparse.ArgumentParser) -> None:
         help=f"protocol: {', '.join(PROTOCOLS)} {default('protocol')}",
     )
     numbers = {
-        "steps": "steps of training, each on a batch; 0: by epochs, or 2,000",
-        "epochs": "passes over the training images, in place of steps",
+        "steps": "steps of training; 0: by epochs, else 2,000",
+        "epochs": "passes over images, in place of steps",
         "batch_size": "images of a step",
         "image_size": "pixels a side: 32, 64, 128 or 256; 0: as suits the method",
         "false_positive_rate": "rate that the threshold promises",
@@ -103,14 +103,13 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--fit",
         choices=FITS,
         metavar="FIT",
-        help="how pictures of a folder become square: stretch, pad or cut "
-        f"{default('fit')}",
+        help=f"way to make pictures square {default('fit')}",
     )
     parser.add_argument(
         "--skip_unreadable",
         action="store_true",
         default=None,
-        help="leave out damaged files (default: end with their names)",
+        help="leave out damaged files (default: end there)",
     )
     shared.add_seed(parser, "networks and batches")
     parser.add_argument(
@@ -118,7 +117,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FIELD=VALUE",
-        help="any field: tile=64, hyper.latent=50 (default: as listed)",
+        help="any field: tile=64, hyper.latent=50 (default: none)",
     )
     parser.add_argument(
         "--profile_steps",

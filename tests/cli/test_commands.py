@@ -270,7 +270,7 @@ BAD = {
     "a needed flag spelt wrong": (["score", "PICTURES", "--modle=x"], "'--model'"),
     "an option of no command": (["--verison"], "'--version'"),
     "letters for a number": (["train", "digits", "--epochs=abc"], "--epochs: expected"),
-    "no epochs": (["train", "digits", "--epochs=0"], "whole number of at least 1"),
+    "no epochs": (["train", "digits", "--epochs=-1"], "whole number of at least 0"),
     "a rate above 1": (
         ["train", "digits", "--false_positive_rate=2"],
         "--false_positive_rate: expected a number between 0 and 1, got 2",

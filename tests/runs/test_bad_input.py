@@ -16,7 +16,7 @@ MISTAKES = {
     "config file": (["--config=experiments/ganomaly/mnst.py"], "mnst.py"),
     "option": (["--config.hyper.score=l2"], "did you mean 'l1'"),
     "image size": (["--config.image_size=28"], "side 32, 64, 128"),
-    "epochs": (["--config.epochs=0"], "`config.epochs` (=0) must be at least 1"),
+    "epochs": (["--config.epochs=-1"], "`config.epochs` (=-1) must be at least 0"),
     "devices": (["--config.devices=64"], "`devices` (=64)"),
     "seed": (["--seed=-1"], "seed"),
     "seed of 33 bits": (["--seed=4294967296"], "seed"),
