@@ -26,7 +26,7 @@ from ocjax.runs.config import SMALL, STEPS, RunConfig, from_file, parse
 # Settings beside hyper-parameters that make another configuration.
 COMPARED = (
     "batch_size image_size fit split_seed validation_fraction precision augment "
-    "standardize tile tile_overlap tile_reduction"
+    "standardize tile tile_overlap tile_reduction score_from"
 ).split()
 # Those of them of methods that train in steps.
 OF_STEPS = "steps epochs until schedule warmup_steps average".split()

@@ -74,6 +74,7 @@ class Detector(OutlierMixin, BaseEstimator):
         epochs: int = RunConfig.epochs,
         batch_size: int = RunConfig.batch_size,
         tile: int = RunConfig.tile,
+        score_from: str = RunConfig.score_from,
         augment: str = RunConfig.augment,
         contamination: float | str = "auto",
         false_positive_rate: float = RunConfig.false_positive_rate,
@@ -99,6 +100,8 @@ class Detector(OutlierMixin, BaseEstimator):
             whole, its aspect kept, the mean of its border around it) or "cut" (the
             square in its middle).
           tile: side of overlapping tiles that networks see instead, or 0.
+          score_from: "method" for the method's own score, "map" for the largest value
+            of the heatmap, where the method reconstructs or has heatmaps.
           steps: steps of training, each on a batch; 0: by epochs, or 2,000.
           epochs: passes over the training images, in place of steps; or 0.
           batch_size: number of images a step; all that train where they are fewer.
@@ -123,6 +126,7 @@ class Detector(OutlierMixin, BaseEstimator):
         self.epochs = epochs
         self.batch_size = batch_size
         self.tile = tile
+        self.score_from = score_from
         self.augment = augment
         self.contamination = contamination
         self.false_positive_rate = false_positive_rate

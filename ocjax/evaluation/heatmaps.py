@@ -11,8 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from ocjax.methods.base import Method
-
-BLUR = 1 / 32  # Standard deviation of the smoothing, as a part of the image's side.
+from ocjax.methods.residuals import of_reconstruction, smooth
 
 
 def explained(method: Method) -> Callable:
@@ -44,12 +43,8 @@ def _explained(
         return lambda state, images: (score(state, images), anomaly_map(state, images))
 
     if reconstruct is not None:
-
-        def residual(state, images):
-            difference = jnp.abs(images - reconstruct(state, images))
-            return score(state, images), smooth(difference.mean(-1))
-
-        return residual
+        residual = of_reconstruction(reconstruct)
+        return lambda state, images: (score(state, images), residual(state, images))
 
     def total(images, state):
         scores = score(state, images)
@@ -61,20 +56,3 @@ def _explained(
         return scores, smooth(jnp.abs(slopes).mean(-1))
 
     return gradient
-
-
-def smooth(maps: jax.Array) -> jax.Array:
-    """Maps `[B, S, S]` smoothed by a Gaussian of `BLUR` times their side.
-
-    The weights that fall on an image sum to 1, so a constant map stays as it is.
-    """
-    rows, columns = (_weights(side) for side in maps.shape[1:])
-    return jnp.einsum("ij,bjk,lk->bil", rows, maps, columns)
-
-
-def _weights(side: int) -> jax.Array:
-    """`[side, side]`: what each pixel of a line takes from every other."""
-    position = jnp.arange(side)
-    distance = (position[:, None] - position[None]) / (BLUR * side)
-    weights = jnp.exp(-(distance**2) / 2)
-    return weights / weights.sum(1, keepdims=True)

@@ -31,7 +31,7 @@ _PARAMETERS, _STATE = "parameters.json", "state.npz"
 # Of a detector's parameters those that a run has too.
 CONFIGURED = (
     "method", "hyper", "image_size", "steps", "epochs", "batch_size", "tile",
-    "augment", "validation_fraction", "false_positive_rate",
+    "augment", "score_from", "validation_fraction", "false_positive_rate",
 )  # fmt: skip
 
 

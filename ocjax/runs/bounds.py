@@ -65,6 +65,7 @@ BOUNDS: Mapping[str, Bound] = {
     "tile": Range(0),
     "tile_overlap": Range(0),
     "tile_reduction": Words(("max", "mean")),
+    "score_from": Words(("method", "map")),
     "epochs": Range(0),
     "steps": Range(0),
     "until": Words(("end", "converged")),

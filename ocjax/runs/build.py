@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from ocjax import methods
 from ocjax._checks import InputError
-from ocjax.methods import Method, averaging, preprocessing, tiling
+from ocjax.methods import Method, averaging, preprocessing, residuals, tiling
 from ocjax.runs.config import PaperCode, RunConfig
 
 MNIST_MEAN, MNIST_DEVIATION = 0.1307, 0.3081  # Moments of pixels in [0, 1].
@@ -44,6 +44,13 @@ def build_method(config: RunConfig, hyper: Any, standard: tuple | None) -> Metho
             )
         overlap, reduction = config.tile_overlap, config.tile_reduction
         method = tiling.tiled(method, config.tile, overlap=overlap, reduction=reduction)
+    if config.score_from == "map":
+        if config.paper_code.batch_statistics:
+            raise InputError(
+                "`config.paper_code.batch_statistics` is for the method's own scores: "
+                "set config.score_from to method."
+            )
+        method = residuals.scored_by_map(method)  # Of the whole picture, after tiles.
     kinds = config.augment.split()
     if kinds:
         crop, flip = "crop" in kinds, "flip" in kinds

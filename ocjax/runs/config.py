@@ -90,6 +90,9 @@ class RunConfig:
     tile_overlap: float = 0.5  # Part of a tile that the next one covers too.
     # Score of a picture from those of its tiles: "max" or "mean".
     tile_reduction: str = "max"
+    # Score of a picture: the "method" has its own, or the largest value of its heatmap,
+    # "map", of methods that reconstruct or have one of their own.
+    score_from: str = "method"
     standardize: bool = False  # Whether pixels are standardized by the training images.
     # Steps of training, where it is not by epochs; 2,000 where neither is set. An epoch
     # of few pictures is few steps, and steps are what networks learn by.

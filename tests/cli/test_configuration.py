@@ -164,7 +164,10 @@ FILES = {
     "no fields": (f"{RETURNS}{{'hyper': 3}}", "`config.hyper` (=3) must be a mapping"),
     "a hyper-parameter": (f"{RETURNS}{{'hyper': {{'latnt': 3}}}}", "you mean 'latent'"),
     "a kind": (f"{RETURNS}{{'epochs': 'a'}}", "`config.epochs` (='a') must be a whole"),
-    "a bound": (f"{RETURNS}{{'epochs': -1}}", "`config.epochs` (=-1) must be at least 0"),
+    "a bound": (
+        f"{RETURNS}{{'epochs': -1}}",
+        "`config.epochs` (=-1) must be at least 0",
+    ),
 }
 
 
