@@ -59,7 +59,15 @@ def read(
     Raises:
       InputError: the file cannot be read as an image, or has more than `PIXELS` pixels.
     """
-    return _read(path, shape, fit)[0]
+    return read_placed(path, shape, fit)[0]
+
+
+def read_placed(
+    path: str | os.PathLike, shape: tuple[int, int, int], fit: str
+) -> tuple[np.ndarray, fitting.Place]:
+    """Reads as `read` does, and tells where the picture lies in the image."""
+    with _readable(path), open(path, "rb") as file:
+        return _resized(file, shape, fit)
 
 
 def decode(
@@ -132,13 +140,6 @@ def is_grey(path: str | os.PathLike) -> bool:
     with _readable(path), open(path, "rb") as file:
         image = _header(file)
         return image.mode in _GREY or formats.is_grey(image)
-
-
-def _read(
-    path: str | os.PathLike, shape: tuple[int, int, int], fit: str
-) -> tuple[np.ndarray, fitting.Place]:
-    with _readable(path), open(path, "rb") as file:
-        return _resized(file, shape, fit)
 
 
 def _resized(
@@ -350,7 +351,7 @@ def pieces(
     """
     names = [os.fspath(path) for path in paths]
     parts = [names[start : start + size] for start in range(0, len(names), size)]
-    read_one = _return_errors(lambda name: _read(name, shape, fit))
+    read_one = _return_errors(lambda name: read_placed(name, shape, fit))
     with ThreadPoolExecutor(threads) as pool:
         begin = lambda part: [pool.submit(read_one, name) for name in part]
         coming = begin(parts[0]) if parts else []

@@ -100,8 +100,8 @@ def test_files_are_brought_to_the_size_and_channels_of_training(tmp_path):
 
 
 def test_files_are_read_no_more_than_a_piece_ahead(tmp_path, monkeypatch):
-    read, seen = files.read, []
-    monkeypatch.setattr(files, "read", lambda *a: seen.append(a[0]) or read(*a))
+    read, seen = files.read_placed, []
+    monkeypatch.setattr(files, "read_placed", lambda *a: seen.append(a[0]) or read(*a))
     paths = write(tmp_path, pictures(*range(12)))
     next(toy().judge_files(paths, piece=2))
     assert 2 <= len(seen) <= 4

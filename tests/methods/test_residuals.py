@@ -11,7 +11,7 @@ import tiny_methods
 from ocjax import Detector, inference
 from ocjax._checks import InputError
 from ocjax.evaluation import heatmaps
-from ocjax.inference import opening, stablehlo
+from ocjax.inference import onnx, opening, stablehlo
 from ocjax.methods import Method, preprocessing, residuals, tiling
 from ocjax.runs.build import build_method
 from ocjax.runs.config import parse
@@ -109,7 +109,8 @@ def test_a_saved_detector_and_its_export_score_by_the_heatmap(tmp_path):
     np.testing.assert_array_equal(
         inference.open(saved).score(images), detector.scorer.score(images)
     )
-    exported = tmp_path / "exported.ocjax"
-    stablehlo.save(exported, *opening.parts(saved))
-    scores = inference.open(exported).score(images)
-    np.testing.assert_allclose(scores, peaks, rtol=1e-4)
+    for kind in (stablehlo, onnx):
+        exported = tmp_path / "exported"
+        kind.save(exported, *opening.parts(saved))
+        scores = inference.open(exported).score(images)
+        np.testing.assert_allclose(scores, peaks, rtol=1e-4)
