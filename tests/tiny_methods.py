@@ -40,11 +40,9 @@ METHODS = {
     "ganomaly": (ganomaly.ganomaly, _Ganomaly()),
     "ganomaly, released in May 2018": (
         ganomaly.ganomaly,
-        _Ganomaly(adversarial="non_saturating", order="discriminator_first"),
-    ),
-    "ganomaly, by its later text": (
-        ganomaly.ganomaly,
-        _Ganomaly(score="l1"),
+        _Ganomaly(
+            adversarial="non_saturating", order="discriminator_first", score="l1"
+        ),
     ),
     "lrgdan": (lrgdan.lrgdan, _Lrgdan()),
     "lrgdan, k controlled": (
@@ -71,31 +69,22 @@ METHODS = {
         _Ics(splitting=False, backbone="authors", learning_rate=0.3),
     ),
     "caent": (caent.caent, _Caent()),
-    "caent, no attention": (caent.caent, _Caent(attention=False)),
     "caent, generator and discriminator": (
         caent.caent,
         _Caent(attention=False, w_inf=0.0),
     ),
-    "caent, by norms, a narrower discriminator": (
+    "caent, no attention, by norms, a narrower discriminator": (
         caent.caent,
-        _Caent(score="norms", discriminator_features=1),
+        _Caent(attention=False, score="norms", discriminator_features=1),
     ),
     "skip_ganomaly": (
         skip_ganomaly.skip_ganomaly,
         skip_ganomaly.Config(features=2),
     ),
-    "skip_ganomaly, by norms": (
-        skip_ganomaly.skip_ganomaly,
-        skip_ganomaly.Config(features=2, score="norms"),
-    ),
     "autoencoder": (autoencoder.autoencoder, _Autoencoder()),
-    "autoencoder, denoising, by SSIM": (
+    "autoencoder, denoising, masked, by SSIM": (
         autoencoder.autoencoder,
-        _Autoencoder(noise=0.1, score="ssim"),
-    ),
-    "autoencoder, masked, over variance": (
-        autoencoder.autoencoder,
-        _Autoencoder(masked=0.5, score="squared_over_variance"),
+        _Autoencoder(noise=0.1, masked=0.5, score="ssim"),
     ),
     "pca": (pca.pca, pca.Config(components=3)),
     "pca, by variance, absolute": (pca.pca, pca.Config(0.5, error="absolute")),
