@@ -26,7 +26,7 @@ BARE = dataclasses.replace(
 
 def test_the_object_is_flat_and_names_the_class_by_its_role():
     nested = {name for name, value in VALUES.items() if isinstance(value, dict)}
-    assert nested == {"kinds", "baselines"}
+    assert nested == {"kinds", "baselines", "synthetic"}
     assert (VALUES["normal_class"], VALUES["target"]) == ("8", "normal class 8")
     assert (VALUES["auroc"], VALUES["threshold"], VALUES["steps"]) == (
         0.976,
@@ -72,7 +72,7 @@ def test_every_field_must_be_there():
 
 def test_every_field_must_be_of_its_type():
     for name, value in VALUES.items():
-        others: list = [True, [1], {"a": 1}]
+        others: list = [True, [1], {"a": "1"}]
         is_text = isinstance(value, str) or name == "threshold_note"
         others += [1] if is_text else ["1"]
         others += [1.5] if isinstance(value, int) else []
