@@ -67,8 +67,9 @@ def test_a_file_says_all_and_flags_change_it():
         f"--config={MNIST}", "--epochs=3", "--normal_class=4", "--data_dir=place",
         "--set", "hyper.latent=7", "--set", "seeds=2", "--skip_unreadable",
     )  # fmt: skip
-    changes = {"epochs": 3, "normal_class": "4", "seeds": 2, "skip_unreadable": True}
-    expected = from_file(MNIST) | changes
+    changes = {"normal_class": "4", "seeds": 2, "skip_unreadable": True}
+    length = {"epochs": 3, "steps": 0}  # In place of the file's steps.
+    expected = from_file(MNIST) | changes | length
     expected["hyper"] = expected["hyper"] | {"latent": 7}
     assert (values, data_dir) == (expected, "place")
 
