@@ -150,11 +150,12 @@ def compared(config: Mapping) -> dict[str, Any]:
 
     A run older than a field has its default.
     """
+    hyper: Mapping[str, Any] = config["hyper"]
     if config.get("image_size") == 0:  # The method decides.
         config = {**config, "image_size": parse(config).config.image_size}
     defaults = dataclasses.asdict(RunConfig()) | {"image_size": SMALL}
     names = list(COMPARED)
-    if "learning_rate" in config["hyper"]:
+    if "learning_rate" in hyper:
         names += OF_STEPS
         if not config.get("steps") and not config["epochs"]:
             config = {**config, "steps": STEPS}

@@ -4,6 +4,7 @@ import dataclasses
 import inspect
 import pathlib
 import sys
+from typing import Any
 
 import pytest
 from calls import call, refused
@@ -69,7 +70,7 @@ def test_a_file_says_all_and_flags_change_it():
     )  # fmt: skip
     changes = {"normal_class": "4", "seeds": 2, "skip_unreadable": True}
     length = {"epochs": 3, "steps": 0}  # In place of the file's steps.
-    expected = from_file(MNIST) | changes | length
+    expected: dict[str, Any] = from_file(MNIST) | changes | length
     expected["hyper"] = expected["hyper"] | {"latent": 7}
     assert (values, data_dir) == (expected, "place")
 

@@ -189,7 +189,7 @@ def test_scores_need_a_fit():
 def test_fields_of_the_method_are_parameters():
     one = Detector("autoencoder", hyper__latent=5)
     assert one.get_params()["hyper__latent"] == 5
-    assert one.get_params()["hyper__features"] == 64
+    assert one.get_params()["hyper__features"] == 16
     assert copy(one).set_params(hyper__latent=7).hyper == {"latent": 7}
     config = methods.METHODS["autoencoder"][0](latent=9)
     assert Detector("autoencoder", hyper=config).get_params()["hyper__latent"] == 9

@@ -14,10 +14,10 @@ from ocjax.runs.bounds import SEED
 NAN, WHOLE = float("nan"), "must be a whole number of at least"
 
 BAD = [
-    ("epochs", 1.5, f"(=1.5) {WHOLE} 1"),
-    ("epochs", 0, f"(=0) {WHOLE} 1"),
-    ("epochs", True, f"(=True) {WHOLE} 1"),
-    ("epochs", NAN, f"(=nan) {WHOLE} 1"),
+    ("epochs", 1.5, f"(=1.5) {WHOLE} 0"),
+    ("epochs", -1, f"(=-1) {WHOLE} 0"),
+    ("epochs", True, f"(=True) {WHOLE} 0"),
+    ("epochs", NAN, f"(=nan) {WHOLE} 0"),
     ("batch_size", "64", f"(='64') {WHOLE} 1"),
     ("batch_size", 2.5, WHOLE),
     ("batch_size", np.zeros((9, 9)), WHOLE),
@@ -100,7 +100,7 @@ def test_a_name_that_is_none_is_told_at_once():
     one = Detector("autoencoder")
     with pytest.raises(InputError, match="did you mean 'batch_size'"):
         one.set_params(batchsize=1, epochs=7)
-    assert one.epochs == 15
+    assert one.epochs == 0
     assert clone(Detector(hyper__latent=5)).hyper == {"latent": 5}  # pyright: ignore
 
 

@@ -20,17 +20,18 @@ README = "Before.\n\n<!-- results: begin -->\nold\n<!-- results: end -->\n\nAfte
 LEAK = "The epoch was chosen on labels."
 
 
-def line(auroc, *, seed=0, name="2", leaks=(), epochs=15, **hyper):
+def line(auroc, *, seed=0, name="2", leaks=(), steps=12_000, **hyper):
     """A result of CAE-Ent on MNIST, as the configuration file says but for `hyper`."""
     config = from_file(EXPERIMENTS / "caent" / "mnist.py")
-    config |= {"epochs": epochs, "hyper": config["hyper"] | hyper}
+    config |= {"steps": steps, "hyper": config["hyper"] | hyper}
     return {
         "method": "caent",
         "dataset": "mnist",
         "protocol": "p2",
         "normal_class": name,
         "seed": seed,
-        "epochs": epochs,
+        "epochs": 0,
+        "steps": steps,
         "auroc": auroc,
         "auroc_low": auroc - 0.01,
         "auroc_high": auroc + 0.01,
@@ -105,8 +106,8 @@ def test_one_seed_on_two_kinds_of_device_is_two_runs(render):
 
 
 def test_other_settings_are_named_and_kept_apart(render):
-    text = render([line(0.9, w_inf=0.1, attention=False, epochs=5)])
-    assert "| with latent entropy loss, w_inf=0.1, epochs=5 |" in text
+    text = render([line(0.9, w_inf=0.1, attention=False, steps=5)])
+    assert "| with latent entropy loss, w_inf=0.1, steps=5 |" in text
     assert "| mnist, p2 | 2 normal | – / 0.939 |  |  |" in text
 
 
@@ -199,7 +200,7 @@ def test_runs_are_added_once(runs):
     assert found[1]["environment"] == line(0.9)["environment"]
     # As `run.json` has them.
     assert found[1]["config"] == line(0.9)["config"] | {"seed": 3, "data": "1"}
-    more = {"baselines", "note", "pixel_auroc", "per_region_overlap"}
+    more = {"baselines", "note", "pixel_auroc", "per_region_overlap", "synthetic"}
     assert found[1].keys() == line(0.9).keys() | more
 
 
@@ -315,8 +316,8 @@ def test_other_settings_have_rows_of_their_own(by_kind):
     other = tile(0.7, 1, crack=0.75)
     other["config"]["tile"] = 32
     page = by_kind(tile(0.5, 0, crack=0.25), other)
-    assert "| caent, 15 epochs, tile=0 | 1 | good | 0.500" in page
-    assert "| caent, 15 epochs, tile=32 | 1 | good | 0.700" in page
+    assert "| caent, 12,000 steps, tile=0 | 1 | good | 0.500" in page
+    assert "| caent, 12,000 steps, tile=32 | 1 | good | 0.700" in page
 
 
 def test_a_score_without_training_has_no_interval_of_another(by_kind):
