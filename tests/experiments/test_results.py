@@ -84,8 +84,9 @@ def test_what_is_ours_stands_beside_the_paper(render):
     assert "| mnist, p2 | 2 normal | 0.910 ± 0.014 (2) / 0.939 |  | 0.800 / – |" in text
     assert "| mnist, p2 | 3 normal | – / 0.952 |  |  |" in text
     assert "| mnist, p2 | mean | – / 0.967 |  |  |" in text
-    cells = "CAE-Ent | 1 | 15 | 0.920 (0.910 to 0.930) | 1: 0.250 | 0.939 | -0.019"
-    assert f"| 2 normal | {cells} |" in text
+    run = "CAE-Ent | 1 | 12,000 steps"
+    cells = "0.920 (0.910 to 0.930) | 1: 0.250 | 0.939 | -0.019"
+    assert f"| 2 normal | {run} | {cells} |" in text
     assert text.startswith("Before.\n\n<!-- results: begin -->\n| data set |")
     assert text.endswith("\n<!-- results: end -->\n\nAfter.\n") and "old" not in text
 
