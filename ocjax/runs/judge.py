@@ -67,7 +67,7 @@ def judge(
     summary = dataclasses.replace(
         summary,
         localization=localization,
-        synthetic=_synthetic(task, method, state),
+        synthetic=_synthetic(task, method, state, training.steps),
         warnings=_warnings(task, method, state, scores, summary, folder),
         score_seconds=round(seconds, 2),
         draw_seconds=draw_seconds,
@@ -152,11 +152,14 @@ def _baselines(task: Task, names: np.ndarray) -> dict[str, Baseline]:
     return {name: Baseline(auroc(s), kinds(s)) for name, s in sorted(simple.items())}
 
 
-def _synthetic(task: Task, method: Method, state: State) -> dict[str, float]:
+def _synthetic(
+    task: Task, method: Method, state: State, steps: int
+) -> dict[str, float]:
     """How well held-out normal images are told from the same images spoiled."""
     held_out = task.dataset.images[task.split.validation[:SPOILED]]
     # A network trained elsewhere takes a minute for what others do in a second.
-    if len(held_out) < 2 or not (method.descends or task.config.select_by):
+    learned = method.descends and steps >= health.FEWEST_STEPS
+    if len(held_out) < 2 or not (learned or task.config.select_by):
         return {}
     score = functools.partial(evaluation.score, method, state)
     # Each kind takes a second to compile; `ocjax compare` measures them all.

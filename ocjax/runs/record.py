@@ -315,7 +315,8 @@ class Watch:
     def _held_out_row(self, state: State) -> dict[str, float]:
         scores = evaluation.score(self._method, state, self._held_out)
         row = {"held_out_score": float(scores.mean())}
-        if self._method.descends and len(self._held_out) > 1:
+        learned = self._method.descends and int(state.step) >= health.FEWEST_STEPS
+        if learned and len(self._held_out) > 1:
             score = functools.partial(evaluation.score, self._method, state)
             spoiled = synthetic.aurocs(
                 score, self._held_out[:SPOILED], kinds=["erased"]

@@ -6,6 +6,7 @@ from ocjax import runs
 from ocjax._checks import InputError
 from ocjax.runs import convergence
 from ocjax.runs.convergence import converged
+from ocjax.runs.folder import RunFolder
 
 FLAT = [8.0, 4.0, 2.0, 1.2, 1.1, 1.0, 1.0, 1.0, 1.0, 1.0]
 
@@ -55,11 +56,15 @@ def test_a_run_ends_when_it_has_converged_and_resumes_to_the_same(
     monkeypatch.setattr(convergence, "PATIENCE", 2)
     monkeypatch.setattr(convergence, "FLAT", 10.0)  # Any curve is flat.
     monkeypatch.setattr("ocjax.runs.health.mean_image_error", lambda *_: 1e9)
+    monkeypatch.setattr("ocjax.runs.health.FEWEST_STEPS", 1)
     task = runs.load(_configuration(), seed=0)
     summary = runs.run(task, tmp_path / "run")
     per_epoch = len(task.split.train) // 64
     steps = 4 * -(-2 // per_epoch) * per_epoch  # Four looks.
     assert summary is not None and summary.training.steps == steps < 40
+    rows = RunFolder(tmp_path / "run").metrics()
+    signs = [row["erased_auroc"] for row in rows if "erased_auroc" in row]
+    assert len(signs) == 4 and signs[-1] == summary.synthetic["erased"]
     (tmp_path / "run" / "eval" / "summary.json").unlink()  # Killed while it judged.
     again = runs.run(task, tmp_path / "run")
     assert again.training.steps == steps and again.auroc == summary.auroc
