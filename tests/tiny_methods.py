@@ -45,11 +45,15 @@ METHODS = {
         ),
     ),
     "lrgdan": (lrgdan.lrgdan, _Lrgdan()),
-    "lrgdan, k controlled": (
+    "lrgdan, no information, k controlled": (
         lrgdan.lrgdan,
-        _Lrgdan(k_control=0.1, dual_mode="zero_sum", score="squared_error"),
+        _Lrgdan(
+            information=False,
+            k_control=0.1,
+            dual_mode="zero_sum",
+            score="squared_error",
+        ),
     ),
-    "lrgdan, no information": (lrgdan.lrgdan, _Lrgdan(information=False)),
     "lrgdan, no second autoencoder": (
         lrgdan.lrgdan,
         _Lrgdan(information=False, dual=False),
