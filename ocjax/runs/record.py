@@ -22,7 +22,7 @@ from ocjax.runs.task import Task
 from ocjax.training import processes
 from ocjax.training.checkpoint import Checkpoints
 
-MONITORED = 20  # About how often a run looks at the held-out normals.
+MONITORED = 20  # Number of looks at the held-out normals in a run, about.
 SPOILED = 128  # Most held-out normals that are spoiled at each look.
 
 

@@ -84,9 +84,9 @@ class Summary:
       threshold_note: reason why there is no threshold, or why it promises another rate
         than the configured one; None otherwise.
       baselines: name -> how well a simple score does on the same test images.
-      synthetic: kind of damage -> AUROC, in [0, 1], of held-out normal images against
-        the same spoiled so, which needs no anomalies; {} where not measured.
-      training: what training took.
+      synthetic: by kind of damage the AUROC, in [0, 1], of held-out normal images
+        against the same spoiled so, which needs no anomalies; {} where not measured.
+      training: time and steps of training.
       note: sentence on the data, or "".
       leaks: sentences on leaks that make the result dishonest.
       warnings: signs that the run has not learned, each with what to do.

@@ -43,10 +43,10 @@ class Progress:
     epoch: int  # Epoch of these steps, counted from 0.
     count: int  # Number of steps since the last one; 0 after a compilation.
     metrics: dict[str, np.ndarray]  # Values `[count]` by name, one for each step.
-    seconds: float  # That the steps took.
+    seconds: float  # Time that the steps took.
     # Ends the model's training where it is: the next that is heard of it is done.
     stop: Callable[[], None]
-    error: NonFiniteError | None = None  # What ended this model's training early.
+    error: NonFiniteError | None = None  # Error that ended this training early.
     ends_epoch: bool = False  # Whether the last of the steps is that of its epoch.
     done: bool = False  # Whether it is the last one of this model.
     last: bool = False  # Whether it is the last one of its compiled call.

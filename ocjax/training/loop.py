@@ -99,12 +99,12 @@ def together(
       epochs: length of the last stage with steps, earlier ones having their own; or 0.
       steps: the same length in steps, where `epochs` is 0.
       schedule: factor of the learning rates in the course of each stage.
-      devices: where to train; by default one.
-      streamed: read batches from host memory as they are needed instead of keeping
-        all images on the device; for one lane.
+      devices: devices that train; by default one.
+      streamed: whether to read batches from host memory as they are needed, instead
+        of keeping all images on the device; for one lane.
       programs: `step(state, images, key, **hyper)` of each stage; by default
         `method`'s.
-      seconds_per_call: about how long one compiled call may take.
+      seconds_per_call: time that one compiled call may take, about.
 
     Yields:
       The number of a model and its `Progress`. The last one of each is `done`; it has
@@ -231,7 +231,7 @@ def run_steps(
       order: indices of the images of each batch, shape `[steps, B]`.
       own: data of the key of which each step gets its own part, by its number;
         `hyper`; and the stage's first step and number of steps.
-      count: steps to take.
+      count: number of steps to take.
       schedule: factor of the learning rates in the course of the stage.
 
     Returns:
