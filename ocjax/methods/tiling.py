@@ -79,6 +79,7 @@ def tiled(
         init=init,
         stages=tuple(stages),
         score=reduced(method.score),
+        error=method.error and reduced(method.error),
         reconstruct=_stitched(method.reconstruct, size, overlap),
         anomaly_map=_stitched_maps(method.anomaly_map, size, overlap),
         embed=None,

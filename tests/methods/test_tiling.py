@@ -108,6 +108,14 @@ def test_a_grade_is_that_of_the_most_atypical_tile_or_of_all_by_hand():
         np.testing.assert_allclose(grades, expected)
 
 
+def test_an_error_is_that_of_the_worst_tile_as_a_score_is():
+    inner = toy()
+    tiles = tiling.tiled(inner._replace(error=inner.score), 32)
+    pictures = np.zeros((2, 64, 64, 1), np.float32)
+    pictures[1, :32, 32:] = 1
+    np.testing.assert_allclose(tiles.error(None, pictures), [0, 1])
+
+
 def test_a_pass_sees_every_tile_of_each_picture_once():
     def add(state, sums, tiles, numbers):
         rows = jnp.where(numbers < 0, len(sums["tiles"]), numbers)
