@@ -5,14 +5,14 @@ adversarial training happened to do. They are of no use in short runs, where the
 is of networks that had not learned yet.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
 
 from ocjax._checks import InputError
-from ocjax.methods.base import Method, Networks, State, Views
+from ocjax.methods import base
+from ocjax.methods.base import Method, Networks, State
 
 NAME = (
     "average"  # Name, beside the networks' statistics, that averages have in a state.
@@ -42,66 +42,45 @@ def averaged(method: Method, decay: float) -> Method:
 
     def init(key, images):
         state = method.init(key, images)
-        return _with_average(state, _networks(state))
+        return _with_average(state, averages(state))
 
-    def step(inner) -> Callable | None:
-        if inner is None:
-            return None
+    def averages(state):
+        """What is averaged of a state: not what a pass computes."""
+        computed = (NAME, *method.computes)
+        of_steps = lambda parts: {n: p for n, p in parts.items() if n not in computed}
+        return {"params": of_steps(state.params), "stats": of_steps(state.stats)}
 
+    def step(inner):
         def and_average(state, images, key):
             kept = jnp.minimum(decay, (1 + state.step) / (10 + state.step))
             before = state.stats[NAME]
             state, metrics = inner(state, images, key)
             mix = lambda old, new: (kept * old + (1 - kept) * new).astype(new.dtype)
-            average = jax.tree.map(mix, before, _networks(state))
-            return _with_average(state, average), metrics
+            return _with_average(
+                state, jax.tree.map(mix, before, averages(state))
+            ), metrics
 
         return and_average
 
-    def on_average(function) -> Callable | None:
-        if function is None:
-            return None
+    def on_average(function):
         return lambda state, *rest: function(_as_average(state), *rest)
 
+    method_on_average = base.wrapped(method, on_average)
     stages = [
-        stage._replace(step=step(stage.step), grade=on_average(stage.grade))
-        for stage in method.stages
+        stage._replace(step=stage.step and step(stage.step))
+        for stage in method_on_average.stages
     ]
-
-    def of_each(functions: Mapping[str, Callable]) -> dict[str, Any]:
-        return {name: on_average(function) for name, function in functions.items()}
-
-    views = method.views
-    return method._replace(
-        init=init,
-        stages=tuple(stages),
-        score=on_average(method.score),
-        reconstruct=on_average(method.reconstruct),
-        embed=on_average(method.embed),
-        anomaly_map=on_average(method.anomaly_map),
-        error=on_average(method.error),
-        score_batchwise=on_average(method.score_batchwise),
-        views=Views(
-            images=of_each(views.images),
-            latents=of_each(views.latents),
-            measures=of_each(views.measures),
-            decode=on_average(views.decode),
-            distance=on_average(views.distance),
-        ),
-    )
+    return method_on_average._replace(init=init, stages=tuple(stages))
 
 
-def _networks(state: State) -> dict[str, Networks]:
-    """What is averaged of a state."""
-    stats = {name: part for name, part in state.stats.items() if name != NAME}
-    return {"params": state.params, "stats": stats}
-
-
-def _with_average(state: State, average: dict[str, Networks]) -> State:
+def _with_average(state: State, average: Mapping[str, Networks]) -> State:
     return state._replace(stats={**state.stats, NAME: average})
 
 
 def _as_average(state: State) -> State:
     """The state whose weights and statistics are the averages."""
     average = state.stats[NAME]
-    return state._replace(params=average["params"], stats=average["stats"])
+    return state._replace(
+        params={**state.params, **average["params"]},
+        stats={**state.stats, **average["stats"]},
+    )

@@ -202,6 +202,41 @@ def init_state(
     return State(params, stats, opt, jnp.zeros((), jnp.int32))
 
 
+def wrapped(method: Method, wrap: Callable[[Callable], Callable]) -> Method:
+    """Wraps every function that scores, shows or grades; what trains stays as it is.
+
+    Args:
+      method: any method.
+      wrap: function of one of them, `f(state, images, ...)`, that returns another.
+    """
+
+    def optional(function: Callable | None) -> Callable | None:
+        return function and wrap(function)
+
+    def each(functions: Mapping[str, Callable]) -> dict[str, Callable]:
+        return {name: wrap(function) for name, function in functions.items()}
+
+    stages = [s._replace(grade=optional(s.grade)) for s in method.stages]
+    views = method.views
+    return method._replace(
+        stages=tuple(stages),
+        score=wrap(method.score),
+        reconstruct=optional(method.reconstruct),
+        embed=optional(method.embed),
+        anomaly_map=optional(method.anomaly_map),
+        error=optional(method.error),
+        score_batchwise=optional(method.score_batchwise),
+        views=Views(
+            images=each(views.images),
+            latents=each(views.latents),
+            measures=each(views.measures),
+            decode=optional(views.decode),
+            distance=optional(views.distance),
+            nearest=optional(views.nearest),
+        ),
+    )
+
+
 def of_one_pass(
     name: str,
     *,

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from ocjax._checks import InputError
+from ocjax.methods import base
 from ocjax.methods.base import Method, Pass, Views
 from ocjax.modules.noise import example_keys
 
@@ -110,9 +111,7 @@ def standardized(
         shape = (1,) * (x.ndim - 1) + (-1,)
         return ((x + 1) / 2 - shift.reshape(shape)) / scale.reshape(shape)
 
-    def on_standardized(function) -> Callable | None:
-        if function is None:
-            return None
+    def on_standardized(function) -> Callable:
         return lambda state, x, *rest: function(state, standardize(x), *rest)
 
     def computed_on_standardized(computed: Pass) -> Pass:
@@ -121,21 +120,16 @@ def standardized(
 
         return computed._replace(add=add)
 
+    method = base.wrapped(method, on_standardized)
     stages = [
         stage._replace(
-            step=on_standardized(stage.step),
-            grade=on_standardized(stage.grade),
+            step=stage.step and on_standardized(stage.step),
             computed=stage.computed and computed_on_standardized(stage.computed),
         )
         for stage in method.stages
     ]
     return method._replace(
         stages=tuple(stages),
-        score=on_standardized(method.score),
-        embed=on_standardized(method.embed),
-        anomaly_map=on_standardized(method.anomaly_map),
-        error=on_standardized(method.error),
-        score_batchwise=on_standardized(method.score_batchwise),
         reconstruct=None,
         views=Views(),
         diagnose=None,

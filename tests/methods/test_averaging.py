@@ -58,6 +58,20 @@ def test_networks_are_averaged_with_their_statistics():
     )
 
 
+def test_what_a_pass_computes_is_no_part_of_an_average():
+    build, tiny = tiny_methods.METHODS["ics, the authors' splitter, by the latent"]
+    inner = build(tiny)
+    method = averaging.averaged(inner, 0.5)
+    images = jax.random.uniform(jax.random.key(1), (4, 32, 32, 1), minval=-1)
+    state = jax.jit(method.init)(jax.random.key(0), images)
+    length = len(state.params["division"]["mean"])
+    division = {"mean": jnp.ones(length), "factor": 2 * jnp.eye(length)}
+    state = state._replace(params={**state.params, "division": division})
+    grades = method.stages[-1].grade(state, images)
+    assert (grades > 0).all()
+    np.testing.assert_array_equal(grades, inner.stages[-1].grade(state, images))
+
+
 def test_a_method_without_steps_has_nothing_to_average():
     build, tiny = tiny_methods.METHODS["pca"]
     with pytest.raises(InputError, match="takes none"):
