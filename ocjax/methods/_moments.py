@@ -10,11 +10,28 @@ pairwise algorithm for computing sample variances", for products as for squares)
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import DTypeLike
 
 from ocjax.modules import axis
 
 Sums = dict[str, jax.Array]
+
+
+def inverse_root(
+    values: np.ndarray, vectors: np.ndarray, rounding: float | np.floating
+) -> np.ndarray:
+    """F with F F^T the inverse C^-1 of a covariance, by its eigenvalues and vectors.
+
+    Directions whose variance is at most `rounding` are left out of both C and C^-1.
+
+    Args:
+      values: eigenvalues of C, float64 `[D]`.
+      vectors: eigenvectors of C, in columns, `[D, D]`.
+      rounding: variance that stands for none.
+    """
+    varies = values > rounding
+    return vectors * varies / np.sqrt(np.where(varies, values, 1.0))
 
 
 def zeros(shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> Sums:

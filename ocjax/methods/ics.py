@@ -357,8 +357,7 @@ def _whitening(sums: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """
     covariance = np.asarray(sums["products"], np.float64) / max(sums["count"] - 1, 1)
     values, vectors = np.linalg.eigh(covariance)
-    varies = values > ROUNDING * values.max()
-    factor = vectors * varies / np.sqrt(np.where(varies, values, 1.0))
+    factor = _moments.inverse_root(values, vectors, ROUNDING * values.max())
     return {"mean": sums["mean"], "factor": factor.astype(sums["mean"].dtype)}
 
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
-from ocjax.methods import _pixels, base
+from ocjax.methods import _moments, _pixels, base
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,8 +46,7 @@ def mahalanobis(
         del seed
         model = LedoitWolf(assume_centered=True).fit(points)
         values, vectors = np.linalg.eigh(model.covariance_)
-        varies = values > _pixels.ROUNDING
-        return {"factor": vectors * varies / np.sqrt(np.where(varies, values, 1))}
+        return {"factor": _moments.inverse_root(values, vectors, _pixels.ROUNDING)}
 
     def score(params, x):
         return jnp.square(_pixels.product(x, params["factor"])).sum(1)
