@@ -21,7 +21,7 @@ from typing import Any
 
 from keep import Result
 
-from ocjax.runs.config import SMALL, STEPS, RunConfig, from_file, parse
+from ocjax.runs.config import SMALL, RunConfig, from_file, parse, steps_of
 
 # Settings beside hyper-parameters that make another configuration.
 COMPARED = (
@@ -157,8 +157,8 @@ def compared(config: Mapping) -> dict[str, Any]:
     names = list(COMPARED)
     if "learning_rate" in hyper:
         names += OF_STEPS
-        if not config.get("steps") and not config["epochs"]:
-            config = {**config, "steps": STEPS}
+        steps = steps_of(config.get("steps", 0), config["epochs"])
+        config = {**config, "steps": steps}
     return {name: config.get(name, defaults[name]) for name in names}
 
 

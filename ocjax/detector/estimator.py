@@ -27,7 +27,7 @@ from ocjax.inference import detector_file
 from ocjax.inference.scorer import Card, Scorer, Verdicts, of_method
 from ocjax.methods import Method, State
 from ocjax.runs import environment
-from ocjax.runs.config import STEPS, RunConfig
+from ocjax.runs.config import RunConfig, steps_of
 
 _MULTIPLE = 256  # Training sets are filled up to a multiple of this.
 _SPREAD = 1e-4  # Least spread of scores, as a part of the largest.
@@ -189,7 +189,7 @@ class Detector(OutlierMixin, BaseEstimator):
                 padded,
                 jax.random.key(int(seed)),
                 rows=train,
-                steps=self.steps or (0 if self.epochs else STEPS),
+                steps=steps_of(self.steps, self.epochs),
                 epochs=self.epochs,
                 batch_size=training.fitting_batch_size(
                     method, self.batch_size, len(train)

@@ -191,12 +191,16 @@ def _sized(settings: Settings) -> Settings:
     return settings._replace(config=dataclasses.replace(config, image_size=size))
 
 
+def steps_of(steps: int, epochs: int) -> int:
+    """Steps of training: those of `STEPS` where neither number says its length."""
+    return steps if steps or epochs else STEPS
+
+
 def _limited(settings: Settings) -> Settings:
     """The settings with a number of steps, where they leave the length open."""
     config = settings.config
-    if config.epochs or config.steps:
-        return settings
-    return settings._replace(config=dataclasses.replace(config, steps=STEPS))
+    steps = steps_of(config.steps, config.epochs)
+    return settings._replace(config=dataclasses.replace(config, steps=steps))
 
 
 def check(settings: Settings) -> Settings:
