@@ -7,7 +7,9 @@ from summaries import MEASURES, judged
 
 from ocjax import data, runs, training
 from ocjax._checks import InputError
+from ocjax.evaluation import synthetic
 from ocjax.runs import table, train
+from ocjax.runs.bounds import BOUNDS, Words
 from ocjax.runs.config import parse
 from ocjax.runs.folder import RunFolder
 
@@ -138,6 +140,17 @@ def test_no_choice_is_made_unless_asked_for():
     assert found.summary("runs/all").chosen is None
     assert "Chosen" not in found.markdown()
     assert "chosen" not in found.summary("runs/all").to_json()
+
+
+def test_every_kind_of_synthetic_anomaly_may_choose():
+    assert BOUNDS["select_by"] == Words(("", *synthetic.KINDS, "mean"))
+
+
+def test_a_run_measures_what_it_is_chosen_by(tmp_path):
+    config = runs.configure(method="pca", select_by="jigsaw", report=False).to_dict()
+    summary = runs.run(runs.load(config, seed=0), tmp_path / "run")
+    assert summary is not None and list(summary.synthetic) == ["erased", "jigsaw"]
+    assert all(0 <= auroc <= 1 for auroc in summary.synthetic.values())
 
 
 def test_every_choice_stands_beside_its_own_number(monkeypatch):
