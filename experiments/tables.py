@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from keep import Result
-from paper import MEAN, Paper, compared, read_results
+from paper import CLASSES, MEAN, Paper, compared, read_results
 
 from ocjax import _markdown, data
 from ocjax.evaluation.metrics import Kind
@@ -45,19 +45,70 @@ OVERALL = {
 def render_all(root: pathlib.Path) -> None:
     """Rewrites all tables of a checkout."""
     experiments = root / "experiments"
+    yardsticks = Yardsticks(experiments)
     for path in sorted(experiments.glob("*/paper.json")):
-        render(path.parent)
+        render(path.parent, yardsticks)
     render_overall(experiments, root / "docs" / "methods.md")
     render_classical(experiments / "classical")
     render_kinds(experiments)
 
 
-def render(folder: pathlib.Path) -> None:
+class Yardsticks:
+    """AUROCs of the simple scores that runs of any method have judged beside theirs.
+
+    They depend on the division of the data alone, so all methods share them.
+    """
+
+    NAMES = "mean image", "pca", "pca 16", "knn", "lof"
+
+    def __init__(self, folder: pathlib.Path):
+        """Reads the results of all methods."""
+        self._aurocs: dict[tuple[str, str], dict[str, dict[str, list[float]]]] = {}
+        for path in sorted(folder.glob("*/results.jsonl")):
+            for result in read_results(path):
+                if not result.leaks and _whole(result.config):
+                    self._add(result)
+
+    def _add(self, result: Result) -> None:
+        identity = result.identity
+        classes = self._aurocs.setdefault((identity.dataset, identity.protocol), {})
+        scores = classes.setdefault(identity.target_class, {})
+        for name, judged in result.baselines.items():
+            scores.setdefault(name, []).append(judged.auroc)
+
+    def auroc(self, score: str, dataset: str, protocol: str, name: str) -> float | None:
+        """AUROC of a class, or of the mean if all classes were judged; None if not."""
+        classes = self._aurocs.get((dataset, protocol), {})
+        judged = {c: scores[score] for c, scores in classes.items() if score in scores}
+        if name != MEAN:
+            return statistics.mean(judged[name]) if name in judged else None
+        if len(judged) < CLASSES.get(dataset, 10):
+            return None
+        return statistics.mean(map(statistics.mean, judged.values()))
+
+    def cells(self, dataset: str, protocol: str, name: str) -> dict[str, str]:
+        """Cells of all scores, for a row of a class or of the mean."""
+        aurocs = {n: self.auroc(n, dataset, protocol, name) for n in self.NAMES}
+        return {n: "–" if a is None else f"{a:.3f}" for n, a in aurocs.items()}
+
+
+def _whole(config: Mapping[str, Any]) -> bool:
+    """Whether a run saw pictures as tables have them: 32x32, divided alike.
+
+    Frozen networks are given larger ones, of which simple scores see as many pixels.
+    """
+    standard = compared(configure(method="autoencoder").to_dict())
+    names = "image_size", "fit", "split_seed", "validation_fraction", "standardize"
+    settings = compared(config)
+    return all(settings[name] == standard[name] for name in names)
+
+
+def render(folder: pathlib.Path, yardsticks: Yardsticks) -> None:
     """Rewrites the tables in the README of one method."""
     paper = Paper(folder)
     honest = [result for result in paper.results if not result.leaks]
     dishonest = [result for result in paper.results if result.leaks]
-    parts = [_markdown_of(_comparison(paper))]
+    parts = [_markdown_of(_comparison(paper, yardsticks))]
     if honest:
         parts += ["Every run:", _markdown_of(_run(paper, result) for result in honest)]
     if dishonest:
@@ -88,6 +139,14 @@ def render_overall(folder: pathlib.Path, *pages: pathlib.Path) -> None:
             for name in names:
                 aurocs = _aurocs(results, method, dataset)
                 row[f"{title}, {name}"] = _cell(aurocs.get(name, []), None) or "–"
+        rows.append(row)
+    yardsticks = Yardsticks(folder)
+    for score in Yardsticks.NAMES:
+        row = {"method": f"yardstick: {score}"}
+        for title, (dataset, names) in OVERALL.items():
+            for name in names:
+                cells = yardsticks.cells(dataset, "p2", name)
+                row[f"{title}, {name}"] = cells[score]
         rows.append(row)
     for page in (folder / "README.md", *pages):
         _replace(page, _markdown_of(rows))
@@ -157,8 +216,8 @@ def render_kinds(folder: pathlib.Path) -> None:
     _replace(folder / "other_data.md", "\n\n".join(parts) or "Nothing yet.")
 
 
-def _comparison(paper: Paper) -> Iterable[dict[str, str]]:
-    """A row for each class: ours and the paper's, of every variant."""
+def _comparison(paper: Paper, yardsticks: Yardsticks) -> Iterable[dict[str, str]]:
+    """A row for each class: ours and the paper's, of every variant, and yardsticks."""
     for (dataset, protocol), names in paper.reported().items():
         for name in [*names, MEAN]:
             cells = {}
@@ -168,7 +227,9 @@ def _comparison(paper: Paper) -> Iterable[dict[str, str]]:
                 cells[variant["name"]] = cell
             if any(cells.values()):
                 title = name if name == MEAN else f"{name} {_role(protocol)}"
-                yield {"data set": f"{dataset}, {protocol}", "class": title} | cells
+                simple = yardsticks.cells(dataset, protocol, name)
+                row = {"data set": f"{dataset}, {protocol}", "class": title}
+                yield row | cells | simple
 
 
 def _cell(ours: list[float], theirs: float | None) -> str:

@@ -69,7 +69,7 @@ def render(tmp_path):
     def rendered(lines, of=folder):
         text = "".join(json.dumps(line) + "\n" for line in lines)
         (folder / "results.jsonl").write_text(text)
-        tables.render(folder)
+        tables.render(folder, tables.Yardsticks(tmp_path))
         tables.render_overall(tmp_path)
         return (of / "README.md").read_text()
 
@@ -135,6 +135,24 @@ def test_the_table_of_all_methods(render, tmp_path):
     assert (
         "| caent | 0.900 / 0.912 | – / 0.967 | – | – | – / 0.692 | – / 0.762 |" in text
     )
+
+
+def test_simple_scores_stand_beside_every_method(render, tmp_path):
+    def measured(auroc, **differences):
+        judged = {"auroc": auroc, "kinds": {}}
+        return line(0.9, **differences) | {"baselines": {"mean image": judged}}
+
+    lines = [measured(0.8, name=str(digit)) for digit in range(10)]
+    lines += [measured(0.7, seed=1, name="8"), measured(0.1, leaks=[LEAK])]
+    enlarged = measured(0.2)
+    enlarged["config"]["image_size"] = 64
+    text = render([*lines, enlarged])
+    assert "| norms | mean image | pca | pca 16 | knn | lof |" in text
+    cells = " |  |  |  |  | {} | – | – | – | – |"
+    assert "| mnist, p2 | 2 normal | 0.900 / 0.939" + cells.format("0.800") in text
+    assert "| mnist, p2 | mean | 0.900 / 0.967" + cells.format("0.795") in text
+    overall = (tmp_path / "README.md").read_text()
+    assert "| yardstick: mean image | 0.750 | 0.800 | – | – | – | – |" in overall
 
 
 def lof(auroc, *, name="8", image_size=32, **hyper):
