@@ -98,7 +98,7 @@ def choose(geometry: Geometry, larger: jax.ShapeDtypeStruct, features: int) -> s
     elif few:
         form = "pixels" if 4 * features <= channels else "blocks"
     else:
-        form = "filtering" if multiplications >= 2**22 else "patches"
+        form = "filtering" if multiplications >= 2**19 else "patches"
     return form if fits(form, geometry, larger) else "patches"
 
 

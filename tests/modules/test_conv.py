@@ -115,10 +115,11 @@ def test_forms_are_those_that_suit_the_layer():
     assert form(down, 16, 64, 128) == "filtering"
     assert form(down, 32, 1, 64) == "patches"  # Few channels.
     assert form(down, 2, 512, 512) == "patches"  # To one pixel.
-    assert form(down, 16, 32, 64) == "patches"  # Little to save.
+    assert form(down, 16, 8, 16) == "patches"  # Little to save.
+    assert form(down, 16, 16, 32) == "filtering"
     assert form(down, 16, 64, 128, jnp.bfloat16) == "patches"
     assert form(same, 32, 8, 8) == "blocks"
-    assert form(same, 8, 64, 64) == "patches"
+    assert form(same, 8, 32, 16) == "patches"
     assert form(same, 32, 16, 1) == "pixels"
     assert form(same, 8, 192, 128) == "filtering"
     assert form(Geometry(1, 1, 0), 8, 192, 128) == "patches"
