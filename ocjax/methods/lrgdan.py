@@ -116,8 +116,9 @@ class Config:
     # Error that scores, summed over pixels: "l1" as in the paper, or "squared_error".
     score: str = "l1"
     anchored: bool = False  # Whether z' is a constant to G, "the anchor" of z.
-    # Units of the estimators' hidden layers, as in Deep InfoMax; the paper is silent.
-    units: int = 512
+    # Units of the estimators' hidden layers, four times the channels of the feature map
+    # as in Deep InfoMax; the paper is silent.
+    units: int = 128
     learning_rate: float = 2e-4  # Learning rate of Adam; the paper's first is 2e-3.
     b1: float = 0.5  # Decay of Adam's first moment, as in DCGAN; the paper is silent.
     b2: float = 0.999  # Decay of Adam's second moment.
