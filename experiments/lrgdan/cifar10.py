@@ -18,5 +18,5 @@ def get_config():
         steps=17_000,  # The paper is silent; as GANomaly's 25 epochs of nine classes.
         batch_size=64,
         false_positive_rate=0.05,
-        hyper={"latent": 128, "features": 64},
+        hyper={"latent": 128, "features": 64, "learning_rate": 2e-4},
     )

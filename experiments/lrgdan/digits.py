@@ -6,7 +6,8 @@ from ocjax.runs import configure
 def get_config():
     """One digit normal, the official split; left as they are, as on MNIST.
 
-    Twice the default's channels, of which a small set needs fewer epochs.
+    Twice the default's channels, of which a small set needs fewer epochs, at a tenth of
+    the learning rate, at which they are steady.
     """
     return configure(
         method="lrgdan",
@@ -16,5 +17,5 @@ def get_config():
         epochs=60,
         batch_size=32,
         false_positive_rate=0.05,
-        hyper={"features": 32, "units": 256},
+        hyper={"features": 32, "units": 256, "learning_rate": 2e-4},
     )

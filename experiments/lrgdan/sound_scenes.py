@@ -17,5 +17,5 @@ def get_config():
         epochs=60,
         batch_size=16,
         false_positive_rate=0.05,
-        hyper={"latent": 32, "features": 64},
+        hyper={"latent": 32, "features": 64, "learning_rate": 2e-4},
     )

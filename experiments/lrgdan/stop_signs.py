@@ -18,5 +18,5 @@ def get_config():
         epochs=60,
         batch_size=64,
         false_positive_rate=0.05,
-        hyper={"latent": 32, "features": 64},
+        hyper={"latent": 32, "features": 64, "learning_rate": 2e-4},
     )

@@ -41,9 +41,12 @@ chosen here, and why:
   rises. `k_control` is the rate of that, 1e-3 in BEGAN, and `k_ratio` the share. With k
   held, D' tells G's images apart for some 800 steps and gives up on them, which
   `dual_ratio` shows; then G recovers by itself.
-* The learning rate is 2e-4, not the initial 2e-3 of the text, whose schedule is not
-  given. At a constant 2e-3 training is unsteady. GPND, a row of the paper's Table 2,
-  has 2e-3 with a decay; a schedule is a setting of the run.
+* The learning rate is the text's initial 2e-3, whose schedule is not given. GPND, a row
+  of the paper's Table 2, has the same rate and divides it by four every 30 of 80
+  epochs; a schedule is a setting of the run. With 16 channels, on MNIST's fours, the
+  error of D'(G(x)) on held-out normals is 59 after 1,232 steps, 150 at 2e-4. Networks
+  of 64 channels are unsteady at this rate: D' tells G's images apart and gives up on
+  them. They are configured with 2e-4.
 * The score is the L1 norm, as the paper has it; ADAE's is an L2.
 """
 
@@ -119,7 +122,7 @@ class Config:
     # Units of the estimators' hidden layers, four times the channels of the feature map
     # as in Deep InfoMax; the paper is silent.
     units: int = 128
-    learning_rate: float = 2e-4  # Learning rate of Adam; the paper's first is 2e-3.
+    learning_rate: float = 2e-3  # Learning rate of Adam, the paper's first.
     b1: float = 0.5  # Decay of Adam's first moment, as in DCGAN; the paper is silent.
     b2: float = 0.999  # Decay of Adam's second moment.
 
