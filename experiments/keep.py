@@ -1,9 +1,10 @@
 """Keeps the results of finished runs that count.
 
-    python experiments/keep.py FOLDER...
+    python experiments/keep.py [--data_dir=DIR] FOLDER...
 
 appends a line for each run to `experiments/METHOD/results.jsonl`, once. FOLDER is a run
-folder or a folder of run folders; the code that ran must be a commit.
+folder or a folder of run folders; the code that ran must be a commit. With DIR, the
+folder of its data, each measure is judged by itself too, as `measures.py` does.
 """
 
 import dataclasses
@@ -16,6 +17,7 @@ from typing import Any
 from ocjax import _records
 from ocjax._checks import InputError
 from ocjax.evaluation.metrics import Kind
+from ocjax.inference.run_folder import trained
 from ocjax.runs.folder import RunFolder
 from ocjax.runs.known import FILE
 from ocjax.runs.summary import (
@@ -38,6 +40,7 @@ class Result:
     Attributes:
       config: configuration of the run, with its seed and the fingerprint of its data.
       environment: versions, commit, devices.
+      measures: AUROC of each measure by itself, if they were judged.
     """
 
     identity: Identity
@@ -65,6 +68,7 @@ class Result:
     per_region_overlap: float | None = None
     synthetic: dict[str, float] = dataclasses.field(default_factory=dict)
     steps: int = 0
+    measures: dict[str, float] = dataclasses.field(default_factory=dict)
 
     @property
     def length(self) -> str:
@@ -87,8 +91,12 @@ class Result:
         return _records.from_json(cls, class_by_name(values))
 
 
-def keep(folder: pathlib.Path) -> None:
+def keep(folder: pathlib.Path, data_dir: str | None = None) -> None:
     """Appends the results of the finished runs in a folder, with what they depend on.
+
+    Args:
+      folder: run folder, or folder of run folders.
+      data_dir: folder of the data, to judge each measure by itself.
 
     Raises:
       SystemExit: there is no finished run, or one of them cannot be kept.
@@ -97,12 +105,17 @@ def keep(folder: pathlib.Path) -> None:
     if not summaries:
         raise SystemExit(f"{folder}: no finished run is here.")
     for path in summaries:
-        _keep_run(path.parents[1])
+        _keep_run(path.parents[1], data_dir)
 
 
-def _keep_run(folder: pathlib.Path) -> None:
+def _keep_run(folder: pathlib.Path, data_dir: str | None) -> None:
     try:
         result = _result(RunFolder(folder))
+        if data_dir is not None:
+            import measures  # It defines flags, which other programs have too.
+
+            judged = measures.aurocs(trained(folder), data_dir)
+            result = dataclasses.replace(result, measures=judged)
     except InputError as error:
         raise SystemExit(f"{folder}: {error}") from None
     except OSError as error:
@@ -161,10 +174,13 @@ def _home(method: str) -> pathlib.Path:
 
 def main(arguments: list[str]) -> None:
     """Keeps the runs of all folders."""
+    option, data_dir = "--data_dir=", None
+    if arguments and arguments[0].startswith(option):
+        data_dir = arguments.pop(0).removeprefix(option)
     if not arguments or any(argument.startswith("-") for argument in arguments):
         raise SystemExit(__doc__)
     for folder in arguments:
-        keep(pathlib.Path(folder))
+        keep(pathlib.Path(folder), data_dir)
 
 
 if __name__ == "__main__":

@@ -111,6 +111,9 @@ def render(folder: pathlib.Path, yardsticks: Yardsticks) -> None:
     parts = [_markdown_of(_comparison(paper, yardsticks))]
     if honest:
         parts += ["Every run:", _markdown_of(_run(paper, result) for result in honest)]
+    if any(result.measures for result in honest):
+        title = "What each measure tells apart by itself, AUROC on the same pictures:"
+        parts += [title, _markdown_of(_measures(paper, honest))]
     if dishonest:
         rows = (
             {"leak": " ".join(result.leaks)} | _run(paper, result)
@@ -264,6 +267,30 @@ def _run(paper: Paper, result: Result) -> dict[str, str]:
         "device": f"{environment['device']}, {environment['cores']} cores",
         "commit": environment["commit"],
     }
+
+
+def _measures(paper: Paper, results: list[Result]) -> Iterable[dict[str, str]]:
+    """A row for each class and configuration: means over runs of every measure."""
+    rows: dict[tuple[str, ...], list[Result]] = {}
+    for result in results:
+        variant, differences = paper.configuration(result.config)
+        identity = result.identity
+        if result.measures:
+            title = ", ".join([variant["name"], *differences])
+            key = identity.dataset, identity.protocol, title, identity.target_class
+            rows.setdefault(key, []).append(result)
+    names = list(dict.fromkeys(n for runs in rows.values() for n in runs[0].measures))
+    for (dataset, protocol, title, target), runs in sorted(rows.items()):
+        row = {
+            "data set": f"{dataset}, {protocol}",
+            "configuration": title,
+            "class": f"{target} {_role(protocol)}",
+            "runs": str(len(runs)),
+        }
+        for name in names:
+            aurocs = [r.measures[name] for r in runs if name in r.measures]
+            row[name] = _spread(aurocs) if aurocs else "–"
+        yield row
 
 
 def _interval(result: Result) -> str:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 
+import keep
 import pytest
 from runs import commands
 
@@ -48,6 +49,17 @@ def test_measures_are_judged_by_themselves(finished):
     found, told = json.loads(output), finished / "eval" / "summary.json"
     assert found["score"] == json.loads(told.read_text())["auroc"]
     assert 0 < found["squared error"] < 1
+
+
+def test_measures_are_kept_with_the_result(finished, tmp_path, monkeypatch):
+    monkeypatch.setattr(keep, "HERE", tmp_path)
+    (tmp_path / "classical").mkdir()
+    run = shutil.copytree(finished, tmp_path / "run")
+    environment = json.loads((run / "env.json").read_text())
+    (run / "env.json").write_text(json.dumps(environment | {"commit": "abc"}))
+    keep.main(["--data_dir=nowhere", str(run)])  # The digits need no folder.
+    kept = json.loads((tmp_path / "classical" / "results.jsonl").read_text())
+    assert kept["measures"]["score"] == kept["auroc"]
 
 
 def test_a_run_is_judged_on_its_own_data_and_when_it_is_finished(finished, tmp_path):

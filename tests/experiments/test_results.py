@@ -155,6 +155,15 @@ def test_simple_scores_stand_beside_every_method(render, tmp_path):
     assert "| yardstick: mean image | 0.750 | 0.800 | – | – | – | – |" in overall
 
 
+def test_measures_have_a_table_of_their_own(render):
+    def measured(seed, auroc):
+        return line(0.9, seed=seed) | {"measures": {"squared error": auroc}}
+
+    text = render([measured(0, 0.91), measured(1, 0.93), line(0.5, seed=2)])
+    row = "| mnist, p2 | CAE-Ent | 2 normal | 2 | 0.920 ± 0.014 |"
+    assert "| runs | squared error |" in text and row in text
+
+
 def lof(auroc, *, name="8", image_size=32, **hyper):
     """A result of LOF on MNIST, as it is by default but for what is given."""
     config = configure(method="lof", dataset="mnist").to_dict()
@@ -214,12 +223,14 @@ def test_runs_are_added_once(runs):
     found = [json.loads(text) for text in kept.read_text().splitlines()]
     assert [result["normal_class"] for result in found] == ["b", "a"]
     whole = json.loads(json.dumps(summary("a")))
-    names = found[1].keys() - {"config", "environment"}
+    names = found[1].keys() - {"config", "environment", "measures"}
     assert {name: found[1][name] for name in names} == {n: whole[n] for n in names}
     assert found[1]["environment"] == line(0.9)["environment"]
     # As `run.json` has them.
     assert found[1]["config"] == line(0.9)["config"] | {"seed": 3, "data": "1"}
     more = {"baselines", "note", "pixel_auroc", "per_region_overlap", "synthetic"}
+    assert found[1]["measures"] == {}
+    more.add("measures")
     assert found[1].keys() == line(0.9).keys() | more
 
 
