@@ -5,9 +5,14 @@ import pathlib
 import signal
 import tempfile
 
-import hypothesis
-import jax
-import pytest
+# Read when XLA starts, also in processes that tests start. Without these emitters a
+# network that is as small as tests' compiles in less than half of the time.
+_FLAGS = "--xla_cpu_use_fusion_emitters=false"
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_FLAGS}".strip()
+
+import hypothesis  # noqa: E402
+import jax  # noqa: E402
+import pytest  # noqa: E402
 
 # Jobs in the background of a shell ignore it, and so would the processes they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
