@@ -58,10 +58,18 @@ def trained(name, batch_size=7, seed=3):
 @functools.cache
 def features(images_of, *names):
     """Features of `IMAGES` or `OTHERS`, float64, by their names."""
+    maps = every_feature()
+    part = {"images": slice(0, 24), "others": slice(24, None)}[images_of]
+    return [np.asarray(maps[name][part], np.float64) for name in names]
+
+
+@functools.cache
+def every_feature():
+    """All features of `IMAGES`, then `OTHERS`."""
     network = load(tiny_backbone.NAME, tiny_backbone.WEIGHTS)
-    images = {"images": IMAGES, "others": OTHERS}[images_of]
-    maps = network.apply(network.params, floats(images), names)
-    return [np.asarray(maps[name], np.float64) for name in names]
+    images = np.concatenate([IMAGES, OTHERS])
+    apply = jax.jit(network.apply, static_argnums=2)
+    return apply(network.params, floats(images), tuple(network.features))
 
 
 def places(images_of, *names):
@@ -154,7 +162,7 @@ def test_patchcore_is_that_of_numpy_in_double_precision():
         weight = 1 - exponentials[match] / exponentials[around].sum()
         np.testing.assert_allclose(score, weight * apart[patch, match], rtol=1e-3)
     grids = np.linalg.norm(y[:, :, None] - memory, axis=-1).min(-1).reshape(-1, 4, 4)
-    maps = method.anomaly_map(state, floats(OTHERS))
+    maps = jax.jit(method.anomaly_map)(state, floats(OTHERS))
     np.testing.assert_allclose(maps.max((1, 2)), map_maximum(grids), rtol=1e-3)
 
 
@@ -187,7 +195,7 @@ def test_the_nearest_parts_of_a_training_picture_are_its_own():
     state = training.fit(method, IMAGES, jax.random.key(0), epochs=1, batch_size=7)
     spoiled = IMAGES[:4].copy()
     spoiled[:, 24:, 24:] = 255 - spoiled[:, 24:, 24:]
-    found = method.views.nearest(state, floats(spoiled))
+    found = jax.jit(method.views.nearest)(state, floats(spoiled))
     assert found.numbers.shape == (4, 3) and found.parts.shape == (4, 3, 4)
     memory = np.asarray(state.params["patchcore"]["memory"])
     patches = np.asarray(described(spoiled))
@@ -204,14 +212,15 @@ def described(images):
     """Patches as `patchcore` has them, `[B, P, D]`."""
     network = load(tiny_backbone.NAME, tiny_backbone.WEIGHTS)
     names = "block2", "block4"
-    maps = network.apply(network.params, floats(images), names)
+    apply = jax.jit(network.apply, static_argnums=2)
+    maps = apply(network.params, floats(images), names)
     patches = _frozen.described([maps[name] for name in names])
     return patches.reshape(len(images), -1, patches.shape[-1])
 
 
 def test_the_nearest_pictures_by_whole_features_are_whole():
     method, state = trained("knn_features")
-    found = method.views.nearest(state, floats(IMAGES[5:8]))
+    found = jax.jit(method.views.nearest)(state, floats(IMAGES[5:8]))
     assert found.numbers[:, 0].tolist() == [5, 6, 7]
     assert (np.asarray(found.parts) == [0, 0, 1, 1]).all()
 
@@ -348,8 +357,8 @@ def test_scores_are_means_of_their_parts_at_places(name, monkeypatch):
     monkeypatch.setattr(_frozen, "heatmaps", grids)
     build, config = BUILDERS[name]
     method, state = build(config), trained(name)[1]
-    maps = method.anomaly_map(state, floats(OTHERS))
-    scores = method.score(state, floats(OTHERS))
+    maps = jax.jit(method.anomaly_map)(state, floats(OTHERS))
+    scores = jax.jit(method.score)(state, floats(OTHERS))
     np.testing.assert_allclose(maps[:, 0, 0], scores, rtol=1e-3, atol=1e-6)
 
 
@@ -369,7 +378,8 @@ def test_pictures_of_other_sizes_are_resized_and_mapped_at_their_own(name):
     assert maps.shape == (2, 48, 48) and (maps >= 0).all()
     if name not in ("padim", "patchcore"):  # Whose score is of the map, or near it.
         small = _frozen.resized(images, SIDE)
-        np.testing.assert_allclose(scores, method.score(state, small), rtol=1e-5)
+        again = jax.jit(method.score)(state, small)
+        np.testing.assert_allclose(scores, again, rtol=1e-5)
     assert np.isfinite(maps).all()
 
 
@@ -405,7 +415,7 @@ def test_a_coreset_of_all_patches_has_each_once():
     method = patchcore.patchcore(config)
     state = training.fit(method, IMAGES[:2], jax.random.key(0), epochs=1, batch_size=2)
     assert state.params["patchcore"]["memory"].shape == (32, 24)
-    maps = method.anomaly_map(state, floats(IMAGES[:2]))
+    maps = jax.jit(method.anomaly_map)(state, floats(IMAGES[:2]))
     np.testing.assert_allclose(maps, np.zeros_like(maps), atol=1e-2)
 
 
@@ -463,8 +473,9 @@ def test_lower_precision_and_standardized_pixels_are_refused(name):
 def test_a_score_is_of_its_image_alone(name):
     method, state = trained(name)
     images = floats(OTHERS)
-    together = method.score(state, images)
-    alone = jnp.concatenate([method.score(state, x[None]) for x in images[::-1]])
+    score = jax.jit(method.score)
+    together = score(state, images)
+    alone = jnp.concatenate([score(state, x[None]) for x in images[::-1]])
     np.testing.assert_allclose(together[::-1], alone, rtol=1e-4, atol=1e-6)
     assert together.dtype == jnp.float32 and len(np.unique(together)) == len(images)
 
