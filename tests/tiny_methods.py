@@ -109,14 +109,14 @@ STEPPING = [name for name, (build, tiny) in MAIN.items() if not build(tiny).comp
 def step_of_each_stage(method, state, images, key):
     """The state after one step or pass of each stage, and the metrics of all.
 
-    It is not to be compiled for methods that have a pass.
+    Only steps are compiled, for a pass is not to be.
     """
     metrics = {}
     for i, stage in enumerate(method.stages):
         if stage.computed is not None:
             state = after_a_pass(stage.computed, state, images)
             continue
-        state, terms = stage.step(state, images, jax.random.fold_in(key, i))
+        state, terms = jax.jit(stage.step)(state, images, jax.random.fold_in(key, i))
         metrics |= terms
     return state, metrics
 

@@ -104,11 +104,18 @@ def test_score_of_an_image_ignores_the_order(case):
 
 @of_each_method
 def test_each_objective_moves_exactly_what_it_trains(case):
-    for name, objective in case.method.objectives.items():
-        after, _ = jax.jit(base.descend, static_argnums=(0, 1))(
-            name, objective, case.before, case.images, jax.random.key(2)
-        )
-        assert _moved(case.before.params, after.params) == set(objective.trains)
+    objectives = case.method.objectives
+
+    @jax.jit  # Of all at once, which share their forward passes.
+    def descend_each(state, images, key):
+        return {
+            name: base.descend(name, objective, state, images, key)[0].params
+            for name, objective in objectives.items()
+        }
+
+    after = descend_each(case.before, case.images, jax.random.key(2))
+    for name, objective in objectives.items():
+        assert _moved(case.before.params, after[name]) == set(objective.trains)
 
 
 def test_each_network_is_trained_and_one_step_moves_all(case):
@@ -141,19 +148,30 @@ def test_step_keeps_structure_and_compiles_once(case):
     assert case.step._cache_size() == before == 1
 
 
+def _after_a_step(case, key, init, step):
+    init_key, step_key = jax.random.split(key)
+    return step(init(init_key, case.images), case.images, step_key)
+
+
 @of_each_with_steps_alone
+def test_steps_can_be_taken_of_many_seeds_under_vmap(case):
+    step = functools.partial(step_of_each_stage, case.method)
+    keys = jax.random.split(jax.random.key(KEY), 2)
+    one = lambda key: _after_a_step(case, key, case.method.init, step)
+    found, _ = jax.eval_shape(jax.vmap(one), keys)
+    many = lambda leaf: ((2, *leaf.shape), leaf.dtype)
+    shapes = jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), found)
+    assert shapes == jax.tree.map(many, case.state)
+
+
+@pytest.mark.parametrize("case", _cases(["ganomaly"]), indirect=True)
 def test_seeds_under_vmap_equal_one_at_a_time(case):
     keys = jax.random.split(jax.random.key(KEY), 2)
-
-    def after_a_step(key, init, step):
-        init_key, step_key = jax.random.split(key)
-        return step(init(init_key, case.images), case.images, step_key)
-
     step = functools.partial(step_of_each_stage, case.method)
-    many = lambda key: after_a_step(key, case.method.init, step)
+    many = lambda key: _after_a_step(case, key, case.method.init, step)
     states, metrics = jax.jit(jax.vmap(many))(keys)
     for i, key in enumerate(keys):
-        state, terms = after_a_step(key, case.init, case.step)
+        state, terms = _after_a_step(case, key, case.init, case.step)
         for name, value in terms.items():
             np.testing.assert_allclose(metrics[name][i], value, rtol=1e-4)
         close = lambda a, b, i=i: np.testing.assert_allclose(
@@ -162,14 +180,24 @@ def test_seeds_under_vmap_equal_one_at_a_time(case):
         jax.tree.map(close, states.stats, state.stats)
 
 
-@of_each_with_steps_alone
+def _broken(case):
+    params = jax.tree.map(lambda x: x * jnp.nan, case.before.params)
+    return case.before._replace(params=params)
+
+
+@pytest.mark.parametrize("case", _cases(STEPPING), indirect=True)
+def test_every_objective_tells_parameters_that_are_not_finite(case):
+    _, metrics = case.step(_broken(case), case.images, jax.random.key(2))
+    assert all(jnp.isnan(metrics[name]) for name in case.method.objectives)
+
+
+@pytest.mark.parametrize("case", _cases(["autoencoder"]), indirect=True)
 def test_a_non_finite_loss_stops_training_and_says_where(case):
     images = np.zeros((8, 32, 32, 1), np.uint8)
-    params = jax.tree.map(lambda x: x * jnp.nan, case.before.params)
-    broken = case.before._replace(params=params)
+    key = jax.random.key(0)
     with pytest.raises(training.NonFiniteError, match=r"step 0 \(epoch 1\)"):
         training.fit(
-            case.method, images, jax.random.key(0), epochs=1, batch_size=8, state=broken
+            case.method, images, key, epochs=1, batch_size=8, state=_broken(case)
         )
 
 
