@@ -42,9 +42,11 @@ def test_networks_are_averaged_with_their_statistics():
     method = averaging.averaged(build(tiny), 0.5)
     images = jax.random.uniform(jax.random.key(1), (4, 32, 32, 1), minval=-1)
     state = jax.jit(method.init)(jax.random.key(0), images)
-    first = method.score(state, images)
-    np.testing.assert_array_equal(first, build(tiny).score(state, images))
-    after, _ = method.stages[0].step(state, images, jax.random.key(2))
+    first = jax.jit(method.score)(state, images)
+    plain = jax.jit(build(tiny).score)(state, images)
+    np.testing.assert_array_equal(first, plain)
+    step = jax.jit(method.stages[0].step)
+    after, _ = step(state, images, jax.random.key(2))
     average = after.stats[averaging.NAME]
     mixed = jax.tree.map(
         lambda old, new: 0.1 * old + 0.9 * new,
@@ -67,9 +69,10 @@ def test_what_a_pass_computes_is_no_part_of_an_average():
     length = len(state.params["division"]["mean"])
     division = {"mean": jnp.ones(length), "factor": 2 * jnp.eye(length)}
     state = state._replace(params={**state.params, "division": division})
-    grades = method.stages[-1].grade(state, images)
+    grades = jax.jit(method.stages[-1].grade)(state, images)
     assert (grades > 0).all()
-    np.testing.assert_array_equal(grades, inner.stages[-1].grade(state, images))
+    plain = jax.jit(inner.stages[-1].grade)(state, images)
+    np.testing.assert_array_equal(grades, plain)
 
 
 def test_a_method_without_steps_has_nothing_to_average():
