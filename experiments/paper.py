@@ -7,6 +7,8 @@ Published numbers are in `experiments/METHOD/paper.json`:
     "variants": rows of the paper's ablation, each with "name", the "hyper" parameters
         in which it differs from the configuration file, and the name of its numbers in
         "published"
+    "printed": whole tables as the paper prints them, other papers' methods included,
+        each with "title" and "rows", the first of which is the header
 
 Results here are the lines of `experiments/METHOD/results.jsonl`, from `keep.py`.
 """
@@ -40,6 +42,7 @@ class Paper:
 
     Attributes:
       variants: variants of the method in `paper.json`; the first is its default.
+      printed: tables of the paper, whole, as printed.
       results: lines of `results.jsonl`.
     """
 
@@ -49,6 +52,7 @@ class Paper:
         content = json.loads((folder / "paper.json").read_text())
         self.variants: list[dict] = content["variants"]
         self._published: dict[str, list[dict]] = content["published"]
+        self.printed: list[dict] = content.get("printed", [])
         self.results = read_results(folder / "results.jsonl")
 
     def configuration(self, config: Mapping) -> tuple[dict, list[str]]:

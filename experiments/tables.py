@@ -121,6 +121,10 @@ def render(folder: pathlib.Path, yardsticks: Yardsticks) -> None:
         )
         title = "Not honest, to show what a leak in published code is worth:"
         parts += [title, _markdown_of(rows)]
+    for printed in paper.printed:
+        header, *rows = printed["rows"]
+        table = _markdown.table(header, rows)
+        parts += [f"As published, {printed['title']}:", table]
     _replace(folder / "README.md", "\n\n".join(parts))
 
 

@@ -155,6 +155,12 @@ def test_simple_scores_stand_beside_every_method(render, tmp_path):
     assert "| yardstick: mean image | 0.750 | 0.800 | – | – | – | – |" in overall
 
 
+def test_tables_of_the_paper_stand_whole_below(render):
+    text = render([])
+    assert "As published, Table 4, ablation (mean CIFAR-10 AUC):" in text
+    assert "| With channel attention | 0.655 |" in text
+
+
 def test_measures_have_a_table_of_their_own(render):
     def measured(seed, auroc):
         return line(0.9, seed=seed) | {"measures": {"squared error": auroc}}
