@@ -108,24 +108,24 @@ def render(folder: pathlib.Path, yardsticks: Yardsticks) -> None:
     paper = Paper(folder)
     honest = [result for result in paper.results if not result.leaks]
     dishonest = [result for result in paper.results if result.leaks]
-    parts = [_markdown_of(_comparison(paper, yardsticks))]
+    parts = [markdown_of(_comparison(paper, yardsticks))]
     if honest:
-        parts += ["Every run:", _markdown_of(_run(paper, result) for result in honest)]
+        parts += ["Every run:", markdown_of(_run(paper, result) for result in honest)]
     if any(result.measures for result in honest):
         title = "What each measure tells apart by itself, AUROC on the same pictures:"
-        parts += [title, _markdown_of(_measures(paper, honest))]
+        parts += [title, markdown_of(_measures(paper, honest))]
     if dishonest:
         rows = (
             {"leak": " ".join(result.leaks)} | _run(paper, result)
             for result in dishonest
         )
         title = "Not honest, to show what a leak in published code is worth:"
-        parts += [title, _markdown_of(rows)]
+        parts += [title, markdown_of(rows)]
     for printed in paper.printed:
         header, *rows = printed["rows"]
         table = _markdown.table(header, rows)
         parts += [f"As published, {printed['title']}:", table]
-    _replace(folder / "README.md", "\n\n".join(parts))
+    replace(folder / "README.md", "\n\n".join(parts))
 
 
 def render_overall(folder: pathlib.Path, *pages: pathlib.Path) -> None:
@@ -156,7 +156,7 @@ def render_overall(folder: pathlib.Path, *pages: pathlib.Path) -> None:
                 row[f"{title}, {name}"] = cells[score]
         rows.append(row)
     for page in (folder / "README.md", *pages):
-        _replace(page, _markdown_of(rows))
+        replace(page, markdown_of(rows))
 
 
 def render_classical(folder: pathlib.Path) -> None:
@@ -175,8 +175,8 @@ def render_classical(folder: pathlib.Path) -> None:
                 for method, aurocs in by_method.items()
                 if len(aurocs) == len(names) + 1
             )
-            parts += [f"### {title}, p2", _markdown_of(rows)]
-    _replace(folder / "README.md", "\n\n".join(parts) or "Nothing yet.")
+            parts += [f"### {title}, p2", markdown_of(rows)]
+    replace(folder / "README.md", "\n\n".join(parts) or "Nothing yet.")
 
 
 def _of_defaults(results: list[Result]) -> list[Result]:
@@ -219,8 +219,8 @@ def render_kinds(folder: pathlib.Path) -> None:
             note = f"{first.note} " if first.note else ""
             protocol = first.identity.protocol
             parts += [f"### {title}", f"{note}Protocol `{protocol}`."]
-            parts.append(_markdown_of(_kinds(results)))
-    _replace(folder / "other_data.md", "\n\n".join(parts) or "Nothing yet.")
+            parts.append(markdown_of(_kinds(results)))
+    replace(folder / "other_data.md", "\n\n".join(parts) or "Nothing yet.")
 
 
 def _comparison(paper: Paper, yardsticks: Yardsticks) -> Iterable[dict[str, str]]:
@@ -414,7 +414,7 @@ def _spread(values: list[float]) -> str:
     return text if len(values) == 1 else f"{text} ± {statistics.stdev(values):.3f}"
 
 
-def _markdown_of(rows: Iterable[Mapping[str, str]]) -> str:
+def markdown_of(rows: Iterable[Mapping[str, str]]) -> str:
     """Table of rows with equal keys, which are the header."""
     rows = list(rows)
     if not rows:
@@ -422,7 +422,8 @@ def _markdown_of(rows: Iterable[Mapping[str, str]]) -> str:
     return _markdown.table(list(rows[0]), [row.values() for row in rows])
 
 
-def _replace(page: pathlib.Path, text: str) -> None:
+def replace(page: pathlib.Path, text: str) -> None:
+    """Rewrites what stands between the marker lines of a page."""
     before, begin, rest = page.read_text().partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
