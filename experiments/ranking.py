@@ -4,8 +4,8 @@
 
 keeps what `ocjax compare` wrote into each FOLDER as a line of `ranking.jsonl` beside it
 and rewrites `ranking.md` from all lines: over the methods of each, the rank correlation
-(Spearman) of the AUROC on held-out normals against the same ones spoiled, which needs no
-label, with the AUROC on the anomalies of the test part.
+(Spearman) of the AUROC on held-out normals against the same ones spoiled, for which no
+label is needed, with the AUROC on the anomalies of the test part.
 """
 
 import json

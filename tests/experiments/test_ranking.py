@@ -1,9 +1,13 @@
 """How synthetic anomalies rank methods, by hand."""
 
 import math
+import pathlib
+import shutil
 
 import pytest
 import ranking
+
+EXPERIMENTS = pathlib.Path(ranking.__file__).parent
 
 
 def comparison(**methods):
@@ -44,6 +48,14 @@ def test_the_table_tells_what_would_have_been_chosen():
     text = ranking.table([FOUR, FOUR])
     assert "| mnist, 4 | 4 | -0.63 | +0.80 | -1.00 | a, 0.600 | d, 0.900 |" in text
     assert "| mean |  | -0.63 | +0.80 | -1.00 |" in text
+
+
+def test_the_page_is_that_of_its_lines(tmp_path):
+    for name in ("ranking.md", "ranking.jsonl"):
+        shutil.copy(EXPERIMENTS / name, tmp_path)
+    ranking.render(tmp_path)
+    again, page = tmp_path / "ranking.md", EXPERIMENTS / "ranking.md"
+    assert again.read_text() == page.read_text()
 
 
 def test_a_folder_without_a_comparison_costs_a_line(tmp_path):
