@@ -116,7 +116,7 @@ def padim(
         # Where the state is a constant, the barrier keeps the compiler from folding it,
         # which would take long.
         factors = jax.lax.optimization_barrier(params["factors"])
-        factors = unpacked(factors.astype(jnp.float32), grid**2)
+        factors = unpacked(factors, grid**2).astype(jnp.float32)
         whitened = scale * jnp.einsum(
             "pij,bpj->bpi", factors, centred, precision="highest"
         )

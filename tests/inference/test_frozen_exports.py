@@ -10,6 +10,7 @@ import tiny_backbone
 
 from ocjax import training
 from ocjax.inference import archive, onnx, scorer, stablehlo
+from ocjax.inference.onnx import _trace
 from ocjax.methods import METHODS
 
 SIZE = 40  # Resized to the network's 32 inside.
@@ -59,3 +60,20 @@ def test_a_program_of_onnx_judges_as_the_method(name, tmp_path):
     loaded = onnx.load(path)
     expected = scorer.of_method(*parts).judge(OTHERS, explain=True)
     same(loaded.judge(OTHERS, explain=True), expected)
+
+
+def test_what_is_kept_in_half_precision_is_written_so(tmp_path, monkeypatch):
+    protocol: Any = pytest.importorskip("onnx", reason="onnx is missing")
+    pytest.importorskip("onnxruntime", reason="onnxruntime is missing")
+    parts = made("padim")
+    wide = onnx.save(tmp_path / "wide.onnx", *parts)
+    monkeypatch.setattr(_trace, "LARGE", 0)
+    path = onnx.save(tmp_path / "narrow.onnx", *parts)
+    half = protocol.TensorProto.FLOAT16
+    types = {x.data_type for x in protocol.load(path).graph.initializer}
+    assert half in types
+    assert half not in {x.data_type for x in protocol.load(wide).graph.initializer}
+    # 16 places of 6 x 6 numbers, two bytes each instead of four.
+    assert wide.stat().st_size - path.stat().st_size > 16 * 6 * 6 * 2 - 500
+    expected = scorer.of_method(*parts).judge(OTHERS, explain=True)
+    same(onnx.load(path).judge(OTHERS, explain=True), expected)

@@ -126,6 +126,21 @@ def _unroll(scan: core.JaxprEqn, inputs: list) -> list:
     return [*carry, *(lax.concatenate(ys, 0) for ys in zip(*rows, strict=True))]
 
 
+# Bytes of constants that stay as narrow as they are; smaller ones are computed with.
+LARGE = 2**20
+
+
+def _widens(name: str, values: list[Value]) -> bool:
+    """Whether an operation turns a large constant of half precision into a wider one.
+
+    Where that is left to the runtime, the file is half as large.
+    """
+    if name != "convert_element_type":
+        return False
+    array = values[0].array
+    return array is not None and array.dtype == np.float16 and array.nbytes > LARGE
+
+
 def _write(graph: Graph, equation: core.JaxprEqn, values: list[Value]) -> list[Value]:
     """Writes an equation whose inputs are `values`."""
     name, params = equation.primitive.name, equation.params
@@ -139,7 +154,7 @@ def _write(graph: Graph, equation: core.JaxprEqn, values: list[Value]) -> list[V
         ]
         constants = all(x.array is not None for x in values)
         constants = constants and not any(map(has_image_axis, shapes))
-    if constants and name != "broadcast_in_dim":
+    if constants and name != "broadcast_in_dim" and not _widens(name, values):
         arrays = [x.array for x in values]
         if elementwise:
             arrays = np.broadcast_arrays(*arrays)  # pyright: ignore
