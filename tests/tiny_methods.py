@@ -77,9 +77,9 @@ METHODS = {
         caent.caent,
         _Caent(attention=False, w_inf=0.0),
     ),
-    "caent, no attention, by norms, a narrower discriminator": (
+    "caent, no attention, by squares, a narrower discriminator": (
         caent.caent,
-        _Caent(attention=False, score="norms", discriminator_features=1),
+        _Caent(attention=False, score="squares", discriminator_features=1),
     ),
     "skip_ganomaly": (
         skip_ganomaly.skip_ganomaly,

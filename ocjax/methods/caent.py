@@ -25,15 +25,15 @@ the paper builds. What is chosen here, and why:
   generator, each at the newest parameters of the other.
 * Every block of the encoder has BatchNorm, as the text says, its first too, which has
   none in GANomaly.
-* The score adds means of squares, of pixels and of features, as Skip-GANomaly's code.
-  Eqs 2, 3 and 7 write an L1 norm of pixels and an L2 norm of features ("norms"): sums
-  beside which features count for next to nothing.
+* The score adds an L1 norm of pixels and an L2 norm of features, as Eqs 2, 3 and 7 are
+  written. Nothing bounds the features: in means of squares, as Skip-GANomaly's code has
+  them ("squares"), they can be most of the score, and may not be worth it.
 * Scores are not rescaled by the extremes of the test set (Eq 8).
 
 These choices saw labels. Sizes, weights, noise and scores were compared on test images
-of MNIST, in small experiments (mostly digits 3 and 8, one or two seeds): squares were
-above absolute errors wherever training had converged. No sign without labels told
-scores apart; squares are those of the code that the paper builds on.
+of MNIST, in small experiments (mostly digits 3 and 8, one or two seeds). No sign
+without labels told scores apart. Networks trained once on all nines have 0.967 by norms
+and 0.857 by squares, on all fours 0.921 and 0.949.
 
 With `latent=100, features=64, noise=0.2, w_adv=1, w_fea=1` sizes, noise and weights are
 those of the sources instead: GANomaly, OCGAN and Skip-GANomaly.
@@ -91,9 +91,9 @@ class Config:
     # Weight of the reconstruction error in the score, lambda of Eq 7, as in
     # Skip-GANomaly.
     score_weight: float = 0.9
-    # Score: "squares" of pixels and features as in Skip-GANomaly's code, "norms" as Eqs
-    # 2, 3 and 7 are written, or "means" of absolute errors and of `feature_distance`.
-    score: str = "squares"
+    # Score: "norms" of pixels and features as Eqs 2, 3 and 7 are written, "squares" as
+    # in Skip-GANomaly's code, or "means" of absolute errors and of `feature_distance`.
+    score: str = "norms"
     # Distance of features in the loss: "squared_error" as in Skip-GANomaly's code, or
     # "euclidean" as Eq 3 is written.
     feature_distance: str = "squared_error"

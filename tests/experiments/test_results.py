@@ -148,7 +148,7 @@ def test_simple_scores_stand_beside_every_method(render, tmp_path):
     enlarged = measured(0.2)
     enlarged["config"]["image_size"] = 64
     text = render([*lines, enlarged])
-    assert "| norms | mean image | pca | pca 16 | knn | lof |" in text
+    assert "| squares | mean image | pca | pca 16 | knn | lof |" in text
     cells = " |  |  |  |  | {} | – | – | – | – |"
     assert "| mnist, p2 | 2 normal | 0.900 / 0.939" + cells.format("0.800") in text
     assert "| mnist, p2 | mean | 0.900 / 0.967" + cells.format("0.795") in text
