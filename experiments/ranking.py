@@ -60,7 +60,8 @@ def correlation(line: Line, kind: str) -> float:
     aurocs, seen = zip(*_pairs(line, kind).values(), strict=True)
     if len(aurocs) < 3 or len(set(aurocs)) < 2 or len(set(seen)) < 2:
         return math.nan
-    return float(stats.spearmanr(aurocs, seen).statistic)
+    result: Any = stats.spearmanr(aurocs, seen)
+    return float(result.statistic)
 
 
 def _pairs(line: Line, kind: str) -> dict[str, tuple[float, float]]:

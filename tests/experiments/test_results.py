@@ -146,7 +146,7 @@ def test_simple_scores_stand_beside_every_method(render, tmp_path):
     lines = [measured(0.8, name=str(digit)) for digit in range(10)]
     lines += [measured(0.7, seed=1, name="8"), measured(0.1, leaks=[LEAK])]
     enlarged = measured(0.2)
-    enlarged["config"]["image_size"] = 64
+    enlarged |= {"config": {**line(0.9)["config"], "image_size": 64}}
     text = render([*lines, enlarged])
     assert "| squares | mean image | pca | pca 16 | knn | lof |" in text
     cells = " |  |  |  |  | {} | – | – | – | – |"

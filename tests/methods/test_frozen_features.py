@@ -42,6 +42,16 @@ BUILDERS = {
 each_method = pytest.mark.parametrize("name", BUILDERS)
 
 
+def mapped(method):
+    assert method.anomaly_map is not None
+    return jax.jit(method.anomaly_map)
+
+
+def nearest(method):
+    assert method.views.nearest is not None
+    return jax.jit(method.views.nearest)
+
+
 def floats(images):
     return jnp.asarray(images, jnp.float32) / 127.5 - 1
 
@@ -162,7 +172,7 @@ def test_patchcore_is_that_of_numpy_in_double_precision():
         weight = 1 - exponentials[match] / exponentials[around].sum()
         np.testing.assert_allclose(score, weight * apart[patch, match], rtol=1e-3)
     grids = np.linalg.norm(y[:, :, None] - memory, axis=-1).min(-1).reshape(-1, 4, 4)
-    maps = jax.jit(method.anomaly_map)(state, floats(OTHERS))
+    maps = mapped(method)(state, floats(OTHERS))
     np.testing.assert_allclose(maps.max((1, 2)), map_maximum(grids), rtol=1e-3)
 
 
@@ -195,7 +205,7 @@ def test_the_nearest_parts_of_a_training_picture_are_its_own():
     state = training.fit(method, IMAGES, jax.random.key(0), epochs=1, batch_size=7)
     spoiled = IMAGES[:4].copy()
     spoiled[:, 24:, 24:] = 255 - spoiled[:, 24:, 24:]
-    found = jax.jit(method.views.nearest)(state, floats(spoiled))
+    found = nearest(method)(state, floats(spoiled))
     assert found.numbers.shape == (4, 3) and found.parts.shape == (4, 3, 4)
     memory = np.asarray(state.params["patchcore"]["memory"])
     patches = np.asarray(described(spoiled))
@@ -220,7 +230,7 @@ def described(images):
 
 def test_the_nearest_pictures_by_whole_features_are_whole():
     method, state = trained("knn_features")
-    found = jax.jit(method.views.nearest)(state, floats(IMAGES[5:8]))
+    found = nearest(method)(state, floats(IMAGES[5:8]))
     assert found.numbers[:, 0].tolist() == [5, 6, 7]
     assert (np.asarray(found.parts) == [0, 0, 1, 1]).all()
 
@@ -357,7 +367,7 @@ def test_scores_are_means_of_their_parts_at_places(name, monkeypatch):
     monkeypatch.setattr(_frozen, "heatmaps", grids)
     build, config = BUILDERS[name]
     method, state = build(config), trained(name)[1]
-    maps = jax.jit(method.anomaly_map)(state, floats(OTHERS))
+    maps = mapped(method)(state, floats(OTHERS))
     scores = jax.jit(method.score)(state, floats(OTHERS))
     np.testing.assert_allclose(maps[:, 0, 0], scores, rtol=1e-3, atol=1e-6)
 
@@ -415,7 +425,7 @@ def test_a_coreset_of_all_patches_has_each_once():
     method = patchcore.patchcore(config)
     state = training.fit(method, IMAGES[:2], jax.random.key(0), epochs=1, batch_size=2)
     assert state.params["patchcore"]["memory"].shape == (32, 24)
-    maps = jax.jit(method.anomaly_map)(state, floats(IMAGES[:2]))
+    maps = mapped(method)(state, floats(IMAGES[:2]))
     np.testing.assert_allclose(maps, np.zeros_like(maps), atol=1e-2)
 
 
