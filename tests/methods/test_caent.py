@@ -120,7 +120,7 @@ def test_the_score_weighs_pixels_and_features(
 
 
 def test_the_parts_of_the_score_are_measured_apart(state):
-    method = caent(TINY(score_weight=0.7))
+    method = caent(TINY(score="squares", score_weight=0.7))
     measured = {n: f(state, IMAGES) for n, f in method.views.measures.items()}
     together = 0.7 * measured["squared error"] + 0.3 * measured["feature distance"]
     np.testing.assert_allclose(method.score(state, IMAGES), together, rtol=1e-5)
