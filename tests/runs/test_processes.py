@@ -10,6 +10,8 @@ from commands import PLAIN, result, run, run_here, start, wait_for_checkpoint
 
 from ocjax.cli import cluster
 
+DEVICES = "--xla_force_host_platform_device_count=2"
+
 
 def _start_both(*arguments: str, cwd: pathlib.Path, **options):
     with socket.socket() as free:
@@ -64,7 +66,7 @@ def test_a_killed_process_ends_the_job_which_the_same_command_resumes(tmp_path):
         "--config.devices=2",
         f"--workdir={tmp_path / 'one'}",
         cwd=tmp_path,
-        XLA_FLAGS="--xla_force_host_platform_device_count=2",
+        XLA_FLAGS=f"{os.environ['XLA_FLAGS']} {DEVICES}",
     )
     assert code == 0, error
     np.testing.assert_allclose(
