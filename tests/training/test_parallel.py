@@ -9,13 +9,14 @@ import pytest
 from ocjax import training
 from ocjax._checks import InputError
 
+# Alone: with the flags of other tests devices round in different ways.
 DEVICES = "--xla_force_host_platform_device_count=4"
 TESTS = pathlib.Path(__file__).parent.parent
 
 
 def test_several_devices_equal_one_for_every_method():
     environment = os.environ | {
-        "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} {DEVICES}",
+        "XLA_FLAGS": DEVICES,
         "PYTHONPATH": f"{TESTS}{os.pathsep}{TESTS.parent}",
     }
     program = TESTS / "training" / "spmd_program.py"
