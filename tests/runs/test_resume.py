@@ -78,16 +78,15 @@ def test_a_killed_run_resumes_to_the_same_bits(whole, tmp_path):
     _assert_same(workdir, whole[0])
 
 
-def test_a_killed_run_of_streamed_images_resumes_to_the_same_bits(
-    whole, tmp_path, capsys
-):
-    workdir = tmp_path / "run"
+def test_a_killed_run_of_streamed_images_resumes_to_the_same_bits(tmp_path, capsys):
+    workdir, whole = tmp_path / "run", tmp_path / "whole"
+    run_here(whole, memory_budget_mb=0)
     command = [*PLAIN, "--config.memory_budget_mb=0", f"--workdir={workdir}"]
     _stopped(workdir, start(*command, cwd=tmp_path), signal.SIGKILL)
     assert not (workdir / "eval").exists()
     run_here(workdir, memory_budget_mb=0)
     assert "Resuming" in capsys.readouterr().err
-    _assert_same(workdir, whole[0])
+    _assert_same(workdir, whole)
 
 
 def test_a_killed_sweep_goes_on_and_its_runs_have_the_bits_of_single_ones(
