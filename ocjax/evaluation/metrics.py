@@ -11,10 +11,13 @@ would let the test set choose everything else.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+_DRAWN = 1 << 16  # Largest number of scores that bootstrap resamples hold at once.
 
 
 class EqualError(NamedTuple):
@@ -203,19 +206,49 @@ def auroc_interval(
     if resamples < 1:
         raise ValueError(f"Expected `resamples` to be at least 1, got {resamples}.")
     normals, anomalies = _by_class(anomalous, scores)
-    values, ranks = np.unique(np.concatenate([normals, anomalies]), return_inverse=True)
-    normal_ranks, anomalous_ranks = np.split(ranks, [len(normals)])
-    rng = np.random.default_rng(seed)
-    aurocs = np.empty(resamples)
-    # Counting by rank needs no sorting, so each resample is linear in the images.
-    for i in range(resamples):
-        drawn = rng.choice(normal_ranks, len(normals))
-        counts = np.bincount(drawn, minlength=len(values))
-        below = np.cumsum(counts) - counts / 2  # Normals below each value, ties half.
-        drawn = rng.choice(anomalous_ranks, len(anomalies))
-        aurocs[i] = below[drawn].mean() / len(normals)
+    (aurocs,) = _resampled(normals, [anomalies], resamples, seed)
+    return _middle(aurocs, level)
+
+
+def _middle(aurocs: np.ndarray, level: float = 0.95) -> Interval:
     low, high = np.quantile(aurocs, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(low), float(high))
+
+
+def _resampled(
+    normals: np.ndarray,
+    kinds: Sequence[np.ndarray],
+    resamples: int = 2000,
+    seed: int = 0,
+) -> np.ndarray:
+    """AUROCs `[K, resamples]` of resamples of each kind, against those of all normals.
+
+    Args:
+      normals: scores `[N]` of normal images, resampled once for all kinds.
+      kinds: scores of the anomalies of each kind.
+      resamples: number of bootstrap resamples.
+      seed: seed of the resampling.
+    """
+    values, ranks = np.unique(np.concatenate([normals, *kinds]), return_inverse=True)
+    sizes = [len(normals), *map(len, kinds)]
+    normal_ranks, *kind_ranks = np.split(ranks, np.cumsum(sizes)[:-1])
+    rng = np.random.default_rng(seed)
+    aurocs = np.empty((len(kinds), resamples))
+    most = max(1, _DRAWN // len(ranks))
+    # Counting by rank needs no sorting, so each resample is linear in the images.
+    for start in range(0, resamples, most):
+        rows = np.arange(min(most, resamples - start))[:, None]
+        drawn = normal_ranks[rng.integers(len(normals), size=(len(rows), len(normals)))]
+        counts = np.bincount(
+            (drawn + rows * len(values)).ravel(), minlength=len(rows) * len(values)
+        ).reshape(len(rows), -1)
+        # Normals below each value, ties half.
+        below = np.cumsum(counts, axis=1) - counts / 2
+        for all_resamples, own in zip(aurocs, kind_ranks, strict=True):
+            drawn = own[rng.integers(len(own), size=(len(rows), len(own)))]
+            means = below[rows, drawn].mean(axis=1)
+            all_resamples[start : start + len(rows)] = means / len(normals)
+    return aurocs
 
 
 def measures(anomalous: ArrayLike, scores: ArrayLike) -> Measures:
@@ -247,11 +280,16 @@ def by_kind(
     """
     anomalous, scores = _checked(anomalous, scores)
     kinds, measured = np.asarray(kinds), {}
-    for kind in np.unique(kinds[anomalous]):
-        chosen = ~anomalous | (kinds == kind)
-        both = anomalous[chosen], scores[chosen]
-        low, high = auroc_interval(*both)
-        measured[str(kind)] = Kind(auroc(*both), low, high, int(np.sum(both[0])))
+    names = np.unique(kinds[anomalous])
+    if not len(names):
+        return {}
+    normals = scores[~anomalous]
+    members = [scores[anomalous & (kinds == name)] for name in names]
+    aurocs = _resampled(normals, members)
+    for name, own, resampled in zip(names, members, aurocs, strict=True):
+        both = np.repeat([False, True], [len(normals), len(own)])
+        area = auroc(both, np.concatenate([normals, own]))
+        measured[str(name)] = Kind(area, *_middle(resampled), len(own))
     return measured
 
 
