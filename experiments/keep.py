@@ -132,11 +132,9 @@ def _keep_run(folder: pathlib.Path, data_dir: str | None) -> None:
 def _result(folder: RunFolder) -> Result:
     """Result of a finished run."""
     summary, known = folder.result(), folder.read_object(FILE)
-    environment = folder.read_object("env.json")
+    environment = environment_of(folder)
     assert summary is not None
     judgement, training = summary.judgement, summary.training
-    if environment["commit"] is None or environment["commit"].endswith("+"):
-        raise InputError("the code that ran is no commit; run a committed one.")
     if judgement.measures is None:
         raise InputError("no test image is anomalous, so there is no AUROC to keep.")
     measures = dataclasses.asdict(judgement.measures)
@@ -164,6 +162,18 @@ def _result(folder: RunFolder) -> Result:
         pixel_auroc=localization and localization.pixel_auroc,
         per_region_overlap=localization and localization.per_region_overlap,
     )
+
+
+def environment_of(folder: RunFolder) -> dict[str, Any]:
+    """Versions, commit and devices of a run.
+
+    Raises:
+      InputError: the code that ran is no commit.
+    """
+    environment = folder.read_object("env.json")
+    if environment["commit"] is None or environment["commit"].endswith("+"):
+        raise InputError("the code that ran is no commit; run a committed one.")
+    return environment
 
 
 def _home(method: str) -> pathlib.Path:

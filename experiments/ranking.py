@@ -16,9 +16,11 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from keep import environment_of
 from scipy import stats
 from tables import ROOT, markdown_of, replace
 
+from ocjax._checks import InputError
 from ocjax.runs.folder import RunFolder
 
 MEAN = "mean of all"
@@ -35,21 +37,21 @@ def kept(folder: pathlib.Path) -> Line:
     if not file.exists():
         raise SystemExit(f"{folder}: no comparison is here; run `ocjax compare`.")
     rows = [row for row in json.loads(file.read_text()) if not row["failed"]]
-    identities, commits = [], set()
-    for row in rows:
-        run = RunFolder(folder / row["method"])
-        summary = run.result()
-        assert summary is not None  # A row is of a finished run.
-        identities.append(summary.identity)
-        commits.add(run.read_object("env.json")["commit"])
-    if len(commits) != 1 or str(*commits).endswith("+"):
+    runs = [RunFolder(folder / row["method"]) for row in rows]
+    try:
+        commits = {environment_of(run)["commit"] for run in runs}
+    except InputError as error:
+        raise SystemExit(f"{folder}: {error}") from None
+    if len(commits) != 1:
         raise SystemExit(f"{folder}: the code that ran is not one commit.")
-    first = identities[0]
+    summary = runs[0].result()
+    assert summary is not None  # A row is of a finished run.
+    identity = summary.identity
     return {
-        "dataset": first.dataset,
-        "protocol": first.protocol,
-        "class": first.target_class,
-        "seed": first.seed,
+        "dataset": identity.dataset,
+        "protocol": identity.protocol,
+        "class": identity.target_class,
+        "seed": identity.seed,
         "commit": commits.pop(),
         "methods": {row["method"]: [row["auroc"], row["kinds"]] for row in rows},
     }
@@ -88,10 +90,8 @@ def table(lines: Iterable[Line]) -> str:
         row |= {kind: f"{correlation(line, kind):+.2f}" for kind in kinds}
         row |= {"chosen by the mean": f"{chosen}, {pairs[chosen][0]:.3f}"}
         rows.append(row | {"best": f"{best}, {pairs[best][0]:.3f}"})
-    means = {
-        kind: f"{statistics.mean(correlation(line, kind) for line in lines):+.2f}"
-        for kind in kinds
-    }
+    mean = lambda kind: statistics.mean(correlation(line, kind) for line in lines)
+    means = {kind: f"{mean(kind):+.2f}" for kind in kinds}
     total = {"data": "mean", "methods": ""} | means
     return markdown_of([*rows, total | {"chosen by the mean": "", "best": ""}])
 

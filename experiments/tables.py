@@ -48,7 +48,7 @@ def render_all(root: pathlib.Path) -> None:
     yardsticks = Yardsticks(experiments)
     for path in sorted(experiments.glob("*/paper.json")):
         render(path.parent, yardsticks)
-    render_overall(experiments, root / "docs" / "methods.md")
+    render_overall(experiments, yardsticks, root / "docs" / "methods.md")
     render_classical(experiments / "classical")
     render_kinds(experiments)
 
@@ -64,9 +64,10 @@ class Yardsticks:
     def __init__(self, folder: pathlib.Path):
         """Reads the results of all methods."""
         self._aurocs: dict[tuple[str, str], dict[str, dict[str, list[float]]]] = {}
+        standard = _seen(configure(method="autoencoder").to_dict())
         for path in sorted(folder.glob("*/results.jsonl")):
             for result in read_results(path):
-                if not result.leaks and _whole(result.config):
+                if not result.leaks and _seen(result.config) == standard:
                     self._add(result)
 
     def _add(self, result: Result) -> None:
@@ -82,25 +83,26 @@ class Yardsticks:
         judged = {c: scores[score] for c, scores in classes.items() if score in scores}
         if name != MEAN:
             return statistics.mean(judged[name]) if name in judged else None
-        if len(judged) < CLASSES.get(dataset, 10):
-            return None
-        return statistics.mean(map(statistics.mean, judged.values()))
+        return _mean_of_all(judged, dataset)
 
-    def cells(self, dataset: str, protocol: str, name: str) -> dict[str, str]:
-        """Cells of all scores, for a row of a class or of the mean."""
-        aurocs = {n: self.auroc(n, dataset, protocol, name) for n in self.NAMES}
-        return {n: "–" if a is None else f"{a:.3f}" for n, a in aurocs.items()}
+    def cell(self, score: str, dataset: str, protocol: str, name: str) -> str:
+        """Cell of a score, in a row or column of a class or of the mean."""
+        auroc = self.auroc(score, dataset, protocol, name)
+        return "–" if auroc is None else f"{auroc:.3f}"
 
 
-def _whole(config: Mapping[str, Any]) -> bool:
-    """Whether a run saw pictures as tables have them: 32x32, divided alike.
-
-    Frozen networks are given larger ones, of which simple scores see as many pixels.
-    """
-    standard = compared(configure(method="autoencoder").to_dict())
+def _seen(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings that decide which pictures simple scores see, and how large."""
     names = "image_size", "fit", "split_seed", "validation_fraction", "standardize"
     settings = compared(config)
-    return all(settings[name] == standard[name] for name in names)
+    return {name: settings[name] for name in names}
+
+
+def _mean_of_all(aurocs: Mapping[str, Sequence[float]], dataset: str) -> float | None:
+    """Mean over the classes of a data set; None where one did not run."""
+    if len(aurocs) < CLASSES.get(dataset, 10):
+        return None
+    return statistics.mean(map(statistics.mean, aurocs.values()))
 
 
 def render(folder: pathlib.Path, yardsticks: Yardsticks) -> None:
@@ -128,7 +130,9 @@ def render(folder: pathlib.Path, yardsticks: Yardsticks) -> None:
     replace(folder / "README.md", "\n\n".join(parts))
 
 
-def render_overall(folder: pathlib.Path, *pages: pathlib.Path) -> None:
+def render_overall(
+    folder: pathlib.Path, yardsticks: Yardsticks, *pages: pathlib.Path
+) -> None:
     """Rewrites the table of all methods in `folder / "README.md"` and in `pages`."""
     rows = []
     for path in sorted(folder.glob("*/paper.json")):
@@ -147,13 +151,12 @@ def render_overall(folder: pathlib.Path, *pages: pathlib.Path) -> None:
                 aurocs = _aurocs(results, method, dataset)
                 row[f"{title}, {name}"] = _cell(aurocs.get(name, []), None) or "–"
         rows.append(row)
-    yardsticks = Yardsticks(folder)
     for score in Yardsticks.NAMES:
         row = {"method": f"yardstick: {score}"}
         for title, (dataset, names) in OVERALL.items():
             for name in names:
-                cells = yardsticks.cells(dataset, "p2", name)
-                row[f"{title}, {name}"] = cells[score]
+                cell = yardsticks.cell(score, dataset, "p2", name)
+                row[f"{title}, {name}"] = cell
         rows.append(row)
     for page in (folder / "README.md", *pages):
         replace(page, markdown_of(rows))
@@ -202,9 +205,8 @@ def _aurocs(results: list[Result], method: str, dataset: str) -> dict[str, list[
         identity = result.identity
         if (identity.method, identity.dataset) == (method, dataset):
             aurocs.setdefault(identity.target_class, []).append(result.auroc)
-    if len(aurocs) == 10:
-        aurocs[MEAN] = [statistics.mean(map(statistics.mean, aurocs.values()))]
-    return aurocs
+    mean = _mean_of_all(aurocs, dataset)
+    return aurocs if mean is None else aurocs | {MEAN: [mean]}
 
 
 def render_kinds(folder: pathlib.Path) -> None:
@@ -234,9 +236,15 @@ def _comparison(paper: Paper, yardsticks: Yardsticks) -> Iterable[dict[str, str]
                 cells[variant["name"]] = cell
             if any(cells.values()):
                 title = name if name == MEAN else f"{name} {_role(protocol)}"
-                simple = yardsticks.cells(dataset, protocol, name)
                 row = {"data set": f"{dataset}, {protocol}", "class": title}
-                yield row | cells | simple
+                yield (
+                    row
+                    | cells
+                    | {
+                        score: yardsticks.cell(score, dataset, protocol, name)
+                        for score in Yardsticks.NAMES
+                    }
+                )
 
 
 def _cell(ours: list[float], theirs: float | None) -> str:

@@ -69,8 +69,9 @@ def render(tmp_path):
     def rendered(lines, of=folder):
         text = "".join(json.dumps(line) + "\n" for line in lines)
         (folder / "results.jsonl").write_text(text)
-        tables.render(folder, tables.Yardsticks(tmp_path))
-        tables.render_overall(tmp_path)
+        yardsticks = tables.Yardsticks(tmp_path)
+        tables.render(folder, yardsticks)
+        tables.render_overall(tmp_path, yardsticks)
         return (of / "README.md").read_text()
 
     return rendered
@@ -188,7 +189,7 @@ def test_classical_detectors_have_rows_of_their_default_configuration(tmp_path):
     lines += [lof(0.1, neighbours=5), lof(0.1, image_size=64)]
     text = "".join(json.dumps(line) + "\n" for line in lines)
     (folder / "results.jsonl").write_text(text)
-    tables.render_overall(tmp_path)
+    tables.render_overall(tmp_path, tables.Yardsticks(tmp_path))
     row = "| lof | 0.900 / – | 0.700 / – | – | – | – | – |"
     assert row in (tmp_path / "README.md").read_text()
     tables.render_classical(folder)
