@@ -110,7 +110,7 @@ def keep(folder: pathlib.Path, data_dir: str | None = None) -> None:
 
 def _keep_run(folder: pathlib.Path, data_dir: str | None) -> None:
     try:
-        result = _result(RunFolder(folder))
+        result = result_of(RunFolder(folder))
         if data_dir is not None:
             import measures  # It defines flags, which other programs have too.
 
@@ -122,17 +122,31 @@ def _keep_run(folder: pathlib.Path, data_dir: str | None) -> None:
         raise SystemExit(f"{folder}: a file is missing: {error}.") from None
     except (KeyError, TypeError, AttributeError) as error:
         raise SystemExit(f"{folder}: a file lacks what runs have: {error}.") from None
-    file = _home(result.identity.method) / "results.jsonl"
+    append(result, home(result.identity.method) / "results.jsonl")
+
+
+def append(result: Result, file: pathlib.Path) -> bool:
+    """Appends a result to a file as a line, and says so, unless it is there."""
     text = json.dumps(result.to_json(), sort_keys=True) + "\n"
-    if not file.exists() or text not in file.read_text():
-        with open(file, "a") as lines:
-            lines.write(text)
+    if file.exists() and text in file.read_text():
+        return False
+    with open(file, "a") as lines:
+        lines.write(text)
+    return True
 
 
-def _result(folder: RunFolder) -> Result:
-    """Result of a finished run."""
+def result_of(folder: RunFolder, commit: str = "") -> Result:
+    """Result of a finished run.
+
+    Args:
+      folder: its folder.
+      commit: commit of the code that ran, where it is known; else the folder tells.
+
+    Raises:
+      InputError: the code that ran is no commit, or nothing was anomalous.
+    """
     summary, known = folder.result(), folder.read_object(FILE)
-    environment = environment_of(folder)
+    environment = environment_of(folder, commit)
     assert summary is not None
     judgement, training = summary.judgement, summary.training
     if judgement.measures is None:
@@ -164,22 +178,24 @@ def _result(folder: RunFolder) -> Result:
     )
 
 
-def environment_of(folder: RunFolder) -> dict[str, Any]:
-    """Versions, commit and devices of a run.
+def environment_of(folder: RunFolder, commit: str = "") -> dict[str, Any]:
+    """Versions, commit and devices of a run; arguments as of `result_of`.
 
     Raises:
       InputError: the code that ran is no commit.
     """
     environment = folder.read_object("env.json")
+    if commit:
+        environment["commit"] = commit
     if environment["commit"] is None or environment["commit"].endswith("+"):
         raise InputError("the code that ran is no commit; run a committed one.")
     return environment
 
 
-def _home(method: str) -> pathlib.Path:
-    """Folder where the results of a method are kept."""
-    folder = HERE / method
-    return folder if folder.is_dir() else HERE / "classical"
+def home(method: str, experiments: pathlib.Path = HERE) -> pathlib.Path:
+    """Folder of experiments where the results of a method are kept."""
+    folder = experiments / method
+    return folder if folder.is_dir() else experiments / "classical"
 
 
 def main(arguments: list[str]) -> None:

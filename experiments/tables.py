@@ -26,7 +26,7 @@ from ocjax.runs import configure
 from ocjax.runs.summary import Baseline
 
 ROOT = pathlib.Path(__file__).parents[1]
-BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
+MARKS = "<!-- {}: begin -->", "<!-- {}: end -->"
 MOST_KINDS = 6  # Largest number of kinds that have columns.
 # Titles of data sets whose results are divided by the kind of anomaly.
 BY_KIND = {
@@ -430,13 +430,14 @@ def markdown_of(rows: Iterable[Mapping[str, str]]) -> str:
     return _markdown.table(list(rows[0]), [row.values() for row in rows])
 
 
-def replace(page: pathlib.Path, text: str) -> None:
-    """Rewrites what stands between the marker lines of a page."""
-    before, begin, rest = page.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise SystemExit(f"{page}: the lines {BEGIN} and {END} are missing.")
-    page.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
+def replace(page: pathlib.Path, text: str, name: str = "results") -> None:
+    """Rewrites what stands between the marker lines of a page that have a name."""
+    begin, end = (mark.format(name) for mark in MARKS)
+    before, begun, rest = page.read_text().partition(begin)
+    _, ended, after = rest.partition(end)
+    if not begun or not ended:
+        raise SystemExit(f"{page}: the lines {begin} and {end} are missing.")
+    page.write_text(f"{before}{begin}\n{text}\n{end}{after}")
 
 
 def main(arguments: list[str]) -> None:

@@ -40,6 +40,7 @@ def launch(
     seed: int = 0,
     workdir: str | os.PathLike | None = None,
     data_dir: str | os.PathLike | None = None,
+    dataset: data.Dataset | None = None,
     command: str = "",
     started: float | None = None,
     published: Published | None = None,
@@ -54,6 +55,7 @@ def launch(
       workdir: run folder, of many runs the folder of their folders; by default one
         below `runs/` that is named by the configuration.
       data_dir: folder of data sets.
+      dataset: data, where they are loaded already.
       command: command that reproduces the runs, for the reports.
       started: `time.monotonic()` when the process started.
       profile_steps: number of steps of the first run to trace into its folder.
@@ -70,7 +72,7 @@ def launch(
         "started": started,
         "profile_steps": profile_steps,
     }
-    todo, choices = tasks_of(values, seed, data_dir)
+    todo, choices = tasks_of(values, seed, data_dir, dataset)
     first = next(iter(todo.values()))
     workdir = _files.local(workdir or _default_workdir(values, seed, todo), "--workdir")
     if len(todo) == 1:
@@ -111,13 +113,16 @@ def launch(
 
 
 def tasks_of(
-    values: Mapping[str, Any], seed: int, data_dir: str | os.PathLike | None
+    values: Mapping[str, Any],
+    seed: int,
+    data_dir: str | os.PathLike | None,
+    dataset: data.Dataset | None = None,
 ) -> tuple[dict[str, Task], list[dict]]:
     """Runs by name, and the hyper-parameters that vary; arguments as of `launch`."""
     settings = parse(values)
     check_sizes(settings.config, settings.hyper)  # Before pictures are read.
     choices = varied(settings.config, settings.hyper)
-    dataset = tasks.dataset_of(settings.config, data_dir)
+    dataset = dataset or tasks.dataset_of(settings.config, data_dir)
     fingerprint = data.fingerprint(dataset)
     todo = {}
     for changes_by_seed in _classes(settings.config, dataset, seed):

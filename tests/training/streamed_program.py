@@ -38,7 +38,7 @@ def main():
     whole, streamed = train(), train(streamed=True)
     assert_equal(streamed[-1].state, whole[-1].state)
     assert_equal(losses(streamed), losses(whole))
-    options = OPTIONS | {"seconds_per_call": 0.0}  # A step a call.
+    options: dict[str, Any] = OPTIONS | {"seconds_per_call": 0.0}  # A step a call.
     progress = training.train(METHOD, IMAGES, jax.random.key(0), **options)
     middle = next(p.state for p in progress if p.step == MIDDLE)
     rest = train(state=middle, streamed=True)
