@@ -18,7 +18,7 @@ from ocjax.runs.folder import RunFolder
 from ocjax.runs.judge import judge
 from ocjax.runs.summary import Summary
 from ocjax.runs.task import Task
-from ocjax.training import processes
+from ocjax.training import checkpoint, processes
 
 Result = Summary | training.NonFiniteError
 
@@ -159,6 +159,7 @@ def _finish(
         return None
     phase = run.show.phase
     summary = judge(run.task, run.method, state, run.folder, timing, command, phase)
+    checkpoint.keep_newest(run.folder.checkpoints)
     auroc = summary.auroc
     run.show.end("finished" if auroc is None else f"AUROC {auroc:.4f}")
     return summary

@@ -177,6 +177,13 @@ class Checkpoints:
         self._manager.reload()
 
 
+def keep_newest(folder: pathlib.Path) -> None:
+    """Removes all checkpoints of a folder but the newest, which a finished run is."""
+    steps = [path for path in folder.iterdir() if path.name.isdecimal()]
+    for path in sorted(steps, key=lambda path: int(path.name))[:-1]:
+        shutil.rmtree(path)
+
+
 @contextlib.contextmanager
 def _plain(folder: pathlib.Path) -> Iterator[pathlib.Path]:
     """Yields the folder under a path that the storage library can read back.

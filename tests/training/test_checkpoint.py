@@ -5,7 +5,7 @@ import pytest
 
 from ocjax._checks import InputError
 from ocjax.methods.base import State
-from ocjax.training.checkpoint import Checkpoints
+from ocjax.training.checkpoint import Checkpoints, keep_newest
 
 
 def _state(step, fill=1.0):
@@ -71,6 +71,13 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_restored(
     with Checkpoints(folder) as checkpoints:
         checkpoints.save(_state(4, fill=5))
     _assert_equal(_restore(folder), _state(4, fill=5))
+
+
+def test_of_a_finished_run_the_newest_checkpoint_stays(folder):
+    keep_newest(folder)
+    assert [path.name for path in folder.iterdir()] == ["4"]
+    state = _restore(folder)
+    assert state is not None and state.step == 4
 
 
 def test_a_step_that_is_damaged_again_is_set_aside_again(folder):
