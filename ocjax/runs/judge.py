@@ -30,11 +30,13 @@ def judge(
     method: Method,
     state: State,
     folder: RunFolder,
-    training: Training,
+    training: Training | None,
     command: str = "",
     phase: Callable[[str], object] = lambda text: None,
-) -> Summary:
+) -> Summary | None:
     """Scores the test part, and writes scores, pictures, report and summary.
+
+    All processes of a job score; process 0 alone writes.
 
     The summary comes last: a folder that has one is finished.
 
@@ -43,14 +45,19 @@ def judge(
       method: method that was trained.
       state: state after the last step.
       folder: folder of the run.
-      training: size, speed and times of training.
+      training: size, speed and times of training; None where another process writes.
       command: command that reproduces the run.
       phase: function that is called with the name of each phase.
+
+    Returns:
+      The summary; None in processes that do not write.
     """
     start = time.perf_counter()
     phase(f"scoring {len(task.split.test):,} images")
     scores, held_out = paper_code.both_scores(task, method, state, folder)
     seconds = time.perf_counter() - start
+    if training is None:
+        return None
     task = paper_code.reported(task)
     summary = _summarize(task, method, scores, held_out, folder, training)
     localization, figures, draw_seconds = None, {}, None

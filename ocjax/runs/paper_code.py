@@ -7,6 +7,7 @@ these flags is marked wherever it appears.
 import io
 import zipfile
 
+import jax
 import numpy as np
 
 from ocjax import data, evaluation
@@ -16,6 +17,7 @@ from ocjax.methods import Method, State
 from ocjax.runs.config import SELECTED_ON, PaperCode
 from ocjax.runs.folder import RunFolder
 from ocjax.runs.task import Task
+from ocjax.training import processes
 
 BEST = "eval/best_epoch.npz"
 
@@ -25,7 +27,9 @@ def both_scores(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Scores of the reported test images, and of the held-out normals.
 
-    Without flags they are those of the last state, each image's its own.
+    Without flags they are those of the last state, each image's its own, and each of
+    several processes scores its part. With flags process 0 scores alone, and others get
+    none.
 
     Args:
       task: data and configuration.
@@ -34,6 +38,12 @@ def both_scores(
       folder: folder of the run, with the scores of the best epoch.
     """
     flags, split = task.config.paper_code, task.split
+    if not flags.leaks():
+        images = task.dataset.images
+        test, held_out = images[split.test], images[split.validation]
+        return _shared_out(method, state, test), _shared_out(method, state, held_out)
+    if not processes.primary():
+        return np.empty(0, np.float32), np.empty(0, np.float32)
     if flags.best_epoch:
         scores, held_out = BestEpoch(task, folder).scores()
         scores = scores[_reported(flags, len(scores))]
@@ -47,6 +57,18 @@ def both_scores(
             (held_out - low) / (high - low),
         )
     return scores, held_out
+
+
+def _shared_out(method: Method, state: State, images: np.ndarray) -> np.ndarray:
+    """Scores of images, of which each process scores its part on its devices."""
+    count, number = jax.process_count(), jax.process_index()
+    if count == 1:
+        return evaluation.score(method, state, images)
+    size = -(-len(images) // count)
+    own = images[number * size : (number + 1) * size]
+    scores = np.zeros(size, np.float32)
+    scores[: len(own)] = evaluation.score(method, state, own)
+    return processes.gather(scores)[: len(images)]
 
 
 def reported(task: Task) -> Task:

@@ -155,10 +155,10 @@ def _finish(
         run.show.end(str(progress.error))
         return progress.error
     state = progress.state  # All processes ask, as they may have parts of it.
-    if timing is None:
-        return None
     phase = run.show.phase
     summary = judge(run.task, run.method, state, run.folder, timing, command, phase)
+    if summary is None:
+        return None
     checkpoint.keep_newest(run.folder.checkpoints)
     auroc = summary.auroc
     run.show.end("finished" if auroc is None else f"AUROC {auroc:.4f}")

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from ocjax.methods import Method, Stage, State, preprocessing
 from ocjax.runs import build, paper_code
 from ocjax.runs.config import PaperCode, parse
 from ocjax.runs.folder import RunFolder
+from ocjax.training import processes
 
 STATE = State({}, {}, {}, jnp.zeros((), jnp.int32))
 TINY = {"latent": 3, "features": 2}
@@ -64,6 +66,26 @@ def test_without_flags_scores_are_those_of_the_last_state(tmp_path):
     )
     assert paper_code.reported(task).split.test is not None
     np.testing.assert_array_equal(paper_code.reported(task).split.test, task.split.test)
+
+
+def test_each_process_scores_its_part_of_the_images(tmp_path, monkeypatch):
+    task, folder = _task(), RunFolder(tmp_path)
+    split = task.split._replace(test=task.split.test[:7])  # 4 and 3.
+    task, parts = task._replace(split=split), []
+    whole, _ = paper_code.both_scores(task, METHOD, STATE, folder)
+
+    def gather(part):
+        parts.append(part)
+        return np.concatenate([part, part])
+
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    monkeypatch.setattr(processes, "gather", gather)
+    for number in range(2):
+        monkeypatch.setattr(jax, "process_index", lambda number=number: number)
+        scores, _ = paper_code.both_scores(task, METHOD, STATE, folder)
+        assert len(scores) == 7
+    first, _, second, _ = parts
+    np.testing.assert_array_equal(np.concatenate([first, second])[:7], whole)
 
 
 def test_ordered_batches_have_normals_first_and_no_padding(tmp_path):
