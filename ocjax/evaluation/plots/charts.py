@@ -68,6 +68,8 @@ def training_curves(rows: Sequence[Mapping], terms: Sequence[str]) -> Figure:
             fontsize=7,
             labelcolor=style.INK,
         )
+    for axes in grid[: -min(count, 3)]:  # The lowest panels have the steps for all.
+        axes.tick_params(labelbottom=False)
     last = max(row["step"] for row in rows)
     for axes in grid:
         axes.set_xlim(-0.03 * last, 1.03 * last or 1)

@@ -18,8 +18,12 @@ INK, MUTED, FAINT = "#24292f", "#6e7781", "#d0d7de"
 
 def png(figure: Figure) -> bytes:
     """Draws a figure as the bytes of a PNG file."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    # `savefig` would draw a figure that lays itself out twice, for the layout.
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH)
+    figure.set_dpi(DOTS_PER_INCH)
+    FigureCanvasAgg(figure).print_png(buffer)
     return buffer.getvalue()
 
 
