@@ -192,8 +192,9 @@ def environment_of(folder: RunFolder, commit: str = "") -> dict[str, Any]:
     return environment
 
 
-def home(method: str, experiments: pathlib.Path = HERE) -> pathlib.Path:
-    """Folder of experiments where the results of a method are kept."""
+def home(method: str, experiments: pathlib.Path | None = None) -> pathlib.Path:
+    """Folder where the results of a method are kept, by default of this checkout."""
+    experiments = experiments or HERE
     folder = experiments / method
     return folder if folder.is_dir() else experiments / "classical"
 

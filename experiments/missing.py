@@ -48,14 +48,6 @@ TRAINING = "experiments/train.py"
 SAVING = 30.0  # Seconds in which what is cut off saves its state.
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("list", str(FILE), "List of missing results.")
-flags.DEFINE_string("data_dir", None, "Folder of data sets.")
-flags.DEFINE_string("data", None, "File that `pack` writes and `run` reads.")
-flags.DEFINE_string("out", "runs/missing", "Folder of what is being made.")
-flags.DEFINE_float("minutes", 7.0, "Time after which nothing goes on.", 0.0)
-flags.DEFINE_integer(
-    "together", 0, "Trainings at once; 0 for 3 on an accelerator, else 1.", 0
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -342,5 +334,18 @@ def _accelerated() -> bool:
     return done.stdout.strip() not in ("", "cpu")
 
 
+def define() -> None:
+    """Defines the flags, whose names other programs have too."""
+    flags.DEFINE_string("list", str(FILE), "List of missing results.")
+    flags.DEFINE_string("data_dir", None, "Folder of data sets.")
+    flags.DEFINE_string("data", None, "File that `pack` writes and `run` reads.")
+    flags.DEFINE_string("out", "runs/missing", "Folder of what is being made.")
+    flags.DEFINE_float("minutes", 7.0, "Time after which nothing goes on.", 0.0)
+    flags.DEFINE_integer(
+        "together", 0, "Trainings at once; 0 for 3 on an accelerator, else 1.", 0
+    )
+
+
 if __name__ == "__main__":
+    define()
     exits.start(exits.guarded(main), parse)
