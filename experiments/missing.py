@@ -94,9 +94,12 @@ def read(file: pathlib.Path, names: Sequence[str] = ()) -> list[Entry]:
     """Reads the list, or what is named of it, the most valuable first.
 
     Raises:
-      InputError: there is no result of a name.
+      InputError: there is no result of a name, or the file is no list.
     """
-    entries = [Entry(**values) for values in json.loads(file.read_text())]
+    try:
+        entries = [Entry(**values) for values in json.loads(file.read_text())]
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"{file} is no list of missing results: {error}.") from None
     known = [entry.name for entry in entries]
     wanted = [one_of("missing result", name, known) for name in names] or known
     entries = [entry for entry in entries if entry.name in wanted]
@@ -252,8 +255,10 @@ def take(lines: pathlib.Path, file: pathlib.Path, home: pathlib.Path) -> None:
       home: root of the checkout.
 
     Raises:
-      InputError: a line is no result.
+      InputError: there is no such folder, or a line is no result.
     """
+    if not lines.is_dir():
+        raise InputError(f"There is no folder {lines}: `run` makes OUT/lines.")
     entries, experiments = read(file), home / "experiments"
     for path in sorted(lines.glob("*.jsonl")):
         for text in path.read_text().splitlines():

@@ -167,6 +167,8 @@ def test_what_is_cut_off_is_begun_again_and_its_file_kept(
     [
         (["runn"], "did you mean 'run'"),
         (["pack"], "write --data=FILE"),
+        (["list", f"--list={__file__}"], "is no list of missing results"),
+        (["take", "nowhere"], "There is no folder nowhere"),
         (["run", "lrgdan_mnst"], "did you mean 'lrgdan_mnist'"),
     ],
 )
