@@ -194,8 +194,6 @@ class Job:
 def is_whole(entry: Entry, lines: pathlib.Path) -> bool:
     """Whether a folder of lines has all of a result."""
     file = lines / entry.file
-    if not entry.trains:
-        return file.exists()
     return file.exists() and len(file.read_text().splitlines()) >= entry.runs
 
 
@@ -320,6 +318,8 @@ def main(arguments: list[str]) -> None:
             commit = packing.commit(_pack())
         elif FLAGS.data_dir:
             source = [f"--data_dir={os.path.abspath(str(FLAGS.data_dir))}"]
+        if not commit and any(entry.trains for entry in entries):
+            packing.own_commit()  # Else results would be refused once they are there.
         together = FLAGS.together or (3 if _accelerated() else 1)
         make(entries, out, source, commit, FLAGS.minutes, together)
 

@@ -35,9 +35,7 @@ def write(
     Raises:
       InputError: the code is no commit, or data are not there or too large.
     """
-    commit = environment.commit()
-    if commit is None or commit.endswith("+"):
-        raise InputError("The code is no commit: commit it, then pack.")
+    commit = own_commit()
     needed = {key(config): config for config in configs}
     part = file.with_name(f"{file.name}.part")
     with zipfile.ZipFile(part, "w", zipfile.ZIP_LZMA) as archive:
@@ -83,6 +81,18 @@ def dataset(file: pathlib.Path, config: RunConfig) -> data.Dataset:
     for field in {"class_names", "paths"} & set(fields):
         fields[field] = tuple(map(str, fields[field]))
     return data.Dataset(**fields)
+
+
+def own_commit() -> str:
+    """Commit of the code here.
+
+    Raises:
+      InputError: it is no commit, so that results would name none.
+    """
+    commit = environment.commit()
+    if commit is None or commit.endswith("+"):
+        raise InputError("The code is no commit, which results name: commit it first.")
+    return commit
 
 
 def commit(file: pathlib.Path) -> str:

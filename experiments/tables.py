@@ -237,14 +237,11 @@ def _comparison(paper: Paper, yardsticks: Yardsticks) -> Iterable[dict[str, str]
             if any(cells.values()):
                 title = name if name == MEAN else f"{name} {_role(protocol)}"
                 row = {"data set": f"{dataset}, {protocol}", "class": title}
-                yield (
-                    row
-                    | cells
-                    | {
-                        score: yardsticks.cell(score, dataset, protocol, name)
-                        for score in Yardsticks.NAMES
-                    }
-                )
+                simple = {
+                    score: yardsticks.cell(score, dataset, protocol, name)
+                    for score in Yardsticks.NAMES
+                }
+                yield row | cells | simple
 
 
 def _cell(ours: list[float], theirs: float | None) -> str:

@@ -162,6 +162,12 @@ def test_what_is_cut_off_is_begun_again_and_its_file_kept(
     assert missing.is_whole(entry, out / "lines")
 
 
+def test_trainings_of_code_that_is_no_commit_are_refused_before(monkeypatch):
+    monkeypatch.setattr(environment, "commit", lambda: None)
+    with pytest.raises(InputError, match="is no commit"):
+        packing.own_commit()
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
