@@ -95,9 +95,11 @@ def auroc(anomalous: ArrayLike, scores: ArrayLike) -> float:
     It is the probability that an anomaly scores higher than a normal image, ties
     counted half (Mann and Whitney, 1947).
     """
-    from sklearn.metrics import roc_auc_score
-
-    return float(roc_auc_score(*_checked(anomalous, scores)))
+    normals, anomalies = _by_class(anomalous, scores)
+    below = np.searchsorted(normals, anomalies, side="left")
+    not_above = np.searchsorted(normals, anomalies, side="right")
+    wins = int(below.sum()) + int(not_above.sum())  # Twice, so that they are whole.
+    return wins / (2 * len(normals) * len(anomalies))
 
 
 def average_precision(anomalous: ArrayLike, scores: ArrayLike) -> float:
@@ -106,9 +108,22 @@ def average_precision(anomalous: ArrayLike, scores: ArrayLike) -> float:
     Chance is the share of anomalies, so values compare only between test sets of
     one composition.
     """
-    from sklearn.metrics import average_precision_score
+    normals, anomalies = _by_class(anomalous, scores)
+    thresholds = np.unique(anomalies)[::-1]
+    hits = len(anomalies) - np.searchsorted(anomalies, thresholds, side="left")
+    alarms = len(normals) - np.searchsorted(normals, thresholds, side="left")
+    found = np.diff(hits, prepend=0)
+    return float((found * (hits / (hits + alarms))).sum() / len(anomalies))
 
-    return float(average_precision_score(*_checked(anomalous, scores)))
+
+def roc_curve(anomalous: ArrayLike, scores: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """False-positive and true-positive rates of all decision rules, both `[K]`.
+
+    They rise from 0 to 1, and the line through them bounds `auroc`.
+    """
+    normals, anomalies = _by_class(anomalous, scores)
+    missed, alarms = _errors(normals, anomalies, _midpoints(normals, anomalies)[::-1])
+    return alarms / len(normals), 1 - missed / len(anomalies)
 
 
 def fpr_at_tpr(anomalous: ArrayLike, scores: ArrayLike, tpr: float = 0.95) -> float:

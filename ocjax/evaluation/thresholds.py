@@ -137,11 +137,13 @@ def reached_interval(
       Clopper and Pearson, "The use of confidence or fiducial limits illustrated in the
       case of the binomial", 1934.
     """
-    from scipy.stats import binomtest
+    from scipy.special import betaincinv  # scipy.stats takes a second to import.
 
-    above = _checked(scores) > threshold.value
-    interval = binomtest(int(above.sum()), len(above)).proportion_ci(level)
-    return float(interval.low), float(interval.high)
+    count = len(_checked(scores))
+    above, tail = int((np.asarray(scores) > threshold.value).sum()), (1 - level) / 2
+    low = betaincinv(above, count - above + 1, tail) if above else 0.0
+    high = betaincinv(above + 1, count - above, 1 - tail) if above < count else 1.0
+    return float(low), float(high)
 
 
 def decide(anomalous: ArrayLike, scores: ArrayLike, threshold: Threshold) -> Decisions:

@@ -21,6 +21,7 @@ VALUES, TRAINING = 1024, 5000
 VARIANCE = 0.95  # Share of the variance that principal components explain.
 COMPONENTS = 16  # Number of components of the second yardstick of principal components.
 NEIGHBOURS, LOCAL = 5, 20  # Number of nearest neighbours, and of those of LOF.
+TINY = 1e-10  # Distance that keeps the density of equal vectors finite.
 PIECE = 512  # Images that are read, and whose distances are computed, together.
 
 
@@ -58,7 +59,7 @@ def scores(
     if len(values) > COMPONENTS:
         result[f"pca {COMPONENTS}"] = residual(COMPONENTS)
     if len(normal) > NEIGHBOURS:
-        result["knn"] = _neighbours(normal, judged)
+        result["knn"] = _nearest(normal, judged, NEIGHBOURS)[0].mean(1)
     if len(normal) > LOCAL:
         points = normal @ directions[:, :explaining]
         result["lof"] = _local_outlier_factor(points, projected[:, :explaining])
@@ -82,21 +83,44 @@ def _principal(centred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.maximum(values[::-1][:kept], 0), directions[:, ::-1][:, :kept]
 
 
-def _neighbours(training: np.ndarray, test: np.ndarray) -> np.ndarray:
-    """Mean distance to the nearest training vectors, `[M]`."""
-    squares, means = np.square(training).sum(1), []
-    for start in range(0, len(test), PIECE):
-        part = test[start : start + PIECE]
-        distances = np.square(part).sum(1)[:, None] + squares - 2 * part @ training.T
-        nearest = np.partition(distances, NEIGHBOURS - 1, axis=1)[:, :NEIGHBOURS]
-        means.append(np.sqrt(np.maximum(nearest, 0)).mean(1))
-    return np.concatenate(means)
-
-
 def _local_outlier_factor(training: np.ndarray, test: np.ndarray) -> np.ndarray:
     """Local outlier factor of test vectors among the training vectors, `[M]`."""
-    from sklearn.neighbors import LocalOutlierFactor
+    # Near ones are told apart in double precision.
+    training, test = training.astype(np.float64), test.astype(np.float64)
+    distances, rows = _nearest(training, training, LOCAL, but_itself=True)
+    reach = distances.max(1)
 
-    # Components along which nothing varies have no neighbours to tell apart.
-    model = LocalOutlierFactor(n_neighbors=LOCAL, novelty=True).fit(training)
-    return -model.score_samples(test)
+    def density(distances: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        return 1 / (np.maximum(distances, reach[rows]).mean(1) + TINY)
+
+    of_training = density(distances, rows)
+    distances, rows = _nearest(training, test, LOCAL)
+    return of_training[rows].mean(1) / density(distances, rows)
+
+
+def _nearest(
+    training: np.ndarray, test: np.ndarray, count: int, but_itself: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Distances to the nearest training vectors and their rows, in no order.
+
+    Args:
+      training: vectors `[N, D]`.
+      test: vectors `[M, D]`.
+      count: number K of the nearest.
+      but_itself: test vectors are the training vectors, none its own neighbour.
+
+    Returns:
+      Two arrays `[M, K]`.
+    """
+    squares, distances, rows = np.square(training).sum(1), [], []
+    for start in range(0, len(test), PIECE):
+        part = test[start : start + PIECE]
+        every = np.square(part).sum(1)[:, None] + squares - 2 * part @ training.T
+        if but_itself:
+            own = np.arange(len(part))
+            every[own, own + start] = np.inf
+        nearest = np.argpartition(every, count - 1, axis=1)[:, :count]
+        rows.append(nearest)
+        distances.append(np.take_along_axis(every, nearest, axis=1))
+    squared = np.maximum(np.concatenate(distances), 0)
+    return np.sqrt(squared), np.concatenate(rows)

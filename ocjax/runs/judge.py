@@ -232,9 +232,8 @@ def _drawn(
     folder: RunFolder,
 ) -> tuple[dict[str, bytes], float]:
     """Pictures of the report, and the seconds that drawing them took."""
-    # These imports are large, so they come before the clock starts.
+    # A large import, which comes before the clock starts.
     import matplotlib.backends.backend_agg  # noqa: F401
-    import sklearn.metrics  # noqa: F401
 
     groups = pictures.divided(task, method, state)
     if groups is not None:

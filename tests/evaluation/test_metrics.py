@@ -76,6 +76,19 @@ def test_average_precision_by_hand():
     ) == pytest.approx(5 / 6)
 
 
+@pytest.mark.parametrize("decimals", [0, 1, 8])
+@pytest.mark.parametrize("counts", [(1, 1), (7, 3), (60, 40)])
+def test_areas_and_the_curve_agree_with_scikit_learn(counts, decimals):
+    anomalous, scores = sample(*counts, decimals=decimals)
+    both = anomalous, scores
+    exact = lambda value: pytest.approx(value, rel=1e-12)
+    assert metrics.auroc(*both) == exact(sklearn.metrics.roc_auc_score(*both))
+    expected = sklearn.metrics.average_precision_score(*both)
+    assert metrics.average_precision(*both) == exact(expected)
+    curve = sklearn.metrics.roc_curve(*both, drop_intermediate=False)[:2]
+    np.testing.assert_allclose(metrics.roc_curve(*both), curve, rtol=1e-12)
+
+
 def test_fpr_at_tpr_by_hand():
     # Anomalies 2, 4, 6, 8; normals 1, 3, 5, 7, 9. To find three of four anomalies
     # the threshold lies below 4: of the normals 5, 7 and 9 are above it.

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -123,3 +124,13 @@ def test_the_interval_of_the_reached_rate_is_clopper_and_pearson_s():
     low, high = thresholds.reached_interval([0.0] * 10, threshold)
     # Of no alarm among 10: 1 - 0.025^(1/10).
     assert low == 0 and high == pytest.approx(1 - 0.025**0.1)
+
+
+@pytest.mark.parametrize("above", [0, 1, 4, 9, 10])
+@pytest.mark.parametrize("level", [0.5, 0.95])
+def test_the_interval_of_the_reached_rate_is_scipys(above, level):
+    scores = [1.0] * above + [0.0] * (10 - above)
+    threshold = thresholds.Threshold(0.5, 0.1, 9)
+    found = thresholds.reached_interval(scores, threshold, level)
+    expected = scipy.stats.binomtest(above, 10).proportion_ci(level)
+    assert found == pytest.approx(tuple(expected), rel=1e-6, abs=1e-9)

@@ -149,10 +149,8 @@ def roc(
     interval: tuple[float, float] | None = None,
 ) -> Figure:
     """Draws the ROC curve with its area, and the area's 95 % interval if given."""
-    from sklearn.metrics import auc, roc_curve
-
-    fpr, tpr, _ = roc_curve(np.asarray(anomalous, bool), np.asarray(scores))
-    title = f"AUROC {auc(fpr, tpr):.3f}"
+    fpr, tpr = metrics.roc_curve(anomalous, scores)
+    title = f"AUROC {metrics.auroc(anomalous, scores):.3f}"
     if interval is not None:
         title += " ({:.3f} to {:.3f})".format(*interval)
     figure = style.new_figure(3.9, 3.6)
