@@ -12,7 +12,7 @@ from ocjax import runs
 ROOT = pathlib.Path(__file__).parents[2]
 EPOCHS = 16
 TINY = [
-    f"--config={ROOT / 'experiments' / 'ganomaly' / 'digits.py'}",
+    f"--config={ROOT / 'experiments' / 'autoencoder' / 'digits.py'}",
     "--config.hyper.latent=3",
     "--config.hyper.features=2",
     f"--config.epochs={EPOCHS}",
@@ -22,7 +22,7 @@ TINY = [
 
 PLAIN = [*TINY, "--config.report=False"]  # Without pictures, which take seconds.
 AS_PLAIN = {
-    "method": "ganomaly",
+    "method": "autoencoder",
     "false_positive_rate": 0.05,
     "epochs": EPOCHS,
     "batch_size": 32,

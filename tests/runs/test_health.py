@@ -140,7 +140,7 @@ CONFIG = {
 
 
 def test_a_run_that_learns_has_no_warnings_and_a_short_one_has(tmp_path, capsys):
-    values = runs.configure(epochs=40, **CONFIG).to_dict()
+    values = runs.configure(epochs=34, **CONFIG).to_dict()
     result = runs.launch(values, workdir=tmp_path / "long")
     assert isinstance(result, runs.Summary)
     assert result.warnings == () and (result.auroc or 0) > 0.9
