@@ -245,8 +245,11 @@ def _resampled(
       seed: seed of the resampling.
     """
     values, ranks = np.unique(np.concatenate([normals, *kinds]), return_inverse=True)
-    sizes = [len(normals), *map(len, kinds)]
-    normal_ranks, *kind_ranks = np.split(ranks, np.cumsum(sizes)[:-1])
+    normal_ranks, anomaly_ranks = np.split(ranks, [len(normals)])
+    # Kinds lie one after another; there may be a thousand small ones.
+    sizes = np.array([len(own) for own in kinds])
+    starts = np.cumsum(sizes) - sizes
+    sizes_each, starts_each = np.repeat(sizes, sizes), np.repeat(starts, sizes)
     rng = np.random.default_rng(seed)
     aurocs = np.empty((len(kinds), resamples))
     most = max(1, _DRAWN // len(ranks))
@@ -259,10 +262,10 @@ def _resampled(
         ).reshape(len(rows), -1)
         # Normals below each value, ties half.
         below = np.cumsum(counts, axis=1) - counts / 2
-        for all_resamples, own in zip(aurocs, kind_ranks, strict=True):
-            drawn = own[rng.integers(len(own), size=(len(rows), len(own)))]
-            means = below[rows, drawn].mean(axis=1)
-            all_resamples[start : start + len(rows)] = means / len(normals)
+        places = rng.random((len(rows), len(anomaly_ranks))) * sizes_each
+        drawn = anomaly_ranks[starts_each + places.astype(np.intp)]
+        sums = np.add.reduceat(below[rows, drawn], starts, axis=1)
+        aurocs[:, start : start + len(rows)] = (sums / sizes / len(normals)).T
     return aurocs
 
 
