@@ -4,12 +4,15 @@
 
 Pictures of smooth noise are written as PNG files. The whole command, from its start to
 the table on disk, is measured against a process that only decodes them with Pillow, one
-after another. Then the command is started for a single picture, with compiled programs
-in the cache; and the Python scorer is compared with the exported files.
+after another. Within one process, reading and scoring are measured alone and together,
+as the command does both. Then the command is started for a single picture, with
+compiled programs in the cache; and the Python scorer is compared with the exported
+files.
 """
 
 import pathlib
 import tempfile
+from collections.abc import Callable
 from statistics import median
 
 import interleave
@@ -19,6 +22,7 @@ from absl import app, flags
 from PIL import Image
 
 from ocjax import Detector, inference
+from ocjax.data import files
 from ocjax.inference import onnx, stablehlo
 
 FILES = flags.DEFINE_integer("files", 10_000, "Pictures.")
@@ -68,8 +72,38 @@ def models(root: pathlib.Path) -> dict[str, pathlib.Path]:
 
 def command(pictures: pathlib.Path, model: pathlib.Path, out: pathlib.Path) -> float:
     """Seconds of `ocjax score`."""
-    arguments = ("score", str(pictures), f"--model={model}", f"--out={out}")
+    arguments = ("score", str(pictures), f"--model={model}", f"--out={out}", "--force")
     return processes.run("-m", "ocjax", *arguments).seconds
+
+
+def parts(scorer: inference.Scorer, pictures: pathlib.Path) -> dict[str, Callable]:
+    """Reading alone, scores alone, and both as the command does them."""
+    paths, card = [str(p) for p in sorted(pictures.rglob("*.png"))], scorer.card
+    read = lambda: files.pieces(paths, card.shape, 1024, card.fit)
+    images = np.concatenate([piece.images for piece in read()])
+    return {
+        "reading": lambda: sum(len(piece.images) for piece in read()),
+        "scores": lambda: len(scorer.judge(images).scores),
+        "both": lambda: sum(1 for _ in scorer.judge_files(paths)),
+    }
+
+
+def apart_and_together(rates: dict[str, list[float]]) -> interleave.Rows:
+    """Rows of `parts`, and the seconds of both beside those of each alone."""
+    seconds = {name: 1 / np.array(rate) for name, rate in rates.items()}
+    alone = np.stack([seconds["reading"], seconds["scores"]])
+    ratios = {"of the sum": alone.sum(0), "of the longer": alone.max(0)}
+    rows: list[dict[str, str | float]] = [
+        {"": name, "images/s": median(rate), **dict.fromkeys(ratios, "")}
+        for name, rate in rates.items()
+    ]
+    rows[-1] |= {name: spread(seconds["both"] / base) for name, base in ratios.items()}
+    return rows
+
+
+def spread(values) -> str:
+    """Median, lowest and highest."""
+    return f"{median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
 
 
 def main(_):
@@ -103,9 +137,17 @@ def main(_):
             rounds=ROUNDS.value,
             seconds=2.0,
         )
+        apart = interleave.interleaved(
+            parts(scorers["saved detector"], root / "pictures"),
+            rounds=ROUNDS.value,
+            seconds=0.1,  # Once.
+        )
     tables = {
         f"`ocjax score` on {FILES.value:,} PNG files, from start to end": (
             interleave.compare(whole, baselines=("Pillow decoding alone",))
+        ),
+        "Reading and scores of the saved detector, and the seconds of both": (
+            apart_and_together(apart)
         ),
         "`ocjax score` on one picture, compiled programs in the cache": [
             {"": name, "seconds": median(seconds)} for name, seconds in single.items()
@@ -118,7 +160,7 @@ def main(_):
         NAME.value,
         "The command",
         tables,
-        rates={"whole": whole, "single": single, "scores": rates},
+        rates={"whole": whole, "single": single, "scores": rates, "parts": apart},
         settings={
             "side": SIDE.value,
             "rounds": ROUNDS.value,

@@ -28,11 +28,13 @@ convolution take a process for each point.
 - *PyTorch, authors' form* computes each step as the authors' code does.
 - *PyTorch, tuned* is the same mathematics with nothing computed twice, channels
   last, fused Adam; for scores, BatchNorm folded into the convolutions.
+- *bfloat16* is the tuned form under `torch.autocast`, parameters in float32; left out
+  on processors without such products, where it takes thirty times as long.
 - *PyTorch, compiled* (GPU only) is the tuned step under `torch.compile` with CUDA
   graphs.
 
 Before anything is timed, the forms are checked to train to the same weights. All
-computation is in float32, on all cores; on a GPU both sides may use TF32 unless
+else is in float32, on all cores; on a GPU both sides may use TF32 unless
 `--notf32` is given.
 
 How to run, with PyTorch installed beside ocjax:
@@ -45,6 +47,8 @@ python benchmarks/methods.py
 python benchmarks/convolutions.py
 python benchmarks/sweep.py
 python benchmarks/scaling.py
+python benchmarks/jobs.py
+python benchmarks/extrapolate.py
 python benchmarks/startup.py
 python benchmarks/attacks.py
 python benchmarks/spectrograms.py

@@ -20,13 +20,19 @@ from absl import app, flags
 MODELS = flags.DEFINE_list("models", ["1", "2", "5", "10"], "Under vmap.")
 BATCHES = flags.DEFINE_list("batches", ["16", "64", "256"], "Images a step.")
 SIZES = flags.DEFINE_list("sizes", ["32", "64", "128"], "Height and width.")
+PICTURES = flags.DEFINE_list("pictures", ["256", "1024", "4096"], "Of an epoch.")
 DEVICES = flags.DEFINE_list("devices", ["1", "2", "4"], "Forced on a CPU.")
 ROUNDS = flags.DEFINE_integer("rounds", 3, "Processes of each point.")
-STEPS = flags.DEFINE_integer("steps", 4, "Of each model in an epoch.")
+STEPS = flags.DEFINE_integer(
+    "steps", 4, "Of each model in an epoch, where pictures do not vary."
+)
 EPOCHS = flags.DEFINE_integer("epochs", 3, "That are timed in each process.")
 NAME = flags.DEFINE_string("name", "scaling", "Of the file with the result.")
 POINT = flags.DEFINE_string("point", None, "Measures one point; JSON.")
-STANDARD = {"models": 1, "width": 1, "batch_size": 64, "size": 32, "devices": 1}
+STANDARD = {
+    **{"models": 1, "width": 1, "batch_size": 64, "size": 32, "devices": 1},
+    "pictures": 0,  # As many as the steps take.
+}
 
 
 def points() -> dict[str, list[dict[str, int]]]:
@@ -39,6 +45,7 @@ def points() -> dict[str, list[dict[str, int]]]:
         "models, at once under vmap": [STANDARD, *at_once],
         "images a batch": vary("batch_size", BATCHES.value),
         "height and width": vary("size", SIZES.value),
+        "pictures of an epoch": vary("pictures", PICTURES.value),
         "devices that share a batch": vary("devices", DEVICES.value),
     }
 
@@ -52,7 +59,7 @@ def measure(point: dict[str, int]) -> float:
     from ocjax.methods import METHODS
 
     count, size, width = point["models"], point["size"], point["width"]
-    each = STEPS.value * point["batch_size"]
+    each = point["pictures"] or STEPS.value * point["batch_size"]
     images = np.random.default_rng(0).integers(
         0, 256, (count * each, size, size, 1), np.uint8
     )

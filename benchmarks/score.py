@@ -4,9 +4,12 @@
 
 PyTorch is given its best batch size, found first, and tensors that already lie on
 the device; its scores stay there. ocjax is measured as it is used, from `uint8`
-images on the host to scores on the host.
+images on the host to scores on the host, and so is its exported ONNX file, which
+onnxruntime runs on the processor and which gives heatmaps too.
 """
 
+import pathlib
+import tempfile
 from statistics import median
 
 import interleave
@@ -17,8 +20,10 @@ import torch
 import torch_ganomaly
 from absl import app, flags
 
+from ocjax import inference
 from ocjax.data.images import to_float
 from ocjax.evaluation.scoring import score
+from ocjax.inference import onnx
 from ocjax.methods.ganomaly import Config, ganomaly
 
 ROUNDS = flags.DEFINE_integer("rounds", 7, "Turns of each candidate.")
@@ -46,12 +51,26 @@ def torch_candidate(
     return work
 
 
-def ocjax_candidate(images: np.ndarray):
-    """Scores `images` `[N, H, W, C]`, uint8, in one call."""
+def ocjax_candidates(images: np.ndarray, folder: pathlib.Path):
+    """Score `images` `[N, H, W, C]`, uint8, in one call, and by an exported file."""
     method = ganomaly(Config())
     first = to_float(jnp.asarray(images[:64]))
     state = jax.jit(method.init)(jax.random.key(0), first)
-    return lambda: len(score(method, state, images))
+    card = inference.Card(
+        method="ganomaly",
+        trained_on="nothing",
+        size=images.shape[1],
+        channels=images.shape[3],
+        normals=(),
+        false_positive_rate=None,
+        threshold=None,
+        version="",
+    )
+    exported = inference.open(onnx.save(folder / "model.onnx", card, method, state))
+    return {
+        "ocjax": lambda: len(score(method, state, images)),
+        "ocjax's ONNX file": lambda: len(exported.score(images)),
+    }
 
 
 def main(_):
@@ -83,8 +102,12 @@ def main(_):
     candidates = {
         torch_ganomaly.AUTHORS: torch_candidate(plain, authors, 64),
         torch_ganomaly.TUNED: torch_candidate(folded, tuned, best),
-        "ocjax": ocjax_candidate(images),
     }
+    if torch_ganomaly.has_bfloat16(device):
+        half = torch_ganomaly.in_bfloat16(folded)
+        candidates[torch_ganomaly.BFLOAT16] = torch_candidate(half, tuned, best)
+    with tempfile.TemporaryDirectory() as folder:
+        candidates |= ocjax_candidates(images, pathlib.Path(folder))
     rates = interleave.interleaved(
         candidates, rounds=ROUNDS.value, seconds=SECONDS.value
     )
@@ -92,8 +115,8 @@ def main(_):
         NAME.value,
         "Scoring",
         {
-            f"GANomaly, {SIZE.value}x{SIZE.value}x1, float32; the tuned form folds "
-            f"BatchNorm and takes batches of {best}, the authors' of 64": (
+            f"GANomaly, {SIZE.value}x{SIZE.value}x1; the tuned forms fold "
+            f"BatchNorm and take batches of {best}, the authors' of 64": (
                 interleave.compare(
                     rates, baselines=(torch_ganomaly.AUTHORS, torch_ganomaly.TUNED)
                 )

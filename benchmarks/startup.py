@@ -9,6 +9,7 @@ import json
 import shlex
 import tempfile
 from statistics import median
+from typing import NamedTuple
 
 import interleave
 import processes
@@ -34,8 +35,17 @@ def imports() -> dict[str, list[float]]:
     return times
 
 
-def train(cache: str, *arguments: str) -> tuple[float, float]:
-    """Seconds from process start to the first step, and peak memory in MiB."""
+class Training(NamedTuple):
+    """What a run took beside its steps."""
+
+    first_step: float  # Seconds from the start of the process to the first step.
+    scores: float  # Seconds to score test and held-out images.
+    drawing: float  # Seconds to draw the pictures.
+    peak: float  # Largest memory, MiB.
+
+
+def train(cache: str, *arguments: str) -> Training:
+    """Trains once in a process of its own."""
     with tempfile.TemporaryDirectory() as workdir:
         finished = processes.run(
             "experiments/train.py",
@@ -45,7 +55,8 @@ def train(cache: str, *arguments: str) -> tuple[float, float]:
             JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS="0",
         )
     result = json.loads(finished.output.splitlines()[-1])
-    return result["first_step_seconds"], finished.peak
+    keys = ("first_step_seconds", "score_seconds", "draw_seconds")
+    return Training(*(result[key] for key in keys), finished.peak)
 
 
 def main(_):
@@ -66,10 +77,15 @@ def main(_):
         {"": "what ocjax adds, seconds", "median": median(added)},
     ]
     for name, runs in {"cold": cold, "warm": warm}.items():
-        first, peak = (median(values) for values in zip(*runs, strict=True))
+        found = Training(*(median(values) for values in zip(*runs, strict=True)))
         rows += [
-            {"": f"first training step, {name} cache, seconds", "median": first},
-            {"": f"peak memory, {name} cache, MiB", "median": peak},
+            {
+                "": f"first training step, {name} cache, seconds",
+                "median": found.first_step,
+            },
+            {"": f"scores, {name} cache, seconds", "median": found.scores},
+            {"": f"drawing, {name} cache, seconds", "median": found.drawing},
+            {"": f"peak memory, {name} cache, MiB", "median": found.peak},
         ]
     command = shlex.join(["python", "experiments/train.py", *arguments])
     interleave.write(

@@ -2,9 +2,10 @@
 
     python benchmarks/train_step.py
 
-Both sides compute in float32, use every core, and take batches from images that
-already lie on the device: consecutive slices of a float tensor for PyTorch; for
-ocjax random rows of `uint8` images, which its compiled loop gathers and converts.
+Both sides compute in float32, but for a row of PyTorch in bfloat16, use every core, and
+take batches from images that already lie on the device: consecutive slices of a float
+tensor for PyTorch; for ocjax random rows of `uint8` images, which its compiled loop
+gathers and converts.
 """
 
 import functools
@@ -76,7 +77,7 @@ def main(_):
         NAME.value,
         "Training step",
         {
-            f"GANomaly, {size}x{size}x1, batches of {batch_size}, float32": (
+            f"GANomaly, {size}x{size}x1, batches of {batch_size}": (
                 interleave.compare(
                     rates, baselines=(torch_ganomaly.AUTHORS, torch_ganomaly.TUNED)
                 )
