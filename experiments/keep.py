@@ -4,7 +4,7 @@
 
 appends a line for each run to `experiments/METHOD/results.jsonl`, once. FOLDER is a run
 folder or a folder of run folders; the code that ran must be a commit. With DIR, the
-folder of its data, each measure is judged by itself too, as `measures.py` does.
+folder of its data, each measure but the score is judged too, as `measures.py` does.
 """
 
 import dataclasses
@@ -114,7 +114,7 @@ def _keep_run(folder: pathlib.Path, data_dir: str | None) -> None:
         if data_dir is not None:
             import measures  # It defines flags, which other programs have too.
 
-            judged = measures.aurocs(trained(folder), data_dir)
+            judged = measures.aurocs(trained(folder), data_dir, result.auroc)
             result = dataclasses.replace(result, measures=judged)
     except InputError as error:
         raise SystemExit(f"{folder}: {error}") from None

@@ -22,16 +22,30 @@ RUN = flags.DEFINE_string("run", None, "Run folder of the detector.", required=T
 DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of its data set.")
 
 
-def aurocs(detector: Trained, data_dir: str | None) -> dict[str, float]:
-    """AUROCs by name of the measure."""
-    task, method = task_of(detector, data_dir), detector.method
+def aurocs(
+    detector: Trained, data_dir: str | None, score: float | None = None
+) -> dict[str, float]:
+    """AUROCs by name of the measure.
+
+    Args:
+      detector: trained detector.
+      data_dir: folder of its data set.
+      score: AUROC of the score, where it is known, to compute the others alone.
+    """
+    method = detector.method
     reconstruct = method.reconstruct or method.views.images.get("reconstruction")
-    measures = {"score": method.score, **method.views.measures}
+    measures = dict(method.views.measures)
+    if score is None:
+        measures = {"score": method.score, **measures}
     if reconstruct is not None:
         measures["squared error"] = lambda state, x: reconstruction.squared_error(
             x, reconstruct(state, x)
         )
-    images, by_measure = task.dataset.images[task.split.test], {}
+    by_measure = {} if score is None else {"score": score}
+    if not measures:
+        return by_measure
+    task = task_of(detector, data_dir)
+    images = task.dataset.images[task.split.test]
     for name, measure in measures.items():
         values = data.map_images(measure, images, arguments=(detector.state,))
         if values.ndim == 1:  # Others have a value for each channel.
