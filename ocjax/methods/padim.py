@@ -2,12 +2,18 @@
 
 Defard et al., "PaDiM: a patch distribution modeling framework for anomaly detection and
 localization" (2020, https://arxiv.org/abs/2011.08785). At each place (i, j) of a grid,
-features x_ij of normal pictures, a random choice of them, have a mean m_ij and a
-covariance C_ij (Eq 1), to which 0.01 I is added. How anomalous a place is (Eq 2):
+features x_ij of normal pictures have a mean m_ij and a covariance C_ij (Eq 1), to which
+0.01 I is added. How anomalous a place is (Eq 2):
 
     M(x_ij) = sqrt((x_ij - m_ij)^T C_ij^-1 (x_ij - m_ij)).
 
 With C = L L^T it is the length of L^-1 (x - m); L^-1 is what is kept.
+
+There are too many features for a covariance of all. The paper takes a random choice of
+them (`embedding="random"`). By default x_ij is their projection on a random subspace
+instead, W^T x with W^T W = I, after Kim et al., "Semi-orthogonal embedding for
+efficient unsupervised anomaly segmentation" (2021, https://arxiv.org/abs/2105.14737):
+every feature takes part, and results depend less on what was drawn.
 
 The paper has the outputs of a ResNet's first three layers. Here features are of two
 strides, 8 and 16: a place is 8 pixels wide, 28x28 of them at 224 pixels. Of
@@ -24,6 +30,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
+from ocjax import _checks
 from ocjax._checks import InputError
 from ocjax.methods import _frozen, _moments, base
 
@@ -34,7 +41,10 @@ FINE, COARSE = 8, 16  # Strides of the two maps.
 class Config(_frozen.Config):
     """Hyper-parameters; the paper's, but for the network."""
 
-    dimensions: int = 176  # Number of features of a place, drawn from all of them.
+    dimensions: int = 176  # Number of features of a place that are left.
+    # What leaves them: "orthogonal", a projection on a random subspace; or "random", a
+    # random choice, as in the paper.
+    embedding: str = "orthogonal"
     regularization: float = 0.01  # Variance that is added to that of every feature.
 
 
@@ -49,15 +59,16 @@ def padim(
       dtype: float32, which frozen networks compute in.
 
     Returns:
-      The method; it has one pass. Its parameters `padim` are `dimensions`, int32 `[D]`;
-      `means` `[P, D]` of the P places, row by row; and `factors`, as `packed` makes
-      them of the inverse Cholesky factors times the root of the regularization, float16
-      `[ceil(P / 2), D + 1, D]`.
+      The method; it has one pass. Its parameters `padim` are `embedding` `[C, D]`, W of
+      all C features; `means` `[P, D]` of the P places, row by row; and `factors`, as
+      `packed` makes them of the inverse Cholesky factors times the root of the
+      regularization, float16 `[ceil(P / 2), D + 1, D]`.
 
     Raises:
       InputError: an option is out of range, or the network or its weights are missing.
     """
     frozen = _frozen.Frozen(config, dtype)
+    draw = EMBEDDINGS[_checks.one_of("embedding", config.embedding, tuple(EMBEDDINGS))]
     if not config.regularization > 0:
         raise InputError(
             f"`hyper.regularization` (={config.regularization}) must be above 0."
@@ -75,10 +86,9 @@ def padim(
 
     def init(key, images):
         del images
-        chosen = jax.random.permutation(key, fine + coarse)[: config.dimensions]
         places, dimensions = grid**2, config.dimensions
         return {
-            "dimensions": jnp.sort(chosen).astype(jnp.int32),
+            "embedding": draw(key, fine + coarse, dimensions),
             "means": jnp.zeros((places, dimensions)),
             "factors": jnp.zeros(
                 (-(-places // 2), dimensions + 1, dimensions), jnp.float16
@@ -86,10 +96,10 @@ def padim(
         }
 
     def embedded(state, x):
-        """Chosen features of all places, `[B, P, D]`."""
+        """Projected features of all places, `[B, P, D]`."""
         features = frozen.features(x, names)
-        return chosen_features(
-            features[names[0]], features[names[1]], state.params["padim"]["dimensions"]
+        return projected(
+            features[names[0]], features[names[1]], state.params["padim"]["embedding"]
         )
 
     def start(state, shape, count):
@@ -104,7 +114,7 @@ def padim(
         factors = inverse_factors(sums["products"] / count, config.regularization)
         factors = np.asarray(factors) / scale
         return {
-            "dimensions": params["dimensions"],
+            "embedding": params["embedding"],
             "means": sums["mean"],
             "factors": packed(factors).astype(np.float16),
         }
@@ -140,27 +150,38 @@ def padim(
     )
 
 
-def chosen_features(
-    fine: jax.Array, coarse: jax.Array, dimensions: jax.Array
-) -> jax.Array:
-    """Some of the features that `_frozen.described` gives, `[B, H * H, D]`.
+def subspace(key: jax.Array, features: int, dimensions: int) -> jax.Array:
+    """Orthonormal basis `[features, dimensions]` of a random subspace."""
+    directions = jax.random.normal(key, (features, dimensions))
+    return jnp.linalg.qr(directions)[0]
 
-    They are taken before means and interpolation, which saves most of both.
+
+def choice(key: jax.Array, features: int, dimensions: int) -> jax.Array:
+    """Projection `[features, dimensions]` that is a random choice of the features."""
+    chosen = jnp.sort(jax.random.permutation(key, features)[:dimensions])
+    return jax.nn.one_hot(chosen, features, axis=0)
+
+
+EMBEDDINGS = {"orthogonal": subspace, "random": choice}
+
+
+def projected(fine: jax.Array, coarse: jax.Array, embedding: jax.Array) -> jax.Array:
+    """Projection of the features that `_frozen.described` gives, `[B, H * H, D]`.
+
+    Maps are projected before means and interpolation, which saves most of both.
 
     Args:
       fine: map `[B, H, H, C]`.
       coarse: map `[B, h, h, c]`.
-      dimensions: numbers among the C + c channels of both, int32 `[D]`.
+      embedding: matrix `[C + c, D]`.
     """
-    channels = fine.shape[-1]
-    in_fine = dimensions < channels
-    parts = (
-        jnp.take(fine, jnp.where(in_fine, dimensions, 0), -1, mode="clip"),
-        jnp.take(coarse, jnp.where(in_fine, 0, dimensions - channels), -1, mode="clip"),
+    of_fine, of_coarse = jnp.split(embedding, [fine.shape[-1]])
+    project = lambda x, matrix: jnp.einsum(
+        "bijc,cd->bijd", x, matrix, precision="highest"
     )
+    parts = project(fine, of_fine), project(coarse, of_coarse)
     fine, coarse = jnp.split(_frozen.described(parts), 2, axis=-1)
-    joined = jnp.where(in_fine[None, None, None], fine, coarse)
-    return joined.reshape(len(joined), -1, len(dimensions))
+    return (fine + coarse).reshape(len(fine), -1, embedding.shape[1])
 
 
 @jax.jit

@@ -1,5 +1,6 @@
 """Methods on frozen networks, beside NumPy in double precision on the same features."""
 
+import dataclasses
 import functools
 
 import jax
@@ -109,9 +110,9 @@ def map_maximum(grids):
 def test_padim_is_that_of_numpy_in_double_precision():
     method, state = trained("padim")
     params = state.params["padim"]
-    chosen = np.asarray(params["dimensions"])
+    embedding = np.asarray(params["embedding"], np.float64)
     names = "expanded3", "expanded5"
-    x, y = (places(part, *names)[..., chosen] for part in ("images", "others"))
+    x, y = (places(part, *names) @ embedding for part in ("images", "others"))
     np.testing.assert_allclose(params["means"], x.mean(0), rtol=1e-4, atol=1e-5)
     grids = np.zeros((len(y), 16))
     for place in range(16):
@@ -144,9 +145,26 @@ def test_packed_triangles_come_back(count):
     np.testing.assert_array_equal(found, triangles)
 
 
-def test_padim_draws_its_dimensions_from_the_seed():
-    drawn = [trained("padim", seed=s)[1].params["padim"]["dimensions"] for s in (3, 4)]
-    assert len(set(drawn[0].tolist())) == 10 and drawn[0].tolist() != drawn[1].tolist()
+def test_padim_draws_its_subspace_from_the_seed():
+    drawn = [trained("padim", seed=s)[1].params["padim"]["embedding"] for s in (3, 4)]
+    for basis in drawn:
+        np.testing.assert_allclose(basis.T @ basis, np.eye(10), atol=1e-5)
+    assert not np.allclose(*drawn, atol=0.1)
+
+
+def test_padim_chooses_features_where_that_is_asked():
+    fine, coarse = np.eye(2)[None, None], np.eye(3)[None, None, :1]
+    matrix = padim.choice(jax.random.key(0), 5, 3)
+    assert matrix.shape == (5, 3) and sorted(matrix.sum(0)) == [1, 1, 1]
+    assert sorted(matrix.sum(1)) == [0, 0, 1, 1, 1]
+    features = _frozen.described([jnp.asarray(fine[:, :1, :1]), jnp.asarray(coarse)])
+    found = padim.projected(jnp.asarray(fine[:, :1, :1]), jnp.asarray(coarse), matrix)
+    np.testing.assert_allclose(found[0, 0], features[0, 0, 0] @ matrix)
+    build, config = BUILDERS["padim"]
+    state = build(dataclasses.replace(config, embedding="random")).init(
+        jax.random.key(0), floats(IMAGES[:1])
+    )
+    assert set(np.unique(state.params["padim"]["embedding"])) == {0, 1}
 
 
 def test_patchcore_is_that_of_numpy_in_double_precision():
@@ -459,6 +477,7 @@ def test_networks_and_weights_that_are_not_there_are_refused(name, changes, mess
     "name, changes, message",
     [
         ("padim", {"dimensions": 145}, r"`hyper.dimensions` \(=145\) .* tiny has 144"),
+        ("padim", {"embedding": "orthogonl"}, "did you mean 'orthogonal'"),
         ("padim", {"regularization": 0.0}, r"`hyper.regularization` \(=0.0\)"),
         ("patchcore", {"coreset": 0.0}, r"`hyper.coreset` \(=0.0\) must be above 0"),
         ("patchcore", {"coreset": 1.5}, r"`hyper.coreset` \(=1.5\) .* at most 1"),
