@@ -31,6 +31,9 @@ def aurocs(
       detector: trained detector.
       data_dir: folder of its data set.
       score: AUROC of the score, where it is known, to compute the others alone.
+
+    Returns:
+      Those of all measures; none where the score is known and the only one.
     """
     method = detector.method
     reconstruct = method.reconstruct or method.views.images.get("reconstruction")
@@ -41,9 +44,9 @@ def aurocs(
         measures["squared error"] = lambda state, x: reconstruction.squared_error(
             x, reconstruct(state, x)
         )
-    by_measure = {} if score is None else {"score": score}
     if not measures:
-        return by_measure
+        return {}
+    by_measure = {} if score is None else {"score": score}
     task = task_of(detector, data_dir)
     images = task.dataset.images[task.split.test]
     for name, measure in measures.items():

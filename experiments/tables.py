@@ -369,13 +369,15 @@ def _configuration(result: Result) -> dict[str, Any]:
 
 def _distinctions(configuration: dict, configurations: list[dict]) -> list[str]:
     """Settings in which configurations of one method are not alike, as "a=b"."""
+    flat = lambda settings: settings | settings["hyper"]
     method = configuration["method"]
-    others = [other for other in configurations if other["method"] == method]
+    others = [flat(other) for other in configurations if other["method"] == method]
     return [
         f"{name}={value}"
-        for name, value in configuration.items()
+        for name, value in flat(configuration).items()
         if name not in ("epochs", "steps", "hyper")
-        and any(value != o[name] for o in others)
+        # Runs that are older than a setting are not told apart by it.
+        and any(value != other.get(name, value) for other in others)
     ]
 
 
