@@ -72,10 +72,12 @@ class Result:
 
     @property
     def length(self) -> str:
-        """How long the last stage was to train: "15 epochs" or "2,000 steps"."""
+        """How long it trained, "15 epochs" or "2,000 steps"; "" of one pass."""
         if epochs := self.identity.epochs:
             return f"{epochs} epochs"
-        return f"{self.steps:,} steps" if self.config.get("steps") else ""
+        budget = self.config.get("steps", 0)
+        whole = self.steps >= budget or self.config.get("until") == "converged"
+        return f"{self.steps:,} steps" if budget and whole else ""
 
     def to_json(self) -> dict[str, Any]:
         """Returns one flat object."""

@@ -1,0 +1,15 @@
+"""Mahalanobis distances of frozen features on 17 objects of COIL-100."""
+
+from ocjax.runs import configure
+
+
+def get_config():
+    """Twenty random objects; pictures are small, and so is `size`."""
+    return configure(
+        method="mahalanobis_features",
+        dataset="coil100_17",
+        protocol="p1",
+        normal_class="random",
+        seeds=20,
+        hyper={"size": 112},
+    )
