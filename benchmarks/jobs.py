@@ -35,24 +35,23 @@ PROCESSES = 2
 def seconds(count: int, *arguments: str) -> float:
     """Seconds of `ocjax train` by `count` processes, each on a core of its own."""
     cores = sorted(os.sched_getaffinity(0))
-    with tempfile.TemporaryDirectory() as folder, socket.socket() as free:
+    with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
-        free.close()
+    job = [f"--coordinator=localhost:{port}", f"--num_processes={count}"]
+    with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "ocjax", "train", *arguments]
         command += [f"--workdir={folder}/run", "--set", "devices=0"]
-        job = [f"--coordinator=localhost:{port}", f"--num_processes={count}"]
-        start = time.perf_counter()
-        running = []
-        for number, core in zip(range(count), cores, strict=False):
-            flags = [*job, f"--process_id={number}"] if count > 1 else []
+        start, running = time.perf_counter(), []
+        for number in range(count):
+            own = [*job, f"--process_id={number}"] if count > 1 else []
             process = subprocess.Popen(
-                [*command, *flags],
+                [*command, *own],
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 text=True,
             )
-            os.sched_setaffinity(process.pid, {core})
+            os.sched_setaffinity(process.pid, {cores[number]})
             running.append(process)
         for process in running:
             _, error = process.communicate()
