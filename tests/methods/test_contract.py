@@ -44,9 +44,8 @@ def _having(field):
 
 # What takes more compiling is tested of each method once.
 of_each_method = pytest.mark.parametrize("case", _cases(MAIN), indirect=True)
-# What is the loop's is tested of one network, of a state of its own, of two stages.
-of_each_form = pytest.mark.parametrize(
-    "case", _cases(["autoencoder", "lrgdan", "ics"]), indirect=True
+of_each_with_steps_alone = pytest.mark.parametrize(
+    "case", _cases(name for name in MAIN if name in STEPPING), indirect=True
 )
 
 
@@ -149,7 +148,7 @@ def test_step_keeps_structure_and_compiles_once(case):
     assert case.step._cache_size() == before == 1
 
 
-@of_each_form
+@of_each_with_steps_alone
 def test_seeds_under_vmap_equal_one_at_a_time(case):
     keys = jax.random.split(jax.random.key(KEY), 2)
 
@@ -181,7 +180,7 @@ def test_every_objective_tells_parameters_that_are_not_finite(case):
     assert all(jnp.isnan(metrics[name]) for name in case.method.objectives)
 
 
-@of_each_form
+@of_each_with_steps_alone
 def test_a_non_finite_loss_stops_training_and_says_where(case):
     images = np.zeros((8, 32, 32, 1), np.uint8)
     key = jax.random.key(0)

@@ -11,15 +11,21 @@ from ocjax import runs
 
 ROOT = pathlib.Path(__file__).parents[2]
 EPOCHS = 16
-TINY = [
-    f"--config={ROOT / 'experiments' / 'autoencoder' / 'digits.py'}",
-    "--config.hyper.latent=3",
-    "--config.hyper.features=2",
-    f"--config.epochs={EPOCHS}",
-    "--config.checkpoint_epochs=4",
-    "--config.log_every=1",
-]
 
+
+def tiny(method: str) -> list[str]:
+    """Arguments of a short run of a method, small, on the digits."""
+    return [
+        f"--config={ROOT / 'experiments' / method / 'digits.py'}",
+        "--config.hyper.latent=3",
+        "--config.hyper.features=2",
+        f"--config.epochs={EPOCHS}",
+        "--config.checkpoint_epochs=4",
+        "--config.log_every=1",
+    ]
+
+
+TINY = tiny("autoencoder")  # The method that starts fastest.
 PLAIN = [*TINY, "--config.report=False"]  # Without pictures, which take seconds.
 AS_PLAIN = {
     "method": "autoencoder",

@@ -3,7 +3,7 @@
 import json
 
 from collected import each
-from commands import PLAIN, TINY, run, run_each
+from commands import PLAIN, TINY, run, run_each, tiny
 
 MISTAKES = {
     "flag": (["--wrkdir=x"], "wrkdir"),
@@ -60,10 +60,10 @@ def test_a_mistake_costs_one_line_and_nothing_is_written(tmp_path):
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_is_named(tmp_path):
-    diverging = [*TINY, "--config.hyper.learning_rate=1e12"]
+    diverging = [*tiny("ganomaly"), "--config.hyper.learning_rate=1e12"]
     code, output, error = run(*diverging, f"--workdir={tmp_path}/run", cwd=tmp_path)
     assert code == 3, error
-    assert "Not finite: " in error and "reconstruction" in error and "(epoch " in error
+    assert "Not finite: " in error and "generator" in error and "(epoch " in error
     assert "Traceback" not in error
     assert output == ""
 
