@@ -16,10 +16,10 @@ from collections.abc import Callable
 from statistics import median
 
 import interleave
+import noise
 import numpy as np
 import processes
 from absl import app, flags
-from PIL import Image
 
 from ocjax import Detector, inference
 from ocjax.data import files
@@ -47,9 +47,7 @@ def write_pictures(root: pathlib.Path) -> None:
     for i in range(FILES.value):
         folder = root / str(i // 1000)
         folder.mkdir(parents=True, exist_ok=True)
-        coarse = rng.integers(0, 256, (SIDE.value // 8, SIDE.value // 8, 3), np.uint8)
-        picture = Image.fromarray(coarse).resize((SIDE.value, SIDE.value))
-        picture.save(folder / f"{i:05d}.png")
+        noise.smooth(rng, SIDE.value).save(folder / f"{i:05d}.png")
 
 
 def models(root: pathlib.Path) -> dict[str, pathlib.Path]:
@@ -103,7 +101,7 @@ def apart_and_together(rates: dict[str, list[float]]) -> interleave.Rows:
 
 def spread(values) -> str:
     """Median, lowest and highest."""
-    return f"{median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
+    return f"{median(values):.2f} ({interleave.span(values)})"
 
 
 def main(_):

@@ -99,9 +99,7 @@ def rows() -> list[tuple[str, str, str]]:
 def main() -> None:
     """Writes the table into the page."""
     table = _markdown.table(["what", "measured", "takes"], rows())
-    before, rest = PAGE.read_text().split(BEGIN)
-    _, after = rest.split(END)
-    PAGE.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}")
+    PAGE.write_text(_markdown.replaced(PAGE.read_text(), BEGIN, END, table))
     print(table)
 
 

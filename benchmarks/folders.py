@@ -15,6 +15,7 @@ import shutil
 import tempfile
 
 import interleave
+import noise
 import numpy as np
 import processes
 from absl import app, flags
@@ -37,9 +38,7 @@ def write(root: pathlib.Path, suffix: str) -> None:
     for i in range(FILES.value):
         part = ("train/good", "test/good", "test/hole")[(i % 20 == 0) + (i % 40 == 0)]
         (root / part).mkdir(parents=True, exist_ok=True)
-        coarse = rng.integers(0, 256, (SIDE.value // 8, SIDE.value // 8, 3), np.uint8)
-        picture = Image.fromarray(coarse).resize((SIDE.value, SIDE.value))
-        picture.save(root / part / f"{i:05d}.{suffix}")
+        noise.smooth(rng, SIDE.value).save(root / part / f"{i:05d}.{suffix}")
 
 
 def plain(root: pathlib.Path) -> int:

@@ -66,11 +66,14 @@ def compare(rates: Mapping[str, Sequence[float]], *, baselines: Sequence[str]) -
         for baseline in baselines:
             ratio = ratios(rate, rates[baseline])
             row[f"ratio to {baseline}"] = median(ratio)
-            row[f"lowest to highest ({baseline})"] = (
-                f"{min(ratio):.2f} to {max(ratio):.2f}"
-            )
+            row[f"lowest to highest ({baseline})"] = span(ratio)
         rows.append(row)
     return rows
+
+
+def span(ratios: Sequence[float]) -> str:
+    """Lowest and highest, "0.95 to 1.07"."""
+    return f"{min(ratios):.2f} to {max(ratios):.2f}"
 
 
 def table(rows: Rows) -> str:

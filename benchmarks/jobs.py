@@ -18,9 +18,9 @@ import time
 from statistics import median
 
 import interleave
+import noise
 import numpy as np
 from absl import app, flags
-from PIL import Image
 
 ROUNDS = flags.DEFINE_integer("rounds", 3, "Turns of each command.")
 STEPS = flags.DEFINE_integer("steps", 60, "Of each of the four seeds.")
@@ -66,9 +66,7 @@ def write_pictures(root: pathlib.Path) -> None:
     for part, count in (("train", TRAINED), ("test", SCORED.value)):
         (root / part / "good").mkdir(parents=True)
         for i in range(count):
-            coarse = rng.integers(0, 256, (SIDE.value // 8, SIDE.value // 8, 3))
-            picture = Image.fromarray(coarse.astype(np.uint8))
-            picture = picture.resize((SIDE.value, SIDE.value))
+            picture = noise.smooth(rng, SIDE.value)
             picture.save(root / part / "good" / f"{i:05d}.png")
 
 
@@ -107,7 +105,7 @@ def main(_):
                 "one process, seconds": median(taken[1]),
                 "two, seconds": median(taken[PROCESSES]),
                 "ratio": median(ratio),
-                "lowest to highest": f"{min(ratio):.2f} to {max(ratio):.2f}",
+                "lowest to highest": interleave.span(ratio),
             }
         )
     interleave.write(

@@ -78,7 +78,7 @@ def main(_):
                 "MFLOP an image": found[name][1],
                 "GFLOP/s": float(np.median(speed[name])),
                 f"GFLOP/s to {BASELINE}": float(np.median(ratio)),
-                "lowest to highest": f"{min(ratio):.2f} to {max(ratio):.2f}",
+                "lowest to highest": interleave.span(ratio),
             }
         )
     batches = f"32x32x1, batches of {BATCH_SIZE.value}, float32"

@@ -432,11 +432,10 @@ def markdown_of(rows: Iterable[Mapping[str, str]]) -> str:
 def replace(page: pathlib.Path, text: str, name: str = "results") -> None:
     """Rewrites what stands between the marker lines of a page that have a name."""
     begin, end = (mark.format(name) for mark in MARKS)
-    before, begun, rest = page.read_text().partition(begin)
-    _, ended, after = rest.partition(end)
-    if not begun or not ended:
-        raise SystemExit(f"{page}: the lines {begin} and {end} are missing.")
-    page.write_text(f"{before}{begin}\n{text}\n{end}{after}")
+    try:
+        page.write_text(_markdown.replaced(page.read_text(), begin, end, text))
+    except ValueError as error:
+        raise SystemExit(f"{page}: {error}") from None
 
 
 def main(arguments: list[str]) -> None:
