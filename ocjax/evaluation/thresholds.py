@@ -139,8 +139,8 @@ def reached_interval(
     """
     from scipy.special import betaincinv  # scipy.stats takes a second to import.
 
-    count = len(_checked(scores))
-    above, tail = int((np.asarray(scores) > threshold.value).sum()), (1 - level) / 2
+    alarms, tail = _checked(scores) > threshold.value, (1 - level) / 2
+    count, above = len(alarms), int(alarms.sum())
     low = betaincinv(above, count - above + 1, tail) if above else 0.0
     high = betaincinv(above + 1, count - above, 1 - tail) if above < count else 1.0
     return float(low), float(high)

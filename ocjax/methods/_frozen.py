@@ -158,6 +158,15 @@ def neighbourhood(side: int) -> np.ndarray:
 def described(maps: Sequence[jax.Array]) -> jax.Array:
     """Places of the first map, described by all: `[B, H, H, C]`, channels joined.
 
+    Args:
+      maps: square maps `[B, h, h, c]`, as of `at_places`.
+    """
+    return jnp.concatenate(at_places(maps), axis=-1)
+
+
+def at_places(maps: Sequence[jax.Array]) -> list[jax.Array]:
+    """Maps at the places of the first, `[B, H, H, c]` each.
+
     Each value is the mean of the 3x3 places around it; coarser maps are interpolated
     bilinearly.
 
@@ -166,8 +175,7 @@ def described(maps: Sequence[jax.Array]) -> jax.Array:
     """
     side = maps[0].shape[1]
     matrices = [bilinear(side, m.shape[1]) @ neighbourhood(m.shape[1]) for m in maps]
-    parts = [mapped(x, matrix) for x, matrix in zip(maps, matrices, strict=True)]
-    return jnp.concatenate(parts, axis=-1)
+    return [mapped(x, matrix) for x, matrix in zip(maps, matrices, strict=True)]
 
 
 def root(squares: jax.Array) -> jax.Array:

@@ -179,8 +179,9 @@ def projected(fine: jax.Array, coarse: jax.Array, embedding: jax.Array) -> jax.A
     project = lambda x, matrix: jnp.einsum(
         "bijc,cd->bijd", x, matrix, precision="highest"
     )
-    parts = project(fine, of_fine), project(coarse, of_coarse)
-    fine, coarse = jnp.split(_frozen.described(parts), 2, axis=-1)
+    fine, coarse = _frozen.at_places(
+        [project(fine, of_fine), project(coarse, of_coarse)]
+    )
     return (fine + coarse).reshape(len(fine), -1, embedding.shape[1])
 
 
